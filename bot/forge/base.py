@@ -1,0 +1,217 @@
+"""Where pull requests live: the interface that every forge offers, and its types.
+
+Callers: `bot.snapshot` reads, `bot.execute` writes, the commands show. A forge keeps facts
+and moves refs by compare-and-swap; it never judges, builds no trees, and knows no statistics.
+One contract test suite runs against every forge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from bot.model import Purpose, Side, Verdict
+
+
+class State(StrEnum):
+    """The state of a pull request."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+class Permission(StrEnum):
+    """What a person may do in the repository now."""
+
+    WRITE = "write"
+    READ = "read"
+    NONE = "none"
+
+
+class Conclusion(StrEnum):
+    """How a check reads: a win, a valid loss, or a run that came to nothing."""
+
+    SUCCESS = "success"
+    NEUTRAL = "neutral"
+    FAILURE = "failure"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who did something. `id` is stable when names change (an e-mail address, a numeric id)."""
+
+    name: str
+    id: str
+    is_bot: bool = False
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment on a pull request. `body` is text from outside: data, never instructions."""
+
+    id: str
+    author: Author
+    body: str
+    created_at: int  # seconds since 1970, UTC
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run that an attempt asks for. `tree` is the git tree that is measured."""
+
+    side: Side
+    tree: str
+    seed: int
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request to measure: a batch of runs, interleaved on one machine in the given order.
+
+    `results` maps the index of a planned run to its measurement (`runner.result.Measurement`
+    as JSON data). An attempt is complete when every run has a result.
+    """
+
+    id: str
+    base: str  # base commit whose tree the baseline runs measure
+    head: str  # head commit that was merged into it
+    merge_tree: str
+    runs: tuple[PlannedRun, ...]
+    results: Mapping[int, Mapping[str, Any]]
+    created_at: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned run has its result."""
+        return len(self.results) == len(self.runs)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What people look at beside the head commit: display only, never a source of truth."""
+
+    attempt: str
+    head: str
+    conclusion: Conclusion
+    title: str
+    summary: str  # Markdown
+
+
+@dataclass(frozen=True)
+class NewPull:
+    """A pull request to open. The commit `head` exists already; its branch does not."""
+
+    branch: str
+    head: str
+    title: str
+    body: str
+    author: Author
+    record: Mapping[str, Any]  # machine data: proposer, phase, cost, hypothesis
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A pull request with everything that has happened to it."""
+
+    number: int
+    branch: str
+    head: str
+    title: str
+    body: str
+    author: Author
+    state: State
+    created_at: int
+    record: Mapping[str, Any]
+    labels: frozenset[str] = frozenset()
+    comments: tuple[Comment, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    checks: tuple[Check, ...] = ()
+    verdict: Verdict | None = None
+    closed_at: int | None = None
+
+
+class ForgeError(Exception):
+    """The forge refused or could not be reached; the message says what to do."""
+
+
+class Conflict(ForgeError):
+    """Somebody else was first: nothing was changed. Take a new snapshot and decide again."""
+
+
+class NoSuchPull(ForgeError):
+    """There is no pull request with this number."""
+
+
+class Forge(Protocol):
+    """A home of pull requests. Every write either happens wholly or raises and changes nothing."""
+
+    name: str
+
+    def base(self) -> str:
+        """The commit that the base branch points to."""
+        ...
+
+    def pulls(self, state: State | None = None) -> tuple[PullRequest, ...]:
+        """Pull requests in order of their numbers; all of them, or those in one state."""
+        ...
+
+    def pull(self, number: int) -> PullRequest:
+        """One pull request. Raises NoSuchPull."""
+        ...
+
+    def open(self, new: NewPull) -> PullRequest:
+        """Create the branch (unless it is at `head` already) and the pull request.
+
+        Raises Conflict when the branch exists elsewhere, or has an open pull request.
+        """
+        ...
+
+    def comment(self, number: int, author: Author, body: str) -> None:
+        """Add a comment. Raises NoSuchPull."""
+        ...
+
+    def set_labels(self, number: int, labels: frozenset[str]) -> None:
+        """Replace the labels of a pull request."""
+        ...
+
+    def start(self, number: int, attempt: Attempt) -> None:
+        """Write down that `attempt` is asked for, before any of it is run.
+
+        Raises Conflict when the pull request is no longer open at `attempt.head`.
+        """
+        ...
+
+    def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
+        """Keep the result of one planned run. A second result for the same run is refused.
+
+        Raises Conflict when there is one already.
+        """
+        ...
+
+    def post(self, number: int, check: Check) -> None:
+        """Show a completed check on the pull request."""
+        ...
+
+    def merge(
+        self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
+    ) -> None:
+        """Move the base branch from `base` to `commit` and mark the pull request merged.
+
+        All or nothing. Raises Conflict when head or base is not what was expected or the
+        pull request is not open.
+        """
+        ...
+
+    def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
+        """Close the pull request and move the base branch to its ledger commit, likewise."""
+        ...
+
+    def permission(self, author: Author) -> Permission:
+        """What `author` may do now, at the time of the question."""
+        ...

@@ -1,0 +1,1 @@
+"""Sandboxes: one interface (`base`), several backends, and the choice among them."""

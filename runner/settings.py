@@ -1,0 +1,98 @@
+"""The tables of `bot.toml` that the runner reads. `bot.settings` adds the bot's own."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Table(BaseModel):
+    """A table of bot.toml: unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def plain_path(value: str) -> str:
+    """A relative path inside the repository, without `..` and without odd characters."""
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts or str(path) != value:
+        raise ValueError("must be a plain relative path inside the repository")
+    if any(ord(character) < 32 or character == "\\" for character in value):
+        raise ValueError("must not contain control characters or backslashes")
+    return value
+
+
+class CandidateTable(Table):
+    """What an experiment may change and how it is run."""
+
+    paths: Annotated[list[str], Field(min_length=1, max_length=100)] = ["train.py"]
+    """The only files that an experiment may change."""
+    entry: str = "train.py"
+    """The file that is run; one of `paths`."""
+    python: str = ".venv-candidate/bin/python"
+    """The interpreter that runs it, relative to the repository or absolute."""
+    max_bytes: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
+    """The largest size that one of the files may have."""
+
+    @field_validator("paths")
+    @classmethod
+    def _paths_are_plain(cls, value: list[str]) -> list[str]:
+        return [plain_path(path) for path in value]
+
+    @model_validator(mode="after")
+    def _entry_is_a_path(self) -> CandidateTable:
+        if self.entry not in self.paths:
+            raise ValueError(f"entry {self.entry!r} must be one of paths {self.paths}")
+        return self
+
+
+class MetricTable(Table):
+    """The number that decides."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$")] = "mean_rank"
+    direction: Literal["lower", "higher"] = "lower"
+
+
+class TaskTable(Table):
+    """The data that candidates train on."""
+
+    size: Literal["auto", "small", "full"] = "auto"
+    """`small` for a CPU, `full` for a GPU; `auto` follows the profile."""
+
+
+class BudgetTable(Table):
+    """Time that a candidate gets, in seconds."""
+
+    profile: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto` is `gpu` when the candidate's interpreter sees one."""
+    cpu_s: Annotated[float, Field(gt=0, le=86_400)] = 30
+    gpu_s: Annotated[float, Field(gt=0, le=86_400)] = 300
+    grace_s: Annotated[float, Field(ge=0, le=600)] = 10
+    """How long after the budget a training run is killed."""
+    predict_s: Annotated[float, Field(gt=0, le=3_600)] = 60
+    """The limit of one prediction run."""
+    smoke_s: Annotated[float, Field(ge=0, le=600)] = 3
+    """The budget of the smoke run before a candidate's first full run; 0 switches it off."""
+
+
+class SandboxTable(Table):
+    """How candidates are confined."""
+
+    backend: Literal["auto", "bubblewrap", "none"] = "auto"
+    """`none` confines nothing and also needs `--i-know-this-is-not-a-sandbox`."""
+    memory_gb: Annotated[float, Field(gt=0, le=4_096)] = 8
+    processes: Annotated[int, Field(ge=8, le=100_000)] = 256
+    output_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    scratch_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+
+
+class RunnerSettings(Table):
+    """The runner's part of bot.toml."""
+
+    candidate: CandidateTable = CandidateTable()
+    metric: MetricTable = MetricTable()
+    task: TaskTable = TaskTable()
+    budget: BudgetTable = BudgetTable()
+    sandbox: SandboxTable = SandboxTable()
