@@ -1,0 +1,247 @@
+"""The ledger: the base branch's own commits about experiments, written and read back.
+
+Every verdict becomes one commit on the first-parent line of the base branch: the merge commit
+of a winner, a scratchpad commit for everything else. Trailers carry the essentials, so that
+`git log` tells the story, `bot log` reads nothing else, and the noise model and the proposers
+find every earlier run without asking a forge.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.errors import LedgerError
+from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
+
+_SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_SEPARATOR = "\x1e"
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What the base branch says about one finished experiment.
+
+    `duration_s` is the time of all its sandboxed runs, baseline included; `evidence` is the
+    machine-readable list of them as JSON text (see `runs`).
+    """
+
+    number: int
+    title: str
+    reason: Reason
+    phase: str
+    proposer: str
+    metric: str
+    direction: Direction
+    value: float | None  # mean over the candidate's runs that count
+    baseline: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    level: float | None
+    seeds: int
+    duration_s: float
+    cost_usd: float
+    head: str
+    explanation: str = ""
+    evidence: str = "[]"
+    commit: str = ""
+    committed_at: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """Merged or closed."""
+        return self.reason.outcome
+
+    def runs(self) -> tuple[tuple[Side, Run], ...]:
+        """Every finished run of the experiment, with the side of the comparison it was on.
+
+        Raises:
+            LedgerError: the commit's evidence is damaged.
+        """
+        try:
+            return tuple(_run_from_row(row) for row in json.loads(self.evidence))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise LedgerError(
+                f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
+                f"evidence ({error}). Revert whatever rewrote the base branch's history."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an experiment's ledger commit is made of, beside its verdict."""
+
+    number: int
+    title: str
+    phase: str
+    proposer: str
+    metric: str
+    direction: Direction
+    head: str
+    runs: Sequence[tuple[Side, Run]] = field(default_factory=tuple)
+    cost_usd: float = 0.0
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` on one line, without control or direction-changing characters, bounded."""
+    line = " ".join(_CONTROL.sub(" ", text).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def message(facts: Facts, verdict: Verdict) -> str:
+    """The commit message: a readable story first, then one block of trailers."""
+    verb = "Merge" if verdict.merged else "Close"
+    title = one_line(facts.title)
+    subject = f"{verb} experiment #{facts.number} ({verdict.reason}): {one_line(facts.title, 90)}"
+    story = "\n".join(one_line(line, 300) for line in verdict.explanation.splitlines() if line)
+    trailers = [
+        ("Experiment", str(facts.number)),
+        ("Hypothesis", title),
+        ("Verdict", str(verdict.outcome)),
+        ("Reason", str(verdict.reason)),
+        ("Phase", one_line(facts.phase, 60)),
+        ("Proposer", one_line(facts.proposer, 60)),
+        *_numbers(facts, verdict),
+        ("Cost", f"{facts.cost_usd:.4f}"),
+        ("Head", facts.head),
+        ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
+    ]
+    block = "\n".join(f"{key}: {value}" for key, value in trailers)
+    return f"{subject}\n\n{story}\n\n{block}\n"
+
+
+def _numbers(facts: Facts, verdict: Verdict) -> list[tuple[str, str]]:
+    own = [run for side, run in facts.runs if side is Side.CANDIDATE]
+    values = [run.value for run in own if run.value is not None]
+    estimate = verdict.estimate
+    mean = estimate.candidate_mean if estimate else (sum(values) / len(values) if values else None)
+    lines = [
+        ("Metric", " ".join([facts.metric, str(facts.direction), _number(mean)])),
+        ("Seeds", str(len({run.seed for run in own}))),
+        ("Duration", f"{sum(run.duration_s for _, run in facts.runs):.1f}"),
+    ]
+    if estimate:
+        interval = f"{_number(estimate.low)} {_number(estimate.high)} {estimate.level:g}"
+        lines += [
+            ("Baseline", _number(estimate.baseline_mean)),
+            ("Difference", _number(estimate.difference)),
+            ("Interval", interval),
+        ]
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def _row_from_run(side: Side, run: Run) -> list[object]:
+    return [
+        str(side),
+        run.subject,
+        run.seed,
+        run.status,
+        run.value,
+        str(run.purpose),
+        run.runner_class,
+        run.attempt,
+        round(run.duration_s, 2),
+        dict(run.secondary),
+    ]
+
+
+def _run_from_row(row: Sequence[object]) -> tuple[Side, Run]:
+    side, subject, seed, status, value, purpose, runner_class, attempt, duration, secondary = row
+    if not isinstance(secondary, dict):
+        raise TypeError("secondary metrics are not a table")
+    run = Run(
+        subject=str(subject),
+        seed=int(str(seed)),
+        status=str(status),
+        value=None if value is None else float(str(value)),
+        purpose=Purpose(str(purpose)),
+        runner_class=str(runner_class),
+        attempt=str(attempt),
+        duration_s=float(str(duration)),
+        secondary=tuple((str(key), float(number)) for key, number in secondary.items()),
+    )
+    return Side(str(side)), run
+
+
+def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
+    """Every entry on the first-parent line of `branch`, oldest first, one per experiment.
+
+    Commits that are not the ledger's are passed over. Reads only git, in one process.
+
+    Raises:
+        LedgerError: git failed, or a ledger commit lacks what it must have.
+    """
+    command = ["git", "-C", str(repository), "log", "--first-parent", "--no-show-signature"]
+    command += ["--no-notes", "--no-color", "--no-decorate", "--grep=^Experiment: [0-9]"]
+    command += ["--encoding=UTF-8", f"--format=%H %ct%n%B{_SEPARATOR}"]
+    command += ["--end-of-options", f"refs/heads/{branch}", "--"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        problem = done.stderr.decode(errors="replace").strip().splitlines()[:1]
+        raise LedgerError(
+            f"The history of branch {branch!r} cannot be read: {' '.join(problem)}. "
+            "Create the branch, or set repository.base in bot.toml."
+        )
+    found: dict[int, LedgerEntry] = {}
+    for entry in _entries(done.stdout.decode("utf-8", errors="replace")):
+        found[entry.number] = entry  # the log is newest first: the oldest one stands
+    return tuple(reversed(found.values()))
+
+
+def _entries(text: str) -> Iterator[LedgerEntry]:
+    for chunk in text.split(_SEPARATOR + "\n"):
+        header, _, body = chunk.lstrip("\n").partition("\n")
+        if not _SUBJECT.match(body):
+            continue
+        commit, _, committed_at = header.partition(" ")
+        yield _parse(body, commit, int(committed_at))
+
+
+def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
+    head, _, block = body.rstrip("\n").rpartition("\n\n")
+    lines = (line.partition(": ") for line in block.splitlines())
+    trailers = {key: value for key, _, value in lines}
+    try:
+        interval = [float(part) for part in trailers.get("Interval", "").split()]
+        metric, direction, value = trailers["Metric"].split()
+        return LedgerEntry(
+            number=int(trailers["Experiment"]),
+            title=trailers["Hypothesis"],
+            reason=Reason(trailers["Reason"]),
+            phase=trailers["Phase"],
+            proposer=trailers["Proposer"],
+            metric=metric,
+            direction=Direction(direction),
+            value=_optional(value),
+            baseline=_optional(trailers.get("Baseline", "-")),
+            difference=_optional(trailers.get("Difference", "-")),
+            interval=(interval[0], interval[1]) if interval else None,
+            level=interval[2] if interval else None,
+            seeds=int(trailers["Seeds"]),
+            duration_s=float(trailers["Duration"]),
+            cost_usd=float(trailers["Cost"]),
+            head=trailers["Head"],
+            explanation=head.partition("\n\n")[2],
+            evidence=trailers["Evidence"],
+            commit=commit,
+            committed_at=committed_at,
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise LedgerError(
+            f"The ledger commit {commit[:12]} cannot be read ({error!r}). It looks like one of "
+            "the bot's but its trailers are damaged; revert whatever rewrote it."
+        ) from None
+
+
+def _optional(text: str) -> float | None:
+    return None if text == "-" else float(text)

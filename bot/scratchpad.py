@@ -1,0 +1,86 @@
+"""The scratchpad: beliefs, and one bounded entry for every experiment, newest first.
+
+The bot writes only between its two pairs of markers; everything else belongs to people and
+proposers and is kept to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.ledger import LedgerEntry, one_line
+
+_RECENT = ("<!-- bot: recent experiments -->", "<!-- bot: end of recent experiments -->")
+_TABLE = ("<!-- bot: earlier experiments -->", "<!-- bot: end of earlier experiments -->")
+_HEADER = "| # | hypothesis | verdict | difference |\n| ---: | --- | --- | ---: |"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much is kept: full entries, and rows of the table of older ones."""
+
+    recent: int = 20
+    table: int = 200
+
+
+def with_entries(text: str, entries: list[LedgerEntry], bounds: Bounds) -> str:
+    """`text` with its two written parts made anew from `entries` (oldest first).
+
+    The parts are a function of the ledger, so that a lost or edited scratchpad repairs
+    itself at the next verdict. A file without markers gets both parts at its end.
+    """
+    newest_first = entries[::-1]
+    recent = "\n\n".join(full_entry(entry) for entry in newest_first[: bounds.recent])
+    text = _replace(text, _RECENT, "## Experiments", recent or "None yet.")
+    older = newest_first[bounds.recent :]
+    rows = [_row(entry) for entry in older[: bounds.table]]
+    dropped = len(older) - len(rows)
+    table = "\n".join([_HEADER, *rows]) if rows else "None yet."
+    if dropped:
+        table += f"\n\n{dropped} more: `python -m bot log` lists them all."
+    return _replace(text, _TABLE, "## Earlier experiments", table)
+
+
+def full_entry(entry: LedgerEntry) -> str:
+    """The entry of one experiment: what was tried, what came of it, and why."""
+    lines = [f"### #{entry.number} {_plain(entry.title)}: {entry.outcome} ({entry.reason})"]
+    if entry.value is not None:
+        against = "" if entry.baseline is None else f" against {entry.baseline:.4g}"
+        lines.append(
+            f"{entry.metric} {entry.value:.4g}{against}; difference {difference(entry)}; "
+            f"{entry.seeds} {'seed' if entry.seeds == 1 else 'seeds'}; proposed by "
+            f"{_plain(entry.proposer)}, phase {_plain(entry.phase)}."
+        )
+    lines += [_plain(line) for line in entry.explanation.splitlines() if line.strip()]
+    return "\n".join(lines)
+
+
+def difference(entry: LedgerEntry) -> str:
+    """Difference and interval as people read them, for example `-2.1 (-2.5 to -1.7)`."""
+    if entry.difference is None:
+        return "not known"
+    if entry.interval is None:
+        return f"{entry.difference:+.3g}"
+    low, high = entry.interval
+    return f"{entry.difference:+.3g} ({low:+.3g} to {high:+.3g})"
+
+
+def _row(entry: LedgerEntry) -> str:
+    title = _plain(one_line(entry.title, 80)).replace("|", "\\|")
+    return f"| {entry.number} | {title} | {entry.reason} | {difference(entry)} |"
+
+
+def _plain(text: str) -> str:
+    """One line that cannot open or close a marker, a heading or an HTML element."""
+    return one_line(text, 300).replace("<", "&lt;").replace("#", "&#35;")
+
+
+def _replace(text: str, markers: tuple[str, str], heading: str, body: str) -> str:
+    start, end = markers
+    block = f"{start}\n{body}\n{end}"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if found and closed:
+        return before + block + after
+    text = text.replace(start, "").replace(end, "").rstrip("\n")
+    return f"{text}\n\n{heading}\n\n{block}\n" if text else f"{heading}\n\n{block}\n"
