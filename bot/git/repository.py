@@ -1,0 +1,305 @@
+"""One repository: objects, trees, commits, refs and who has what checked out.
+
+Paths are text as `os.fsdecode` gives it, so that names which are not UTF-8 survive.
+Object names are full hexadecimal ids; revisions come in through `resolve` only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.git.batch import read_objects
+from bot.git.process import Git, GitError, GitFailed, NoIdentity, NotARepository, check_version
+from bot.git.refs import RefChange, resolve_ref, update_refs
+
+_REGULAR, _EXECUTABLE = "100644", "100755"
+
+# Everything that configuration could change about a diff, said out loud.
+_DIFF_OPTIONS = (
+    *("-r", "-p", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index", "--binary"),
+    *("--no-renames", "--src-prefix=a/", "--dst-prefix=b/", "--no-relative", "-U3"),
+    *("--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic"),
+    *("--submodule=short", "--ignore-submodules=none", f"-O{os.devnull}"),
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A name and an e-mail address, as commits carry them."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class Conflicts:
+    """The paths on which two commits cannot be merged."""
+
+    paths: tuple[str, ...]
+
+
+class Repository:
+    """A git repository, seen from one of its working trees."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.git = Git(path)
+
+    @classmethod
+    def discover(cls, start: Path) -> Repository:
+        """The repository whose working tree contains `start`.
+
+        Raises GitMissing, NotARepository (also for a bare one), or GitError when it has no
+        commit yet.
+        """
+        git = Git(start)
+        check_version(git)
+        if git.text("rev-parse", "--is-inside-work-tree") != "true":
+            raise NotARepository(
+                f"{start} is in a bare repository or in a .git folder. Start in a clone that has"
+                " a working tree (`git clone`, or `git worktree add`)."
+            )
+        repository = cls(Path(git.text("rev-parse", "--show-toplevel")))
+        if repository.resolve("HEAD") is None:
+            raise GitError(
+                f"The repository {repository.path} has no commit yet. Make the first one:"
+                " git add train.py && git commit -m 'First commit'"
+            )
+        return repository
+
+    # Reading
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit that a revision means (`HEAD`, `main`, a full ref, an id), or None."""
+        done = self.git.run(
+            *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"),
+            accepted=(0, 1, 128),
+        )
+        return done.stdout.decode().strip() if done.code == 0 else None
+
+    def tree(self, commit: str) -> str:
+        """The tree of a commit. Raises GitFailed when there is no such commit."""
+        return self.git.text("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
+
+    def ref(self, name: str) -> str | None:
+        """The object that a full ref name points to, or None."""
+        return resolve_ref(self.git, name)
+
+    def read_file(self, tree: str, path: str) -> bytes | None:
+        """The bytes of a file in a commit or tree; None when there is no file."""
+        return self.read_files(tree, [path])[path]
+
+    def read_files(self, tree: str, paths: Iterable[str]) -> dict[str, bytes | None]:
+        """The bytes of several files, read by one process."""
+        wanted = list(dict.fromkeys(paths))
+        names = [f"{tree}:".encode() + _clean(path) for path in wanted]
+        found = read_objects(self.git, names)
+        return {
+            path: None if entry is None or entry.kind != "blob" else entry.data
+            for path, entry in zip(wanted, found, strict=True)
+        }
+
+    def diff(self, old: str, new: str) -> bytes:
+        """The whole difference of two commits or trees, in a form that no setting changes."""
+        return self.git.run(
+            *("-c", "diff.suppressBlankEmpty=false", "-c", f"core.attributesFile={os.devnull}"),
+            *("diff-tree", *_DIFF_OPTIONS, "--end-of-options", old, new),
+            environment={"GIT_ATTR_NOSYSTEM": "1"},
+        ).stdout
+
+    def raw_diff(self, old: str, new: str) -> bytes:
+        """The changed entries of two commits or trees: modes, ids, status and path of each."""
+        options = ("-r", "-z", "--raw", "--no-renames", "--full-index", "--ignore-submodules=none")
+        done = self.git.run("diff-tree", *options, "--end-of-options", old, new)
+        return done.stdout
+
+    def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
+        """The paths in which two commits or trees differ; a rename counts as both names."""
+        done = self.git.run(
+            *("diff-tree", "-r", "-z", "--name-only", "--no-renames"),
+            *("--ignore-submodules=none", f"-O{os.devnull}", "--end-of-options", old, new),
+        )
+        return _split(done.stdout)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor of two commits, or None."""
+        done = self.git.run("merge-base", "--end-of-options", one, other, accepted=(0, 1))
+        return done.stdout.decode().split("\n")[0] or None
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether `descendant` contains `ancestor` (a commit contains itself)."""
+        done = self.git.run(
+            *("merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant),
+            accepted=(0, 1),
+        )
+        return done.code == 0
+
+    # Writing objects: nothing is visible before a ref moves.
+
+    def write_blob(self, data: bytes) -> str:
+        """Store bytes exactly as they are."""
+        done = self.git.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
+        return done.stdout.decode().strip()
+
+    def write_tree(self, entries: Mapping[str, tuple[str, str]]) -> str:
+        """Store one level of a tree: name to (mode, object id). The objects must exist."""
+        lines = [
+            f"{mode} {'tree' if mode == '040000' else 'blob'} {entry}\t".encode() + _clean(name)
+            for name, (mode, entry) in entries.items()
+        ]
+        done = self.git.run("mktree", "-z", stdin=b"".join(line + b"\0" for line in lines))
+        return done.stdout.decode().strip()
+
+    def tree_with(self, base: str, files: Mapping[str, bytes | None]) -> str:
+        """The tree of `base` (commit or tree) with other bytes in some files; None removes one.
+
+        A file keeps its executable bit; a link becomes a regular file.
+        """
+        modes = self._modes(base, files)
+        lines = b""
+        for path, data in files.items():
+            name = _clean(path)
+            if data is None:
+                lines += b"0 " + b"0" * len(base) + b"\t" + name + b"\0"
+                continue
+            mode = _EXECUTABLE if modes.get(path) == _EXECUTABLE else _REGULAR
+            lines += f"{mode} {self.write_blob(data)}\t".encode() + name + b"\0"
+        with tempfile.TemporaryDirectory(prefix="bot-index-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            plain = ("-c", "core.splitIndex=false", "-c", "index.sparse=false")
+            self.git.run(*plain, "read-tree", "--end-of-options", base, environment=index)
+            self.git.run(
+                *plain,
+                "update-index",
+                "--add",
+                "-z",
+                "--index-info",
+                stdin=lines,
+                environment=index,
+            )
+            done = self.git.run(*plain, "write-tree", environment=index)
+        return done.stdout.decode().strip()
+
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, author: Identity, when: int
+    ) -> str:
+        """A commit by `author`, made at `when` (seconds since 1970), committed as `identity()`.
+
+        Raises NoIdentity. It is never signed: a bot cannot answer for a person's key.
+        """
+        committer = self.identity()
+        moment = f"@{when} +0000"
+        environment = {
+            "GIT_AUTHOR_NAME": _one_line(author.name) or "unknown",
+            "GIT_AUTHOR_EMAIL": _one_line(author.email),
+            "GIT_AUTHOR_DATE": moment,
+            "GIT_COMMITTER_NAME": committer.name,
+            "GIT_COMMITTER_EMAIL": committer.email,
+            "GIT_COMMITTER_DATE": moment,
+        }
+        options = [part for parent in parents for part in ("-p", parent)]
+        text = message.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
+        done = self.git.run(
+            *("commit-tree", "--no-gpg-sign", *options, "-F", "-", tree),
+            stdin=text,
+            environment=environment,
+        )
+        return done.stdout.decode().strip()
+
+    def merge_tree(self, base: str, head: str) -> str | Conflicts:
+        """The tree that merging commit `head` into commit `base` gives, or where they conflict."""
+        done = self.git.run(
+            *("-c", "merge.renames=true", "-c", "merge.directoryRenames=false"),
+            *("-c", "merge.conflictStyle=merge", "-c", "merge.renormalize=false"),
+            *("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"),
+            *("--allow-unrelated-histories", "--end-of-options", base, head),
+            accepted=(0, 1),
+        )
+        tree, *paths = _split(done.stdout)
+        return tree if done.code == 0 else Conflicts(tuple(paths))
+
+    # Refs, people, working trees
+
+    def update_refs(self, changes: Sequence[RefChange], reason: str) -> None:
+        """Change refs, all or nothing. Raises RefMoved when one is not at its old value."""
+        update_refs(self.git, changes, reason)
+
+    def is_branch_name(self, name: str) -> bool:
+        """Whether a branch can have this name, and no command can mistake it for an option."""
+        if any(part.startswith("-") for part in name.split("/")) or "\0" in name or name == "HEAD":
+            return False
+        done = self.git.run("check-ref-format", f"refs/heads/{name}", accepted=(0, 1))
+        return done.code == 0
+
+    def identity(self) -> Identity:
+        """In whose name commits are made. Raises NoIdentity with the commands that set it."""
+        try:
+            answer = self.git.text("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        except GitFailed as error:
+            raise NoIdentity(
+                "Git does not know who you are, and commits need a name. Run:\n"
+                '  git config user.name "Your Name"\n'
+                '  git config user.email "you@example.org"'
+            ) from error
+        found = re.fullmatch(r"(.*) <(.*)> \d+ [+-]\d+", answer, re.DOTALL)
+        if found is None:
+            raise GitError(f"Git gives an identity that cannot be read: {answer!r}.")
+        return Identity(found[1], found[2])
+
+    def head_branch(self) -> str | None:
+        """The branch that is checked out here; None when HEAD is detached."""
+        done = self.git.run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1))
+        return os.fsdecode(done.stdout).strip().removeprefix("refs/heads/") or None
+
+    def checked_out(self, branch: str) -> Path | None:
+        """The working tree (this or a linked one) that has `branch` checked out, if any."""
+        place: Path | None = None
+        for field in _split(self.git.run("worktree", "list", "--porcelain", "-z").stdout):
+            if field.startswith("worktree "):
+                place = Path(field.removeprefix("worktree "))
+            elif field == f"branch refs/heads/{branch}" and place is not None and place.is_dir():
+                return place
+        return None
+
+    def dirty_paths(self, paths: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Changed, staged, unmerged and untracked (not ignored) paths of this working tree.
+
+        With `paths`, only those among them or below them.
+        """
+        done = self.git.run(
+            *("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"),
+            *("--ignored=no", "--ignore-submodules=none"),
+        )
+        dirty = sorted({entry[3:] for entry in _split(done.stdout)})
+        if paths is None:
+            return tuple(dirty)
+        wanted = set(paths)
+        return tuple(path for path in dirty if wanted & {path, *map(str, Path(path).parents)})
+
+    def _modes(self, tree: str, paths: Iterable[str]) -> dict[str, str]:
+        names = [_clean(path) for path in paths]
+        listing = self.git.run("ls-tree", "-z", "--full-tree", tree, "--", *names).stdout
+        fields = (entry.split("\t", 1) for entry in _split(listing))
+        return {path: head.split(" ")[0] for head, path in fields}
+
+
+def _clean(path: str) -> bytes:
+    """A path inside a tree as git stores it. Raises GitError for one that cannot be in a tree."""
+    parts = path.split("/")
+    if "\0" in path or any(part in {"", ".", "..", ".git"} for part in parts):
+        raise GitError(f"{path!r} is not a path inside a repository.")
+    return os.fsencode(path)
+
+
+def _split(output: bytes) -> tuple[str, ...]:
+    return tuple(os.fsdecode(part) for part in output.split(b"\0") if part)
+
+
+def _one_line(text: str) -> str:
+    plain = re.sub(r"[\x00-\x20<>\x7f]+", " ", text).strip()
+    return plain.encode("utf-8", "replace").decode()
