@@ -1,0 +1,38 @@
+"""The statistics that decide: pure functions from finished runs to a decision.
+
+    judge(evidence: Evidence, rule: VerdictRule) -> MoreRuns | Accept | Reject
+
+`Evidence(candidate, baseline, direction, repeats, pairs, experiments_since_baseline)` is what
+has been measured. `MoreRuns(candidate, baseline, purpose)` asks for so many more runs of each
+side, interleaved on shared fresh seeds. `Accept(estimate, explanation)` and
+`Reject(reason, estimate, explanation)` end the experiment. `VerdictRule` is `[verdict]` of
+bot.toml. Evidence that breaks its contract raises `InvalidEvidence`.
+
+Beside it: `judge_simplification` (equal but simpler), `broken_guards` (secondary metrics),
+`audit` (did a winner replicate), `expected_false_merges` (multiplicity). docs/verdict.md
+explains the rule and shows what the simulator (`python -m bench verdict`) measures of it.
+"""
+
+from __future__ import annotations
+
+from bot.verdict.evidence import (
+    Accept,
+    Decision,
+    Evidence,
+    InvalidEvidence,
+    MoreRuns,
+    Reject,
+)
+from bot.verdict.judge import judge
+from bot.verdict.rule import VerdictRule
+
+__all__ = [
+    "Accept",
+    "Decision",
+    "Evidence",
+    "InvalidEvidence",
+    "MoreRuns",
+    "Reject",
+    "VerdictRule",
+    "judge",
+]

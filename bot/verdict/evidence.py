@@ -1,0 +1,110 @@
+"""What a verdict is made from, and the three things that it can say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.model import Direction, Estimate, Purpose, Reason, Run
+
+OK = "ok"
+
+
+class InvalidEvidence(ValueError):
+    """The evidence breaks its contract: a defect of the caller, never of a candidate."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What has been measured, oldest first, all of it in one runner class.
+
+    candidate: every run of the experiment's candidate. None is left out or replaced.
+    baseline: every run of the baseline's own code that counts: of its confirmation, and all
+        later ones, made for whatever experiment. The screening and test runs that led to its
+        acceptance are flattered by selection and do not count. Runs of one interleaved batch
+        share `Run.attempt`, which no other batch may use.
+    direction: which way the metric is better.
+    repeats: values of repeated runs of the same code, one tuple for each *other* code in the
+        runner class (neither this candidate's nor this baseline's, which are known already).
+    pairs: from other experiments, one tuple each, the values (candidate, baseline) of runs
+        that shared a seed; tells whether shared seeds help.
+    experiments_since_baseline: experiments judged since the latest run of the baseline.
+    """
+
+    candidate: tuple[Run, ...]
+    baseline: tuple[Run, ...]
+    direction: Direction = Direction.LOWER
+    repeats: tuple[tuple[float, ...], ...] = ()
+    pairs: tuple[tuple[tuple[float, float], ...], ...] = ()
+    experiments_since_baseline: int = 0
+
+
+@dataclass(frozen=True)
+class MoreRuns:
+    """Make so many more runs of each side, interleaved, on fresh seeds that the sides share."""
+
+    candidate: int
+    baseline: int
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Accept:
+    """Merge. The estimate comes from the confirmation runs alone."""
+
+    estimate: Estimate
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Close, for this reason. The estimate is None when there is nothing to compare."""
+
+    reason: Reason
+    estimate: Estimate | None
+    explanation: str
+
+
+Decision = MoreRuns | Accept | Reject
+
+
+def check(evidence: Evidence) -> None:
+    """Refuse what no honest caller can hand over.
+
+    Raises:
+        InvalidEvidence: says which run, and what is wrong with it.
+    """
+    for side, runs in (("candidate", evidence.candidate), ("baseline", evidence.baseline)):
+        _check_runs(side, runs)
+    classes = {run.runner_class for run in (*evidence.candidate, *evidence.baseline)}
+    if len(classes) > 1:
+        raise InvalidEvidence(
+            f"runs of different runner classes are never compared, found {sorted(classes)}"
+        )
+    numbers = [value for group in evidence.repeats for value in group]
+    numbers += [value for group in evidence.pairs for pair in group for value in pair]
+    if not all(map(math.isfinite, numbers)):
+        raise InvalidEvidence("repeats and pairs must hold finite numbers only")
+
+
+def _check_runs(side: str, runs: tuple[Run, ...]) -> None:
+    seen: set[int] = set()
+    for run in runs:
+        if run.seed in seen:
+            raise InvalidEvidence(
+                f"seed {run.seed} occurs twice among the {side}'s runs: a rerun never replaces "
+                "a result and seeds never repeat within a comparison; draw a fresh seed"
+            )
+        seen.add(run.seed)
+        measured = run.value is not None and math.isfinite(run.value)
+        if measured != (run.status == OK):
+            raise InvalidEvidence(
+                f"the {side}'s run of seed {run.seed} has status {run.status!r} but value "
+                f"{run.value!r}: a finite value belongs to status 'ok' and to no other"
+            )
+
+
+def values(runs: Iterable[Run]) -> list[float]:
+    """The values of the runs that produced one, in order."""
+    return [run.value for run in runs if run.value is not None]
