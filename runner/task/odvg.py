@@ -1,0 +1,143 @@
+"""Region annotations on disk: JSON lines in the ODVG form of detection data sets.
+
+One line is one image:
+
+    {"filename": "images.npy#17", "width": 48, "height": 48,
+     "grounding": {"caption": "a small dog left of a kite",
+                   "regions": [{"bbox": [3, 20, 17, 33], "phrase": "small dog"}]}}
+
+`filename` names an image file beside the annotations, or, with `#row`, one row of an array
+file of shape (images, height, width, 3) and type uint8. A box is [x1, y1, x2, y2] in pixels from
+the upper left corner, x2 and y2 exclusive. An image without annotations has an empty list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from runner.errors import DataError
+
+ANNOTATIONS = "annotations.jsonl"
+IMAGES = "images.npy"
+
+_Side = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Region(_Strict):
+    """A box and the words of the caption that it belongs to."""
+
+    bbox: tuple[FiniteFloat | int, FiniteFloat | int, FiniteFloat | int, FiniteFloat | int]
+    phrase: Annotated[str, Field(min_length=1)]
+
+
+class Grounding(_Strict):
+    """A caption and its regions, none where nobody annotated the image."""
+
+    caption: Annotated[str, Field(min_length=1)]
+    regions: tuple[Region, ...] = ()
+
+
+class AnnotatedImage(_Strict):
+    """One line of the file."""
+
+    filename: str
+    width: _Side
+    height: _Side
+    grounding: Grounding
+
+    @model_validator(mode="after")
+    def _boxes_are_inside(self) -> AnnotatedImage:
+        for region in self.grounding.regions:
+            x1, y1, x2, y2 = region.bbox
+            if not (0 <= x1 < x2 <= self.width and 0 <= y1 < y2 <= self.height):
+                raise ValueError(
+                    f"box {list(region.bbox)} of {region.phrase!r} is empty or outside of the "
+                    f"image of {self.width} x {self.height} pixels"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _filename_is_inside(self) -> AnnotatedImage:
+        path = PurePosixPath(self.filename)
+        if not self.filename or path.is_absolute() or ".." in path.parts or "\0" in self.filename:
+            raise ValueError("filename must be a relative path inside the data folder")
+        return self
+
+
+def write_annotations(path: Path, images: Iterable[AnnotatedImage]) -> None:
+    """Write one line for each image."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{image.model_dump_json()}\n" for image in images)
+
+
+def read_annotations(path: Path) -> Iterator[AnnotatedImage]:
+    """Read and check a file of annotations line by line.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not valid; names file and line.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield AnnotatedImage.model_validate_json(line)
+                except ValidationError as error:
+                    first = error.errors(include_url=False)[0]
+                    place = ".".join(str(part) for part in first["loc"]) or "line"
+                    raise DataError(
+                        f"{path}, line {number}: {place}: {first['msg']}; "
+                        "correct or remove this line"
+                    ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from error
+
+
+def load_image(folder: Path, annotated: AnnotatedImage) -> npt.NDArray[np.uint8]:
+    """The pixels of an annotated image, shape (height, width, 3).
+
+    Raises:
+        DataError: the image is missing, unreadable, not of the stated size or outside `folder`.
+            There is no substitute image: training on blanks would go unnoticed.
+    """
+    name, _, row = annotated.filename.partition("#")
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{annotated.filename}: the path leads out of {folder}; correct it")
+    try:
+        pixels = _row(path, row) if row else _picture(path)
+    except (OSError, ValueError, IndexError, SyntaxError, UnidentifiedImageError) as error:
+        raise DataError(
+            f"image {annotated.filename} in {folder} is missing or unreadable ({error}): "
+            "restore it or remove its line from the annotations"
+        ) from error
+    if pixels.shape != (annotated.height, annotated.width, 3):
+        raise DataError(
+            f"image {annotated.filename} in {folder} has shape {pixels.shape}, but its annotation "
+            f"says {annotated.width} x {annotated.height} pixels: correct the annotation"
+        )
+    return pixels
+
+
+def _row(path: Path, row: str) -> npt.NDArray[np.uint8]:
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise ValueError(f"expected uint8 of 4 dimensions, found {images.dtype} of {images.ndim}")
+    if not row.isdecimal():
+        raise ValueError(f"row {row!r} is not a number")
+    return np.array(images[int(row)])
+
+
+def _picture(path: Path) -> npt.NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
