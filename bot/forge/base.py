@@ -148,6 +148,33 @@ class NoSuchPull(ForgeError):
     """There is no pull request with this number."""
 
 
+class WorktreeDirty(ForgeError):
+    """The base branch is checked out, and `paths` hold changes of a person that would be lost.
+
+    Nothing was changed: the merge waits until the person commits, stashes or drops them.
+    """
+
+    def __init__(self, paths: tuple[str, ...], place: str) -> None:
+        super().__init__(
+            f"Waiting: {place} has the base branch checked out, with changes of yours in"
+            f" {', '.join(paths)}. Commit them, or put them aside with `git stash -u`."
+        )
+        self.paths = paths
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A branch of an open pull request that no longer contains the head it had.
+
+    `branch_head` is where the branch is now; None when it was deleted. A forge reports it and
+    changes nothing: the pull request keeps its head until a person or the bot decides.
+    """
+
+    number: int
+    head: str
+    branch_head: str | None
+
+
 class Forge(Protocol):
     """A home of pull requests. Every write either happens wholly or raises and changes nothing."""
 
@@ -168,7 +195,24 @@ class Forge(Protocol):
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request.
 
-        Raises Conflict when the branch exists elsewhere, or has an open pull request.
+        Line breaks and control characters in the title become spaces. Raises Conflict when
+        the branch exists elsewhere, or has an open pull request; ForgeError when the branch
+        cannot have its name, is the base branch, or the title is empty.
+        """
+        ...
+
+    def push(self, number: int, *, old: str, new: str, author: Author) -> None:
+        """Move branch and head of an open pull request from `old` to `new`, which contains it.
+
+        Raises Conflict when branch or head is not at `old`, or the pull request is not open.
+        """
+        ...
+
+    def sync_heads(self) -> tuple[Stray, ...]:
+        """Take over what people pushed to the branches of open pull requests.
+
+        A branch that moved forward becomes the new head; one that was deleted or rewritten
+        is reported, and left alone. Call it before a snapshot.
         """
         ...
 
@@ -183,14 +227,16 @@ class Forge(Protocol):
     def start(self, number: int, attempt: Attempt) -> None:
         """Write down that `attempt` is asked for, before any of it is run.
 
-        Raises Conflict when the pull request is no longer open at `attempt.head`.
+        Its `results` and `created_at` are the forge's to fill. Raises Conflict when the pull
+        request is no longer open at `attempt.head`, or has an attempt with this id.
         """
         ...
 
     def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
-        """Keep the result of one planned run. A second result for the same run is refused.
+        """Keep the result of one planned run, also when it arrives after the verdict.
 
-        Raises Conflict when there is one already.
+        A second result for the same run is refused. Raises Conflict when there is one already;
+        ForgeError when there is no such attempt or run.
         """
         ...
 
@@ -203,13 +249,18 @@ class Forge(Protocol):
     ) -> None:
         """Move the base branch from `base` to `commit` and mark the pull request merged.
 
-        All or nothing. Raises Conflict when head or base is not what was expected or the
-        pull request is not open.
+        All or nothing. `commit` contains `base` and `head`; it may be `base` itself (merged by
+        hand). `comment` is the bot's; an empty one is left out. Raises Conflict when head,
+        its branch or base is not what was expected or the pull request is not open;
+        WorktreeDirty when the base branch is checked out and a person's changes are in the way.
         """
         ...
 
     def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
-        """Close the pull request and move the base branch to its ledger commit, likewise."""
+        """Close the pull request and move the base branch to its ledger commit, likewise.
+
+        Where the branch of the pull request is does not matter here.
+        """
         ...
 
     def permission(self, author: Author) -> Permission:

@@ -72,6 +72,11 @@ class Repository:
             )
         return repository
 
+    def common_folder(self) -> Path:
+        """The folder that holds refs and objects, shared by all working trees of the clone."""
+        answer = self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return Path(answer)
+
     # Reading
 
     def resolve(self, revision: str) -> str | None:
@@ -102,6 +107,21 @@ class Repository:
         return {
             path: None if entry is None or entry.kind != "blob" else entry.data
             for path, entry in zip(wanted, found, strict=True)
+        }
+
+    def read_many(
+        self, wanted: Sequence[tuple[str, str]], limit: int = 1 << 20
+    ) -> dict[tuple[str, str], bytes | None]:
+        """The bytes of files (tree or commit, path), read by one process.
+
+        None stands for a file that does not exist, or is larger than `limit` bytes.
+        """
+        unique = list(dict.fromkeys(wanted))
+        names = [f"{tree}:".encode() + _clean(path) for tree, path in unique]
+        found = read_objects(self.git, names, limit)
+        return {
+            key: None if entry is None or entry.kind != "blob" else entry.data
+            for key, entry in zip(unique, found, strict=True)
         }
 
     def diff(self, old: str, new: str) -> bytes:

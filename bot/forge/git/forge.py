@@ -1,0 +1,410 @@
+"""The embedded forge: `bot.forge.base.Forge` inside a git repository.
+
+Whoever can write the refs is trusted. Every write prepares objects first and then makes one
+transaction of refs that verifies where each ref was: it happens wholly, or somebody else was
+first and nothing happened. A change of the chain by somebody else that does not matter (a
+comment while a result is recorded) is folded in, and the write tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from bot.forge.base import (
+    Attempt,
+    Author,
+    Check,
+    Conflict,
+    ForgeError,
+    NewPull,
+    NoSuchPull,
+    Permission,
+    PullRequest,
+    State,
+    Stray,
+)
+from bot.forge.git import store
+from bot.forge.git.events import (
+    Attempted,
+    Checked,
+    Closed,
+    Commented,
+    Event,
+    InvalidEvent,
+    Judgement,
+    Labelled,
+    Measured,
+    Merged,
+    Opened,
+    Person,
+    Plan,
+    Pushed,
+)
+from bot.forge.git.fold import FoldError
+from bot.forge.git.worktree import Worktree
+from bot.git import Create, GitFailed, Identity, RefChange, RefMoved, Repository, Update, Verify
+from bot.model import Verdict
+
+BOT = Author("bot", "bot@localhost", is_bot=True)
+TITLE_LENGTH = 256
+_TRIES = 200  # each time somebody else has made progress
+
+_log = logging.getLogger(__name__)
+
+Written = tuple[Event, Author]
+
+
+class GitForge:
+    """Pull requests under `refs/forge` of one repository, merging into `base_branch`."""
+
+    name = "git"
+
+    def __init__(
+        self,
+        repository: Repository,
+        base_branch: str,
+        *,
+        bot: Author = BOT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.repository = repository
+        self.base_branch = base_branch
+        self._base_ref = f"refs/heads/{base_branch}"
+        self._bot = bot
+        self._clock = clock
+
+    # Reading
+
+    def base(self) -> str:
+        """The commit that the base branch points to."""
+        commit = self.repository.ref(self._base_ref)
+        if commit is None:
+            raise ForgeError(
+                f"There is no branch {self.base_branch!r} in {self.repository.path}. Create it, or"
+                " name another base branch in bot.toml."
+            )
+        return commit
+
+    def pulls(self, state: State | None = None) -> tuple[PullRequest, ...]:
+        """Pull requests in order of their numbers; all of them, or those in one state."""
+        found = store.tips(self.repository)
+        wanted = [tip for tip in found if state is None or tip.state in {state, None}]
+        read = store.read(self.repository, wanted)
+        return tuple(pull for pull in read if state is None or pull.state is state)
+
+    def pull(self, number: int) -> PullRequest:
+        """One pull request. Raises NoSuchPull."""
+        return self._read(number)[1]
+
+    def permission(self, author: Author) -> Permission:  # noqa: ARG002
+        """Everybody who can write here can write everything."""
+        return Permission.WRITE
+
+    # Opening and pushing
+
+    def open(self, new: NewPull) -> PullRequest:
+        """Create the branch (unless it is at `head` already) and the pull request."""
+        title = self._checked(new)
+        branch_ref = f"refs/heads/{new.branch}"
+        for _ in range(_TRIES):
+            # The number is looked for first: whoever opens after that takes the same number,
+            # and whoever opened before is seen in the list.
+            number = store.last_number(self.repository) + 1
+            for other in self.pulls(State.OPEN):
+                if other.branch == new.branch:
+                    raise Conflict(f"Branch {new.branch} has pull request #{other.number} open.")
+            at = self.repository.ref(branch_ref)
+            if at not in {None, new.head}:
+                raise Conflict(f"Branch {new.branch} exists already, at {at}.")
+            event = Opened(
+                at=self._now(),
+                number=number,
+                branch=new.branch,
+                head=new.head,
+                title=title,
+                body=new.body,
+                author=Person.of(new.author),
+                record=dict(new.record),
+            )
+            tip, pull = self._append(None, None, [(event, new.author)])
+            changes: list[RefChange] = [
+                Create(store.head_ref(number), new.head),
+                Create(store.meta_ref(number), tip),
+                Verify(branch_ref, at) if at else Create(branch_ref, new.head),
+            ]
+            try:
+                self.repository.update_refs(changes, f"forge: open #{number}")
+            except RefMoved:
+                continue
+            except GitFailed as error:
+                raise self._clash(new.branch, error) or error from error
+            return pull
+        raise Conflict("Too many others open pull requests at this moment. Try again.")
+
+    def push(self, number: int, *, old: str, new: str, author: Author) -> None:
+        """Move branch and head of an open pull request from `old` to `new`."""
+        pull = self._open_pull(number)
+        self._contains(old, new)
+        branch = Update(f"refs/heads/{pull.branch}", new, old)
+        self._push(number, old, new, author, branch)
+
+    def sync_heads(self) -> tuple[Stray, ...]:
+        """Take over what people pushed to the branches of open pull requests."""
+        strays: list[Stray] = []
+        pulls = self.pulls(State.OPEN)
+        at = self._branches(pull.branch for pull in pulls)
+        for pull in pulls:
+            branch = at.get(pull.branch)
+            if branch == pull.head:
+                continue
+            if branch is None or not self.repository.is_ancestor(pull.head, branch):
+                strays.append(Stray(pull.number, pull.head, branch))
+                continue
+            author = self._author_of(branch)
+            unchanged = Verify(f"refs/heads/{pull.branch}", branch)
+            try:
+                self._push(pull.number, pull.head, branch, author, unchanged)
+            except Conflict:  # another bot was first, or the person pushed again: next time
+                _log.debug("head of #%d moved while it was taken over", pull.number)
+        return tuple(strays)
+
+    # Talking and measuring
+
+    def comment(self, number: int, author: Author, body: str) -> None:
+        """Add a comment. Raises NoSuchPull."""
+        self._add(number, lambda _: Commented(at=self._now(), author=Person.of(author), body=body))
+
+    def set_labels(self, number: int, labels: frozenset[str]) -> None:
+        """Replace the labels of a pull request."""
+        self._add(number, lambda _: Labelled(at=self._now(), labels=tuple(sorted(labels))))
+
+    def start(self, number: int, attempt: Attempt) -> None:
+        """Write down that `attempt` is asked for, before any of it is run."""
+
+        def event(pull: PullRequest) -> Event:
+            if pull.state is not State.OPEN or pull.head != attempt.head:
+                raise Conflict(f"#{number} is {pull.state} at {pull.head}, not at {attempt.head}.")
+            if any(other.id == attempt.id for other in pull.attempts):
+                raise Conflict(f"#{number} has an attempt {attempt.id!r} already.")
+            return Attempted(
+                at=self._now(),
+                id=attempt.id,
+                base=attempt.base,
+                head=attempt.head,
+                merge_tree=attempt.merge_tree,
+                runs=tuple(Plan.of(run) for run in attempt.runs),
+            )
+
+        self._add(number, event, Verify(store.head_ref(number), attempt.head))
+
+    def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
+        """Keep the result of one planned run, also when it arrives after the verdict."""
+
+        def event(pull: PullRequest) -> Event:
+            for known in pull.attempts:
+                if known.id == attempt and index in known.results:
+                    raise Conflict(f"Run {index} of {attempt!r} in #{number} has its result.")
+            return Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
+
+        self._add(number, event)
+
+    def post(self, number: int, check: Check) -> None:
+        """Show a completed check on the pull request."""
+        self._add(number, lambda _: Checked.of(check, self._now()))
+
+    # Ending
+
+    def merge(
+        self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
+    ) -> None:
+        """Move the base branch from `base` to `commit` and mark the pull request merged."""
+        pull = self._open_pull(number)
+        if pull.head != head:
+            raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
+        self._contains(head, commit)
+        guards: list[RefChange] = [Verify(store.head_ref(number), head)]
+        branch_ref = f"refs/heads/{pull.branch}"
+        at = self.repository.ref(branch_ref)
+        if at not in {None, head}:
+            raise Conflict(f"Branch {pull.branch} is at {at}, but {head} was to be merged.")
+        guards.append(Verify(branch_ref, at))
+        end = Merged(
+            at=self._now(), head=head, base=base, commit=commit, verdict=Judgement.of(verdict)
+        )
+        self._end(number, base, commit, end, comment=comment, guards=guards)
+
+    def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
+        """Close the pull request and move the base branch to its ledger commit, likewise."""
+        end = Closed(at=self._now(), base=base, commit=commit, verdict=Judgement.of(verdict))
+        self._end(number, base, commit, end, comment=comment, guards=[])
+
+    def recover_worktree(self) -> None:
+        """Finish what a crash between a merge and its files left; call it at every start.
+
+        Raises WorktreeDirty when a person's changes are in the way.
+        """
+        worktree = Worktree.of(self.repository, self.base_branch)
+        if worktree is not None:
+            worktree.recover()
+
+    def maintain(self) -> None:
+        """Let git pack refs and objects when it finds that due; harmless while others write."""
+        self.repository.git.run("maintenance", "run", "--auto", "--quiet")
+
+    # How
+
+    def _end(
+        self,
+        number: int,
+        base: str,
+        commit: str,
+        end: Merged | Closed,
+        *,
+        comment: str,
+        guards: Sequence[RefChange],
+    ) -> None:
+        """End a pull request and move the base branch in one transaction."""
+        self._contains(base, commit)
+        if self.base() != base:
+            raise Conflict(f"{self.base_branch} is at {self.base()}, expected {base}.")
+        worktree = Worktree.of(self.repository, self.base_branch) if commit != base else None
+        if worktree is not None:
+            worktree.recover()
+            worktree.check(base, commit)
+            guards = [*guards, worktree.mark(base)]
+        moved = Update(self._base_ref, commit, base) if commit != base else None
+        said = Commented(at=end.at, author=Person.of(self._bot), body=comment)
+
+        def events(pull: PullRequest) -> list[Written]:
+            _require_open(pull)
+            spoken: list[Written] = [(said, self._bot)] if comment else []
+            return [*spoken, (end, self._bot)]
+
+        self._write(
+            number,
+            events,
+            [*guards, moved or Verify(self._base_ref, base)],
+            worktree.repository if worktree else self.repository,
+        )
+        if worktree is not None and not worktree.advance(commit):
+            _log.warning(
+                "%s moved, but the files in %s could not follow yet; the next start tries again.",
+                self.base_branch,
+                worktree.repository.path,
+            )
+
+    def _push(self, number: int, old: str, new: str, author: Author, branch: RefChange) -> None:
+        def event(pull: PullRequest) -> Event:
+            _require_open(pull)
+            if pull.head != old:
+                raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
+            return Pushed(at=self._now(), head=new, author=Person.of(author))
+
+        self._write(
+            number,
+            lambda pull: [(event(pull), author)],
+            [Update(store.head_ref(number), new, old), branch],
+            self.repository,
+        )
+
+    def _add(self, number: int, event: Callable[[PullRequest], Event], *guards: RefChange) -> None:
+        def events(pull: PullRequest) -> list[Written]:
+            new = event(pull)
+            author = new.author.author() if isinstance(new, Commented) else self._bot
+            return [(new, author)]
+
+        self._write(number, events, guards, self.repository)
+
+    def _write(
+        self,
+        number: int,
+        events: Callable[[PullRequest], list[Written]],
+        guards: Sequence[RefChange],
+        place: Repository,
+    ) -> None:
+        """Append events to a chain, with other changes, in one transaction.
+
+        When only the chain itself moved, `events` are asked for again on the newer state.
+        """
+        meta = store.meta_ref(number)
+        for _ in range(_TRIES):
+            tip, pull = self._read(number)
+            new, _ = self._append(tip, pull, events(pull))
+            try:
+                place.update_refs([*guards, Update(meta, new, tip)], f"forge: #{number}")
+            except RefMoved as error:
+                if error.ref != meta:
+                    raise Conflict(str(error)) from error
+                continue
+            return
+        raise Conflict(f"Too many others write to #{number} at this moment. Try again.")
+
+    def _append(
+        self, tip: str | None, pull: PullRequest | None, events: Iterable[Written]
+    ) -> tuple[str, PullRequest]:
+        named = [(event, Identity(author.name, author.id)) for event, author in events]
+        try:
+            return store.append(self.repository, tip, pull, named)
+        except (InvalidEvent, FoldError) as error:
+            raise ForgeError(f"This cannot be kept: {error}") from error
+
+    def _read(self, number: int) -> tuple[str, PullRequest]:
+        found = store.tips(self.repository, number) if number > 0 else []
+        if not found:
+            raise NoSuchPull(f"There is no pull request #{number}. `bot pulls` lists them.")
+        return found[0].commit, next(store.read(self.repository, found))
+
+    def _open_pull(self, number: int) -> PullRequest:
+        pull = self.pull(number)
+        _require_open(pull)
+        return pull
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _contains(self, old: str, new: str) -> None:
+        if old != new and not self.repository.is_ancestor(old, new):
+            raise ForgeError(f"{new} does not contain {old}; branches only move forward.")
+
+    def _branches(self, names: Iterable[str]) -> dict[str, str]:
+        refs = [f"refs/heads/{name}" for name in names]
+        if not refs:
+            return {}
+        listing = self.repository.git.text(
+            "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", *refs
+        )
+        pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
+        return {name: commit for commit, name in pairs}
+
+    def _author_of(self, commit: str) -> Author:
+        answer = self.repository.git.text("log", "-1", "--format=%an%x00%ae", commit)
+        name, _, address = answer.partition("\0")
+        return Author(name, address)
+
+    def _checked(self, new: NewPull) -> str:
+        """The title as it is kept. Raises ForgeError for what cannot be opened."""
+        if not self.repository.is_branch_name(new.branch):
+            raise ForgeError(f"A branch cannot have the name {new.branch!r}.")
+        if new.branch == self.base_branch:
+            raise ForgeError(f"{new.branch!r} is the base branch; an experiment needs its own.")
+        if self.repository.resolve(new.head) != new.head:
+            raise ForgeError(f"There is no commit {new.head!r}.")
+        title = store.one_line(new.title, TITLE_LENGTH)
+        if not title:
+            raise ForgeError("A pull request needs a title.")
+        return title
+
+    def _clash(self, branch: str, error: GitFailed) -> Conflict | None:
+        if "cannot create" in error.stderr or "refname conflict" in error.stderr:
+            return Conflict(
+                f"Branch {branch} cannot exist beside one whose name is its folder: {error.stderr}"
+            )
+        return None
+
+
+def _require_open(pull: PullRequest) -> None:
+    if pull.state is not State.OPEN:
+        raise Conflict(f"#{pull.number} is {pull.state} already.")

@@ -1,0 +1,193 @@
+"""Chains of events under `refs/forge/pulls/<n>`: reading many at once, writing new links.
+
+Every commit of a chain holds one event as `event.json`, and beside it, as `trees/<id>`, the
+trees that the event speaks of, so that garbage collection and push keep them. Its message
+says in one line what happened, and in a trailer the state afterwards, so that the open ones
+are found among thousands without reading any chain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.forge.base import ForgeError, PullRequest, State
+from bot.forge.git.events import (
+    MAXIMUM_BYTES,
+    Attempted,
+    Event,
+    InvalidEvent,
+    Opened,
+    from_json,
+    to_json,
+)
+from bot.forge.git.fold import FoldError, apply
+from bot.git import GitFailed, Identity, Repository
+from bot.git.batch import GitObject, read_objects
+
+NAMESPACE = "refs/forge/pulls"
+EVENT_FILE = "event.json"
+_NAME = re.compile(rf"{NAMESPACE}/([1-9][0-9]{{0,17}})/(head|meta)")
+_STATE = re.compile(r"^State: (open|merged|closed)$", re.MULTILINE)
+_SUBJECT_LENGTH = 100
+
+
+class BrokenChain(ForgeError):
+    """The kept events of a pull request cannot be understood."""
+
+    def __init__(self, ref: str, commit: str, problem: str) -> None:
+        super().__init__(
+            f"{ref} is damaged at commit {commit}: {problem} Look at it with"
+            f" `git show {commit}`; if a newer version wrote it, update this program; else put"
+            f" back the last good commit with `git update-ref {ref} COMMIT`."
+        )
+        self.ref = ref
+        self.commit = commit
+
+
+@dataclass(frozen=True)
+class Tip:
+    """The newest event of a pull request. `state` is None when its message does not tell."""
+
+    number: int
+    commit: str
+    state: State | None
+
+
+def head_ref(number: int) -> str:
+    """The ref that keeps the head commit of a pull request."""
+    return f"{NAMESPACE}/{number}/head"
+
+
+def meta_ref(number: int) -> str:
+    """The ref of the chain of events of a pull request."""
+    return f"{NAMESPACE}/{number}/meta"
+
+
+def last_number(repository: Repository) -> int:
+    """The greatest number that was ever given; 0 when there is none."""
+    names = repository.git.text("for-each-ref", "--format=%(refname)", f"{NAMESPACE}/")
+    found = (_NAME.fullmatch(name) for name in names.split("\n"))
+    return max((int(match[1]) for match in found if match), default=0)
+
+
+def tips(repository: Repository, number: int | None = None) -> list[Tip]:
+    """The tips of all chains in order of their numbers, or of one; from one process."""
+    listing = repository.git.run(
+        *("for-each-ref", "--format=%(refname) %(objectname) %(objecttype) %(contents:body)%00"),
+        meta_ref(number) if number is not None else f"{NAMESPACE}/*/meta",
+    ).stdout.decode("utf-8", "replace")
+    result: list[Tip] = []
+    for entry in listing.split("\0\n"):
+        name, _, rest = entry.partition(" ")
+        match = _NAME.fullmatch(name)
+        if match is None:
+            continue
+        commit, kind, body = (*rest.split(" ", 2), "")[:3]
+        if kind != "commit":
+            raise BrokenChain(name, commit, f"It is a {kind}, not a commit.")
+        state = _STATE.search(body)
+        result.append(Tip(int(match[1]), commit, State(state[1]) if state else None))
+    return sorted(result, key=lambda tip: tip.number)
+
+
+def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]:
+    """The pull requests with these tips, in that order; two processes for all of them.
+
+    Raises BrokenChain.
+    """
+    chains = _chains(repository, wanted)
+    names = [f"{commit}:{EVENT_FILE}".encode() for chain in chains for commit in chain]
+    objects = read_objects(repository.git, names, MAXIMUM_BYTES)
+    for tip, chain in zip(wanted, chains, strict=True):
+        pull: PullRequest | None = None
+        for commit in chain:
+            try:
+                pull = apply(pull, commit, _event(next(objects)))
+            except (InvalidEvent, FoldError) as error:
+                raise BrokenChain(meta_ref(tip.number), commit, str(error)) from error
+        assert pull is not None  # noqa: S101 (a chain has at least its tip)
+        if pull.number != tip.number:
+            raise BrokenChain(meta_ref(tip.number), tip.commit, f"It is about #{pull.number}.")
+        yield pull
+
+
+def append(
+    repository: Repository,
+    parent: str | None,
+    pull: PullRequest | None,
+    events: Iterable[tuple[Event, Identity]],
+) -> tuple[str, PullRequest]:
+    """Write events after `parent`, which folds to `pull`; no ref moves yet.
+
+    Returns the new tip and what the chain folds to then. Raises InvalidEvent and FoldError.
+    """
+    tip = parent
+    for event, author in events:
+        data = to_json(event)
+        draft = apply(pull, "", event)  # refuses before anything is written
+        entries = {EVENT_FILE: ("100644", repository.write_blob(data))}
+        trees = _trees(event)
+        if trees:
+            entries["trees"] = ("040000", _keep(repository, trees))
+        message = f"{_subject(event, draft)}\n\nState: {draft.state}\n"
+        tip = repository.commit_tree(
+            repository.write_tree(entries), [tip] if tip else [], message, author, event.at
+        )
+        pull = apply(pull, tip, from_json(data))
+    if tip is None or pull is None:
+        raise InvalidEvent("There is no event to write.")
+    return tip, pull
+
+
+def one_line(text: str, length: int) -> str:
+    """Text without line breaks, control characters and marks that reverse its direction."""
+    plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text).split())
+    plain = plain.encode("utf-8", "replace").decode()
+    return plain if len(plain) <= length else plain[: length - 1].rstrip() + "…"
+
+
+def _chains(repository: Repository, wanted: Sequence[Tip]) -> list[list[str]]:
+    """The commits of each chain, oldest first."""
+    if not wanted:
+        return []
+    lines = repository.git.text(
+        "rev-list", "--parents", "--stdin", stdin="".join(f"{t.commit}\n" for t in wanted).encode()
+    )
+    parents = {line[0]: line[1:] for line in map(str.split, lines.split("\n"))}
+    result: list[list[str]] = []
+    for tip in wanted:
+        chain = [tip.commit]
+        while before := parents[chain[-1]]:
+            if len(before) > 1:
+                raise BrokenChain(meta_ref(tip.number), chain[-1], "It is a merge.")
+            chain.append(before[0])
+        result.append(chain[::-1])
+    return result
+
+
+def _event(entry: GitObject | None) -> Event:
+    if entry is None or entry.kind != "blob":
+        raise InvalidEvent(f"It has no file {EVENT_FILE}.")
+    if entry.data is None:
+        raise InvalidEvent(f"It has {entry.size:,} bytes; at most {MAXIMUM_BYTES:,} are read.")
+    return from_json(entry.data)
+
+
+def _trees(event: Event) -> set[str]:
+    if not isinstance(event, Attempted):
+        return set()
+    return {event.merge_tree, *(run.tree for run in event.runs)}
+
+
+def _keep(repository: Repository, trees: set[str]) -> str:
+    try:
+        return repository.write_tree({tree: ("040000", tree) for tree in trees})
+    except GitFailed as error:
+        raise InvalidEvent(f"It speaks of a tree that does not exist: {error.stderr}") from error
+
+
+def _subject(event: Event, pull: PullRequest) -> str:
+    title = event.title if isinstance(event, Opened) else pull.title
+    return f"{event.kind}: {one_line(title, _SUBJECT_LENGTH)} (#{pull.number})"
