@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 SCHEMA_VERSION = 1
 
+Split = Literal["validation", "sealed"]
+
 
 class Status(StrEnum):
     """How a measurement ended."""
@@ -79,7 +81,7 @@ class Measurement(Strict):
     metric: FiniteFloat | None  # None unless status is ok
     secondary: dict[str, FiniteFloat] = {}
     seed: int
-    split: Literal["validation", "sealed"] = "validation"
+    split: Split = "validation"
     self_reported: bool = False  # True when the candidate printed the metric itself
     smoke_s: float = 0.0
     train_s: float = 0.0

@@ -58,8 +58,8 @@ class MetricTable(Table):
 class TaskTable(Table):
     """The data that candidates train on."""
 
-    size: Literal["auto", "small", "full"] = "auto"
-    """`small` for a CPU, `full` for a GPU; `auto` follows the profile."""
+    size: Literal["auto", "tiny", "small", "full"] = "auto"
+    """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` follows the profile."""
 
 
 class BudgetTable(Table):

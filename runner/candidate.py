@@ -1,0 +1,119 @@
+"""Reads a candidate's allowed files, from a git tree or a folder, and lays them out to be run.
+
+Whatever else is in the tree or folder is not looked at. Only regular files within the size
+limit count: links, submodules and devices are refused before a byte is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from runner.errors import RequestError
+from runner.settings import CandidateTable
+
+_REGULAR = {"100644", "100755"}
+_GIT_TIMEOUT_S = 60
+
+
+def read_tree(repository: Path, tree: str, table: CandidateTable) -> dict[str, bytes]:
+    """The allowed files in the git tree (or commit) `tree`, by path.
+
+    Raises:
+        RequestError: there is no such tree, the entry is missing, or a file is not allowed.
+    """
+    listing = _git(repository, "ls-tree", "-z", "-l", "--full-tree", tree, "--", *table.paths)
+    files = {}
+    for entry in listing.decode("utf-8", errors="replace").split("\0"):
+        if not entry:
+            continue
+        facts, path = entry.split("\t", 1)
+        mode, _kind, blob, size = facts.split()
+        if mode not in _REGULAR:
+            raise RequestError(f"{path} in {tree[:12]} is not a regular file (mode {mode}).")
+        _check_size(path, int(size), table)
+        files[path] = _git(repository, "cat-file", "blob", blob)
+    return _complete(files, f"tree {tree[:12]}", table)
+
+
+def read_folder(place: Path, table: CandidateTable) -> dict[str, bytes]:
+    """The allowed files in the folder `place`; or `place` itself, a file, as the entry.
+
+    Raises:
+        RequestError: the entry is missing, or a file is not allowed or cannot be read.
+    """
+    if not place.is_dir():
+        return _complete({table.entry: _read(place, str(place), table)}, str(place), table)
+    files = {}
+    for path in table.paths:
+        if (place / path).exists() or (place / path).is_symlink():
+            files[path] = _read(place / path, path, table)
+    return _complete(files, str(place), table)
+
+
+def lay_out(files: Mapping[str, bytes], folder: Path) -> Path:
+    """Write `files` below the new folder `folder`, readable for everybody; returns `folder`."""
+    folder.mkdir()
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return folder
+
+
+def _read(place: Path, name: str, table: CandidateTable) -> bytes:
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RequestError(f"{name} cannot be read: {error.strerror}.") from None
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise RequestError(f"{name} is not a regular file.")
+        _check_size(name, facts.st_size, table)
+        return file.read(table.max_bytes)
+
+
+def _check_size(name: str, size: int, table: CandidateTable) -> None:
+    if size > table.max_bytes:
+        raise RequestError(
+            f"{name} has {size:,} bytes; "
+            f"candidate.max_bytes in bot.toml allows {table.max_bytes:,}."
+        )
+
+
+def _complete(files: dict[str, bytes], where: str, table: CandidateTable) -> dict[str, bytes]:
+    if table.entry not in files:
+        raise RequestError(
+            f"{where} has no {table.entry}, which candidate.entry in bot.toml names."
+        )
+    return files
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    # Object names are checked by the request's schema, and paths follow `--`.
+    try:
+        done = subprocess.run(
+            [
+                "git",
+                "--literal-pathspecs",
+                "--no-replace-objects",
+                "-C",
+                str(repository),
+                *arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RequestError(f"git could not be run in {repository}: {error}") from None
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip()[:300]
+        raise RequestError(f"git {arguments[0]} failed in {repository}: {reason}")
+    return done.stdout

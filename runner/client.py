@@ -1,0 +1,146 @@
+"""How the bot has runs measured: the runner as a process of its own, watched by its events.
+
+The runner gets a session of its own, so that Ctrl-C in a terminal reaches the bot alone, which
+then ends the runner in an orderly way. When the bot is killed, the runner notices by its end of
+the events' pipe, ends the sandbox and tidies up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from runner.errors import RunnerError
+from runner.events import Emit, Event, ResultEvent, from_line
+from runner.request import BatchRequest, Conditions
+from runner.result import Measurement, RunnerClass
+
+_MOMENT_S = 10.0  # for an orderly end
+_OUTPUT_BYTES = 10_000
+
+
+def run_batch(
+    request: BatchRequest, on_event: Emit, *, unconfined: bool = False
+) -> dict[str, Measurement]:
+    """Measure a batch; results by run id, in the order of the runs.
+
+    `on_event` is called for everything that happens, a finished run among it, so that nothing
+    is lost when the batch is interrupted. `unconfined` allows the backend `none`.
+
+    Raises:
+        RunnerError: the runner failed (never a candidate); the message says what to do.
+        KeyboardInterrupt: and whatever `on_event` raises; the runner is gone by then.
+    """
+    results: dict[str, Measurement] = {}
+
+    def collect(event: Event) -> None:
+        if isinstance(event, ResultEvent):
+            results[event.run] = event.measurement
+        on_event(event)
+
+    _call(["measure", "--runs", "-"], request, collect, unconfined)
+    missing = [run.id for run in request.runs if run.id not in results]
+    if missing:
+        raise RunnerError(f"The runner gave no result for {', '.join(missing[:5])}. Run it again.")
+    return {run.id: results[run.id] for run in request.runs}
+
+
+def current_class(
+    conditions: Conditions, on_event: Emit, *, unconfined: bool = False
+) -> RunnerClass:
+    """The runner class of this machine under these conditions.
+
+    Prepares the data if that was not done yet, which `on_event` is told about. Raises what
+    `run_batch` raises.
+    """
+    told = _call(["class", "--request", "-", "--json"], conditions, on_event, unconfined)
+    try:
+        return RunnerClass.model_validate_json(told)
+    except ValidationError as error:
+        raise RunnerError(f"The runner said something unreadable ({error}).") from None
+
+
+def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bool) -> bytes:
+    """Run the runner to its end; what it wrote to its standard output."""
+    # Relative paths count from where this process was started, wherever the runner's starts.
+    repository = str(Path(conditions.repository).resolve())
+    request = conditions.model_copy(update={"repository": repository})
+    command = [*command, "--i-know-this-is-not-a-sandbox"] if unconfined else command
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as pipe:
+            try:
+                process = _start([*command, "--events-fd", str(writing)], writing, output, errors)
+            finally:
+                os.close(writing)
+            try:
+                _send(process, request.model_dump_json(exclude_none=True).encode())
+                for line in pipe:
+                    emit(_read(line))
+                code = process.wait()
+            except BaseException:
+                end(process)
+                raise
+        if code != 0:
+            told = _text(errors).strip().removeprefix("error: ")
+            raise RunnerError(told or f"The runner ended with code {code} and said nothing.")
+        return _text(output).encode()
+
+
+def _start(
+    command: list[str], pipe: int, output: IO[bytes], errors: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "runner", *command],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=errors,
+        pass_fds=(pipe,),
+        start_new_session=True,
+    )
+
+
+def _text(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _OUTPUT_BYTES))
+    return file.read().decode(errors="replace")
+
+
+def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(data)
+
+
+def _read(line: bytes) -> Event:
+    try:
+        return from_line(line)
+    except ValueError as error:
+        raise RunnerError(f"The runner said something unreadable ({error}).") from None
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a runner and everything that it started, and wait until that is so.
+
+    First asked, so that it can tidy up; after a moment forced. Further interrupts from an
+    impatient keyboard are put off until the process is gone.
+    """
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.terminate()
+        try:
+            process.wait(_MOMENT_S)
+        except subprocess.TimeoutExpired:
+            # Not reaped yet, so that the number still names this group.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -1,0 +1,46 @@
+"""SHA-256 digests of what a number depends on. Imports nothing heavy: the bot uses it too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_RUNNER = Path(__file__).parent
+
+
+def candidate_digest(files: Mapping[str, bytes]) -> str:
+    """The identity of a candidate: hexadecimal SHA-256 over its allowed files.
+
+    `files` maps paths inside the repository to contents. Each name and each content is
+    preceded by its length, so that no two different sets of files can look the same.
+    """
+    digest = hashlib.sha256(b"candidate 1\n")
+    for path in sorted(files):
+        for part in (path.encode(), files[path]):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def data_digest(value: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data (strings, numbers, lists, dictionaries), independent of key order."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def scorer_digest() -> str:
+    """SHA-256 of the file that computes the metric."""
+    return hashlib.sha256((_RUNNER / "task" / "score.py").read_bytes()).hexdigest()
+
+
+def harness_digest(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of the runner's own sources together with the settings that shape a run."""
+    sources = {
+        path.relative_to(_RUNNER).as_posix(): path.read_bytes()
+        for path in sorted(_RUNNER.rglob("*.py"))
+    }
+    sources["settings"] = data_digest(settings).encode()
+    return candidate_digest(sources)

@@ -1,0 +1,93 @@
+"""One measurement: a pass in sandboxes, then the score, where no candidate can reach."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from runner.curve import training_curve
+from runner.digests import candidate_digest
+from runner.errors import InvalidOutput
+from runner.failure import Failure
+from runner.result import CandidateError, Digests, Measurement, RunnerClass, Split, Stage, Status
+from runner.staging import Numbers, Staged
+from runner.text import clean_line, clean_text
+from runner.trial import Candidate, Trial
+
+LOG_TAIL_BYTES = 8 << 10
+_LONG_NUMBER = re.compile(r"[0-9]{5,}")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is the same for every run of a batch, as far as a result tells of it."""
+
+    runner_class: RunnerClass
+    split: Split
+    data_digest: str
+    scorer_digest: str
+    harness_digest: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A finished pass, with its numbers if it was scored."""
+
+    trial: Trial
+    numbers: Numbers | None = None
+    score_s: float = 0.0
+
+
+def judged(trial: Trial, staged: Staged) -> Scored:
+    """Score the predictions of a pass, if it came so far; a failure is noted in `trial`."""
+    if trial.failure is not None:
+        return Scored(trial)
+    smoke = trial.stage is Stage.SMOKE
+    trial.stage = Stage.SMOKE if smoke else Stage.SCORE
+    started = time.monotonic()
+    numbers = None
+    try:
+        numbers = staged.judge(trial.predictions)
+    except InvalidOutput as refusal:
+        reason = clean_line(str(refusal).encode(errors="replace"))
+        # Sizes and shapes are numbers that a candidate could choose after seeing its inputs.
+        reason = f"the smoke run's {reason}" if smoke else _LONG_NUMBER.sub("(a number)", reason)
+        error = CandidateError(type="InvalidOutput", stage=trial.stage)
+        trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
+    return Scored(trial, numbers, time.monotonic() - started)
+
+
+def measurement(
+    scored: Scored, candidate: Candidate, seed: int, smoke_s: float, around: Circumstances
+) -> Measurement:
+    """The result in the form that leaves the runner: text cleaned, everything bounded."""
+    trial, failure = scored.trial, scored.trial.failure
+    smoke = trial.stage is Stage.SMOKE
+    log = clean_text(trial.log, len(trial.log) + 1)
+    return Measurement(
+        status=failure.status if failure else Status.OK,
+        stage=trial.stage,
+        metric=scored.numbers.metric if scored.numbers else None,
+        secondary=dict(scored.numbers.secondary) if scored.numbers else {},
+        seed=seed,
+        split=around.split,
+        smoke_s=smoke_s,
+        train_s=0.0 if smoke else trial.train_s,
+        predict_s=0.0 if smoke else trial.predict_s,
+        score_s=0.0 if smoke else scored.score_s,
+        peak_memory_bytes=trial.peak_memory_bytes,
+        exit_code=trial.exit_code,
+        signal=trial.signal,
+        error=failure.error if failure else None,
+        message=failure.message if failure else "",
+        curve=training_curve(log),
+        runner_class=around.runner_class,
+        digests=Digests(
+            candidate=candidate_digest(candidate.files),
+            data=around.data_digest,
+            scorer=around.scorer_digest,
+            harness=around.harness_digest,
+        ),
+        log_tail=clean_text(trial.log, LOG_TAIL_BYTES),
+    )

@@ -1,0 +1,110 @@
+"""Gets everything ready that a batch needs on this machine: interpreter, sandbox, data, class."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.batch import Batch, PlannedRun
+from runner.candidate import read_folder, read_tree
+from runner.digests import harness_digest, scorer_digest
+from runner.events import DataEvent, Emit
+from runner.gpu import Gpu, find_gpu
+from runner.interpreter import find_interpreter
+from runner.measure import Circumstances
+from runner.request import BatchRequest, Conditions
+from runner.result import RunnerClass, Split
+from runner.runner_class import describe
+from runner.sandbox import choose, runtime_mounts
+from runner.settings import RunnerSettings, TaskTable
+from runner.settings_file import load
+from runner.staging import stage_full, stage_smoke
+from runner.task.prepare import TaskData, cache_folder, prepare
+from runner.trial import Confinement
+from runner.workspace import workspace
+
+
+@dataclass(frozen=True)
+class Session:
+    """This machine with these settings."""
+
+    repository: Path
+    settings: RunnerSettings
+    confinement: Confinement
+    data: TaskData
+    split: Split
+    runner_class: RunnerClass
+
+    @contextlib.contextmanager
+    def batch(self, emit: Emit) -> Iterator[Batch]:
+        """A batch with its temporary folder, which is gone afterwards."""
+        around = Circumstances(
+            runner_class=self.runner_class,
+            split=self.split,
+            data_digest=self.data.digest,
+            scorer_digest=scorer_digest(),
+            harness_digest=harness_digest(self.settings.model_dump(mode="json")),
+        )
+        with workspace() as folder:
+            full = stage_full(self.data, self.split, folder)
+            smoke = stage_smoke(self.data, folder)
+            yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit)
+
+
+def settings_for(conditions: Conditions, settings_file: Path | None) -> RunnerSettings:
+    """Those in the request, else in `settings_file`, else in the repository's bot.toml.
+
+    Raises SettingsError.
+    """
+    if conditions.settings is not None:
+        return conditions.settings
+    return load(settings_file or Path(conditions.repository) / "bot.toml")
+
+
+def open_session(
+    conditions: Conditions, settings: RunnerSettings, emit: Emit, *, unconfined: bool
+) -> Session:
+    """Find or prepare everything. Raises RunnerError, whose message says what to do."""
+    repository = Path(conditions.repository).resolve()
+    interpreter = find_interpreter(repository, settings.candidate)
+    sandbox = choose(settings.sandbox.backend, unconfined)
+    gpu = find_gpu(settings.budget, interpreter, cache_folder())
+    budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
+    data = prepare_data(settings.task, gpu, emit)
+    return Session(
+        repository=repository,
+        settings=settings,
+        confinement=Confinement(
+            sandbox, interpreter, runtime_mounts(interpreter.path), gpu, settings.sandbox
+        ),
+        data=data,
+        split=conditions.split,
+        runner_class=describe(
+            interpreter=interpreter,
+            gpu=gpu,
+            budget_s=budget_s,
+            data=data.version,
+            sandbox=sandbox.identity(),
+        ),
+    )
+
+
+def prepare_data(table: TaskTable, gpu: Gpu | None, emit: Emit) -> TaskData:
+    """The task's data in the size that goes with the profile; made now if it is not there."""
+    size = ("full" if gpu else "small") if table.size == "auto" else table.size
+    return prepare(size, on_progress=lambda fraction, what: emit(DataEvent(fraction, what)))
+
+
+def plan(request: BatchRequest, session: Session) -> Sequence[PlannedRun]:
+    """The runs of a batch with their files. Raises RequestError before anything is run."""
+    table = session.settings.candidate
+    runs = []
+    for run in request.runs:
+        if run.tree is not None:
+            files = read_tree(session.repository, run.tree, table)
+        else:
+            files = read_folder(session.repository / str(run.files), table)
+        runs.append(PlannedRun(run.id, files, run.seed, run.smoke))
+    return runs
