@@ -48,6 +48,7 @@ class LedgerEntry:
     duration_s: float
     cost_usd: float
     head: str
+    fingerprint: str = ""  # of the candidate's normalised files, see bot.fingerprint
     explanation: str = ""
     evidence: str = "[]"
     commit: str = ""
@@ -86,6 +87,7 @@ class Facts:
     head: str
     runs: Sequence[tuple[Side, Run]] = field(default_factory=tuple)
     cost_usd: float = 0.0
+    fingerprint: str = ""
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -110,6 +112,7 @@ def message(facts: Facts, verdict: Verdict) -> str:
         *_numbers(facts, verdict),
         ("Cost", f"{facts.cost_usd:.4f}"),
         ("Head", facts.head),
+        ("Fingerprint", facts.fingerprint or "-"),
         ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
     ]
     block = "\n".join(f"{key}: {value}" for key, value in trailers)
@@ -198,6 +201,11 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
     return tuple(reversed(found.values()))
 
 
+def entry_of(text: str) -> LedgerEntry:
+    """The entry that a commit with this message will be. Raises LedgerError."""
+    return _parse(text, "", 0)
+
+
 def _entries(text: str) -> Iterator[LedgerEntry]:
     for chunk in text.split(_SEPARATOR + "\n"):
         header, _, body = chunk.lstrip("\n").partition("\n")
@@ -231,6 +239,7 @@ def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
             duration_s=float(trailers["Duration"]),
             cost_usd=float(trailers["Cost"]),
             head=trailers["Head"],
+            fingerprint=trailers["Fingerprint"],
             explanation=head.partition("\n\n")[2],
             evidence=trailers["Evidence"],
             commit=commit,

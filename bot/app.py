@@ -1,0 +1,57 @@
+"""Puts the parts together for the command line: repository, settings, forge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.errors import SettingsError
+from bot.forge.git import GitForge
+from bot.git import Repository
+from bot.propose import BOT, Place
+from bot.proposers.base import Proposer
+from bot.settings import FILE_NAME, Settings, load, parse
+
+
+def open_place(folder: Path | None = None) -> Place:
+    """The repository around `folder` (the current one by default) with its settings and forge.
+
+    Raises:
+        GitError, SettingsError: the message says what to do.
+    """
+    repository = Repository.discover(folder or Path.cwd())
+    settings = committed_settings(repository)
+    forge = GitForge(repository, settings.repository.base, bot=BOT)
+    return Place(repository, forge, settings)
+
+
+def committed_settings(repository: Repository) -> Settings:
+    """The bot.toml that judges: the base branch's own.
+
+    The working tree's copy names the base branch. It also is the answer where that branch is
+    checked out (a step refuses to begin while it differs from what is committed).
+    """
+    here = load(repository.path)
+    base = here.repository.base
+    commit = repository.resolve(f"refs/heads/{base}")
+    if commit is None:
+        raise SettingsError(
+            f"{repository.path / FILE_NAME}: repository.base is {base!r}, but there is no such "
+            f"branch. Create it (`git branch {base}`) or name the branch that winners go to."
+        )
+    if repository.head_branch() == base:
+        return here
+    data = repository.read_file(commit, FILE_NAME)
+    if data is None:
+        raise SettingsError(
+            f"Branch {base!r} has no {FILE_NAME}, and the settings that judge are its own. "
+            f"Commit one there."
+        )
+    return parse(data, f"{base}:{FILE_NAME}")
+
+
+def make_proposer(settings: Settings) -> Proposer:
+    """The proposer that bot.toml names."""
+    from bot.proposers.search import SearchProposer
+
+    del settings  # one proposer so far
+    return SearchProposer()

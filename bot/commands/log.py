@@ -1,0 +1,73 @@
+"""`python -m bot log`: reads the ledger (git log of the base branch) and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bot.ledger import LedgerEntry, read
+from bot.model import Outcome
+from bot.output import json_option, print_json, print_table
+from bot.peek import Peek, peek
+from bot.scratchpad import difference
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m bot log              a table, newest last
+  python -m bot log --last 20    only the latest 20 experiments
+  python -m bot log --json       everything, as one JSON object
+"""
+)
+@click.option("--last", type=click.IntRange(min=1), help="Only so many of the latest experiments.")
+@json_option
+def command(last: int | None, as_json: bool) -> None:
+    """List all finished experiments with their verdicts."""
+    about = peek(Path.cwd())
+    entries = read(about.folder, about.base)
+    entries = entries[-last:] if last else entries
+    if as_json:
+        print_json(_json(entries, about))
+        return
+    headers = ("#", "hypothesis", "phase", "difference", "verdict", "cost", "duration")
+    print_table(headers, [_row(entry) for entry in entries], "No experiment is finished yet.")
+
+
+def _row(entry: LedgerEntry) -> tuple[str, ...]:
+    return (
+        str(entry.number),
+        entry.title,
+        entry.phase,
+        difference(entry),
+        f"{entry.outcome} ({entry.reason})",
+        f"${entry.cost_usd:.2f}",
+        f"{entry.duration_s:.0f} s",
+    )
+
+
+def _json(entries: tuple[LedgerEntry, ...], about: Peek) -> dict[str, Any]:
+    return {
+        "experiments": [
+            {
+                "number": entry.number,
+                "title": entry.title,
+                "phase": entry.phase,
+                "proposer": entry.proposer,
+                "verdict": str(entry.outcome),
+                "reason": str(entry.reason),
+                "difference": entry.difference,
+                "interval": list(entry.interval) if entry.interval else None,
+                "baseline": entry.baseline,
+                "metric": entry.value,
+                "seeds": entry.seeds,
+                "duration_s": entry.duration_s,
+                "cost_usd": entry.cost_usd,
+                "merged": entry.outcome is Outcome.MERGED,
+            }
+            for entry in entries
+        ],
+        "metric": {"name": about.metric, "direction": about.direction},
+    }

@@ -1,0 +1,33 @@
+"""`python -m bot show`."""
+
+from __future__ import annotations
+
+import click
+
+from bot.output import json_option, print_json
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m bot show 12          body, diff, runs, checks, comments and verdict of #12
+  python -m bot show 12 --json   the same as data
+"""
+)
+@click.argument("number", type=click.IntRange(min=1))
+@json_option
+def command(number: int, as_json: bool) -> None:
+    """Show one pull request with everything that has happened to it."""
+    from bot.app import open_place
+    from bot.change import pull_diff
+    from bot.pullview import pull_json, pull_text
+    from runner.text import clean_text
+
+    place = open_place()
+    pull = place.forge.pull(number)
+    diff = pull_diff(place.repository, pull, place.forge.base())
+    if as_json:
+        print_json({**pull_json(pull), "diff": diff})
+    else:
+        text = pull_text(pull, place.settings.metric.name, diff).encode(errors="replace")
+        click.echo(clean_text(text, len(text)), nl=False)

@@ -1,0 +1,43 @@
+"""`python -m bot step`."""
+
+from __future__ import annotations
+
+import click
+
+from bot.output import json_option, print_json
+from bot.summary import concluded_json, summary
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m bot step          go on until one experiment has its verdict
+  python -m bot step --json   the same, and print the verdict as JSON
+"""
+)
+@click.option(
+    "--i-know-this-is-not-a-sandbox",
+    "unconfined",
+    is_flag=True,
+    help="Allow sandbox.backend = 'none' in bot.toml: candidates run unconfined.",
+)
+@json_option
+def command(unconfined: bool, as_json: bool) -> None:
+    """Carry out one experiment: propose, measure, judge, merge or close.
+
+    Goes on from wherever the last step ended, however it ended.
+    """
+    from bot.app import make_proposer, open_place
+    from bot.measuring import LocalMeasurer
+    from bot.reporter import Reporter
+    from bot.step import Stepper
+
+    place = open_place()
+    with Reporter() as reporter:
+        measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
+        stepper = Stepper(place, measurer, lambda: make_proposer(place.settings), reporter)
+        done = stepper.step()
+    if as_json:
+        print_json(concluded_json(done, place.settings.metric.name))
+    else:
+        click.echo(summary(done, place.settings.metric.name))

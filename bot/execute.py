@@ -1,0 +1,160 @@
+"""Carries out one decision: the only module that changes the forge on the bot's behalf.
+
+Every function here can be killed at any instant: what it leaves behind is found by the next
+snapshot. What must not be half done is one transaction of the forge.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bot import ledger, scratchpad, texts
+from bot.decide import Conclude, Measure, Resume
+from bot.errors import BotError
+from bot.forge.base import Attempt, Forge, PlannedRun
+from bot.git import Identity, Repository
+from bot.model import Direction, Reason, Side
+from bot.propose import BOT, PHASE
+from bot.scratchpad import Bounds
+from bot.settings import Settings
+from bot.snapshot import Standing, View
+
+
+class Measurer(Protocol):
+    """Measures runs one after another and hands each result over as soon as it is there."""
+
+    def measure(
+        self,
+        runs: Sequence[tuple[int, PlannedRun]],
+        on_result: Callable[[int, Mapping[str, Any]], None],
+    ) -> None:
+        """Run them in the given order; `on_result` gets the index and the measurement."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executor:
+    """What carrying out needs. `now` gives seconds since 1970, `seed` a fresh random seed."""
+
+    repository: Repository
+    forge: Forge
+    settings: Settings
+    measurer: Measurer
+    now: Callable[[], int]
+    seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
+
+    def measure(self, action: Measure, view: View) -> None:
+        """Start an attempt, then run it."""
+        standing = view.standing(action.number)
+        if standing.merge_tree is None:
+            raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
+        attempt = Attempt(
+            id=f"{action.number}.{len(standing.pull.attempts) + 1}",
+            base=view.snapshot.base,
+            head=standing.pull.head,
+            merge_tree=standing.merge_tree,
+            runs=self._plan(action, view, standing),
+            results={},
+            created_at=self.now(),
+        )
+        self.forge.start(action.number, attempt)
+        self._run(action.number, attempt)
+
+    def resume(self, action: Resume, view: View) -> None:
+        """Make the missing runs of an attempt that was interrupted."""
+        attempts = view.standing(action.number).pull.attempts
+        attempt = next(item for item in attempts if item.id == action.attempt)
+        self._run(action.number, attempt)
+
+    def conclude(self, action: Conclude, view: View) -> None:
+        """Merge or close: one ledger commit, one transaction, then the check for people."""
+        standing = view.standing(action.number)
+        verdict, metric = action.verdict, self.settings.metric.name
+        base = view.snapshot.base
+        merges = verdict.merged and verdict.reason is not Reason.UNMEASURED
+        tree = standing.merge_tree if merges else self.repository.tree(base)
+        if tree is None:
+            raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
+        message = ledger.message(self._facts(standing), verdict)
+        notes = self._scratchpad(view, ledger.entry_of(message))
+        tree = self.repository.tree_with(tree, {self.settings.scratchpad.path: notes})
+        parents = [base, standing.pull.head] if merges else [base]
+        author = Identity(BOT.name, BOT.id)
+        commit = self.repository.commit_tree(tree, parents, message, author, self.now())
+        comment = texts.closing_comment(metric, verdict, standing.runs)
+        self._post_check(standing, action)
+        if verdict.merged:
+            head = standing.pull.head
+            self.forge.merge(
+                action.number, head=head, base=base, commit=commit, verdict=verdict, comment=comment
+            )
+        else:
+            self.forge.close(
+                action.number, base=base, commit=commit, verdict=verdict, comment=comment
+            )
+
+    def _post_check(self, standing: Standing, action: Conclude) -> None:
+        attempts = standing.pull.attempts
+        latest = attempts[-1].id if attempts else f"{action.number}.0"
+        if any(check.attempt == latest for check in standing.pull.checks):
+            return  # a check is made once; an interrupted conclusion made it already
+        metric = self.settings.metric.name
+        check = texts.check(latest, standing.pull.head, metric, action.verdict, standing.runs)
+        self.forge.post(action.number, check)
+
+    def _plan(self, action: Measure, view: View, standing: Standing) -> tuple[PlannedRun, ...]:
+        """Interleave the two sides, baseline first, on shared seeds that were never used here."""
+        used = {run.seed for _, run in standing.runs}
+        used |= {run.seed for run in view.snapshot.baseline}
+        base_tree = self.repository.tree(view.snapshot.base)
+        planned = []
+        for index in range(max(action.candidate_runs, action.baseline_runs)):
+            seed = self._fresh_seed(used)
+            if index < action.baseline_runs:
+                planned.append(PlannedRun(Side.BASELINE, base_tree, seed, action.purpose))
+            if index < action.candidate_runs:
+                tree = str(standing.merge_tree)
+                planned.append(PlannedRun(Side.CANDIDATE, tree, seed, action.purpose))
+        return tuple(planned)
+
+    def _fresh_seed(self, used: set[int]) -> int:
+        while (seed := self.seed()) in used:
+            pass
+        used.add(seed)
+        return seed
+
+    def _run(self, number: int, attempt: Attempt) -> None:
+        missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
+
+        def keep(index: int, result: Mapping[str, Any]) -> None:
+            self.forge.record(number, attempt.id, index, result)
+
+        self.measurer.measure(missing, keep)
+
+    def _facts(self, standing: Standing) -> ledger.Facts:
+        record = standing.pull.record
+        cost = record.get("cost", {})
+        usd = cost.get("usd", 0.0) if isinstance(cost, Mapping) else 0.0
+        return ledger.Facts(
+            number=standing.pull.number,
+            title=standing.pull.title,
+            phase=str(record.get("phase", PHASE)),
+            proposer=str(record.get("proposer", standing.pull.author.name)),
+            metric=self.settings.metric.name,
+            direction=Direction(self.settings.metric.direction),
+            head=standing.pull.head,
+            runs=standing.runs,
+            cost_usd=float(usd),
+            fingerprint=standing.fingerprint,
+        )
+
+    def _scratchpad(self, view: View, entry: ledger.LedgerEntry) -> bytes:
+        settings = self.settings.scratchpad
+        old = self.repository.read_file(view.snapshot.base, settings.path) or b""
+        bounds = Bounds(settings.recent, settings.table)
+        entries = [*view.entries, entry]
+        text = scratchpad.with_entries(old.decode("utf-8", errors="replace"), entries, bounds)
+        return text.encode()

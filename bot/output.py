@@ -1,0 +1,41 @@
+"""How commands print: tables for people, exactly one JSON object with --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object, on standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """A table: drawn on a terminal, tab-separated lines with a header elsewhere."""
+    if not rows:
+        print(empty, file=sys.stderr)
+        return
+    if not sys.stdout.isatty():
+        for row in (headers, *rows):
+            print("\t".join(cell.replace("\t", " ") for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(header)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

@@ -1,0 +1,64 @@
+"""The three things that `bot log` needs of bot.toml, without the time that full checking takes.
+
+Whatever is not plainly right here is handed to `bot.settings`, which explains what is wrong.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.errors import BotError
+
+
+@dataclass(frozen=True)
+class Peek:
+    """Where the ledger is and what its numbers are."""
+
+    folder: Path
+    base: str
+    metric: str
+    direction: str
+
+
+def peek(start: Path) -> Peek:
+    """Look at the repository around `start`. Raises BotError with what to do."""
+    folder = _top_folder(start)
+    try:
+        document = tomllib.loads((folder / "bot.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return _carefully(folder)
+    base = _string(document, "repository", "base", "main")
+    metric = _string(document, "metric", "name", "mean_rank")
+    direction = _string(document, "metric", "direction", "lower")
+    if base is None or metric is None or direction not in {"lower", "higher"}:
+        return _carefully(folder)
+    return Peek(folder, base, metric, direction)
+
+
+def _top_folder(start: Path) -> Path:
+    done = subprocess.run(
+        ["git", "-C", str(start), "rev-parse", "--show-toplevel"], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise BotError(
+            f"{start} is not inside a git repository with a working tree. Change into your "
+            "clone and run the command again."
+        )
+    return Path(done.stdout.decode().rstrip("\n"))
+
+
+def _string(document: dict[str, Any], table: str, key: str, default: str) -> str | None:
+    content = document.get(table, {})
+    value = content.get(key, default) if isinstance(content, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _carefully(folder: Path) -> Peek:
+    from bot.settings import load
+
+    settings = load(folder)
+    return Peek(folder, settings.repository.base, settings.metric.name, settings.metric.direction)

@@ -1,0 +1,108 @@
+"""Live progress for people: what is happening, elapsed and remaining time, the last line.
+
+On a terminal one line is kept up to date; elsewhere (a pipe, a log) plain lines are printed
+when something changes. Everything goes to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TextIO
+
+from bot.ledger import one_line
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Something with an expected length: one phase of one run, or the preparation of data."""
+
+    title: str
+    limit_s: float | None = None
+
+
+class Reporter:
+    """Tells a person what a step is doing. Use as a context manager."""
+
+    def __init__(
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._clock = clock
+        self._live = self._stream.isatty()
+        self._stage: Stage | None = None
+        self._started = 0.0
+        self._last_line = ""
+        self._width = 0
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._erase()
+
+    def say(self, text: str) -> None:
+        """A finished fact that stays on the screen."""
+        self._erase()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def stage(self, title: str, limit_s: float | None = None) -> None:
+        """Something begins; it is the current stage until the next one."""
+        self._stage = Stage(title, limit_s)
+        self._started = self._clock()
+        self._last_line = ""
+        if self._live:
+            self.tick()
+        else:
+            limit = "" if limit_s is None else f" (up to {limit_s:.0f} s)"
+            self.say(f"  {title}{limit}")
+
+    def output(self, line: str) -> None:
+        """The last line that the candidate printed: data, already stripped by the runner."""
+        self._last_line = one_line(line, 120)
+        self.tick()
+
+    def progress(self, title: str, fraction: float, detail: str = "") -> None:
+        """A share of something long is done, between 0 and 1."""
+        if self._stage is None or self._stage.title != title:
+            self.stage(title)
+        bar = "#" * round(20 * min(1.0, max(0.0, fraction)))
+        self._last_line = f"[{bar:<20}] {fraction:.0%} {one_line(detail, 60)}"
+        self.tick()
+
+    def tick(self) -> None:
+        """Redraw the line; a no-op where there is no terminal."""
+        if not self._live or self._stage is None:
+            return
+        elapsed = self._clock() - self._started
+        text = f"  {self._stage.title}  {elapsed:.0f} s"
+        if self._stage.limit_s:
+            text += f", {max(0.0, self._stage.limit_s - elapsed):.0f} s left"
+        if self._last_line:
+            text += f"  | {self._last_line}"
+        columns = _columns()
+        self._erase()
+        shown = text[: columns - 1]
+        self._stream.write(shown)
+        self._stream.flush()
+        self._width = len(shown)
+
+    def _erase(self) -> None:
+        if self._live and self._width:
+            self._stream.write("\r\x1b[2K")
+            self._width = 0
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns

@@ -1,0 +1,148 @@
+"""One step on a laptop: act until one experiment has its verdict.
+
+snapshot -> decide -> carry out one action -> snapshot again. The same `decide` serves every
+place; here measuring means running the sandbox on this machine and waiting for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bot.decide import Action, Conclude, Measure, Propose, Resume, decide
+from bot.errors import AlreadyRunning, BotError, DirtyCheckout
+from bot.execute import Executor
+from bot.forge.base import Conflict, PullRequest
+from bot.git import Repository
+from bot.measuring import LocalMeasurer
+from bot.model import Verdict
+from bot.propose import Place, open_proposal
+from bot.proposers.base import NothingToPropose, Proposer
+from bot.reporter import Reporter
+from bot.settings import FILE_NAME
+from bot.snapshot import View, take
+
+_MAX_CONFLICTS = 20
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """What a step achieved: an experiment and its verdict."""
+
+    pull: PullRequest
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Everything that a step needs, made once by the command line."""
+
+    place: Place
+    measurer: LocalMeasurer
+    proposer: Callable[[], Proposer]
+    reporter: Reporter
+    now: Callable[[], int] = lambda: int(time.time())
+
+    def step(self) -> Concluded:
+        """Go on from whatever state the last step left until one experiment has its verdict.
+
+        Raises:
+            BotError, GitError, ForgeError: with a message that says what to do.
+        """
+        check_checkout(self.place)
+        self.place.repository.identity()  # asks for a name now, not after minutes of training
+        with only_one(self.place.repository):
+            runner_class = self.measurer.runner_class()
+            conflicts = 0
+            while True:
+                view = take(
+                    self.place.repository, self.place.forge, self.place.settings, runner_class
+                )
+                try:
+                    done = self._carry_out(decide(view.snapshot)[0], view)
+                except Conflict:
+                    # Somebody else was first; nothing was changed. Look again.
+                    conflicts += 1
+                    if conflicts > _MAX_CONFLICTS:
+                        raise
+                    continue
+                if done:
+                    return done
+
+    def _carry_out(self, action: Action, view: View) -> Concluded | None:
+        place = self.place
+        executor = Executor(place.repository, place.forge, place.settings, self.measurer, self.now)
+        match action:
+            case Propose():
+                self._propose(view)
+            case Measure():
+                runs = f"{action.candidate_runs} of the candidate"
+                runs += f" and {action.baseline_runs} of the baseline"
+                self.reporter.say(f"#{action.number}: measuring to {action.purpose}: {runs}")
+                executor.measure(action, view)
+            case Resume():
+                self.reporter.say(f"#{action.number}: finishing what was interrupted")
+                executor.resume(action, view)
+            case Conclude():
+                executor.conclude(action, view)
+                pull = place.forge.pull(action.number)
+                return Concluded(pull, action.verdict)
+        return None
+
+    def _propose(self, view: View) -> None:
+        self.reporter.stage("thinking of a hypothesis")
+        try:
+            pull = open_proposal(self.place, view, self.proposer(), self.now)
+        except NothingToPropose as error:
+            raise BotError(str(error)) from None
+        self.reporter.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
+
+
+def check_checkout(place: Place) -> None:
+    """Refuse to begin when files that a verdict must write carry uncommitted changes.
+
+    Only where the base branch is checked out; changes of other files do no harm.
+
+    Raises:
+        DirtyCheckout: names the files and what to do.
+    """
+    settings = place.settings
+    base = settings.repository.base
+    folder = place.repository.checked_out(base)
+    if folder is None:
+        return
+    paths = [*settings.candidate.paths, settings.scratchpad.path, FILE_NAME, "program.md"]
+    dirty = Repository(folder).dirty_paths(paths)
+    if dirty:
+        raise DirtyCheckout(
+            f"{', '.join(dirty)} in {folder} {'has' if len(dirty) == 1 else 'have'} changes that "
+            f"are not committed, and a step must be able to move {base} forward. Nothing was "
+            f"changed. Commit them (`git commit`), put them aside (`git stash`), or make your "
+            "own idea an experiment: `git switch -c my-idea`, commit, `python -m bot open`."
+        )
+
+
+@contextmanager
+def only_one(repository: Repository) -> Iterator[None]:
+    """Hold this clone's lock: saves two bots double work; the forge's transactions guard truth.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    folder = repository.common_folder()
+    descriptor = os.open(folder / "mergelab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                "Another `python -m bot` is carrying out a step in this clone. Wait for it, or "
+                "stop it with Ctrl-C; nothing it has done so far is lost."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
