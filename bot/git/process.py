@@ -7,6 +7,7 @@ point the command elsewhere. Identity, credentials and configuration files stay 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 MINIMUM_VERSION = (2, 38)  # the first with `merge-tree --write-tree` and `cat-file -z`
 LOCK_PATIENCE_S = 5.0
 _LOCK_PAUSE_S = 0.05
+_PATIENCE_WITH_INTERRUPTED_S = 30.0
 
 _KEPT_VARIABLES = re.compile(
     r"GIT_(CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|CEILING_DIRECTORIES"
@@ -129,18 +131,7 @@ class Git:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """A git process with open pipes, for commands that answer while they read."""
-        try:
-            return subprocess.Popen(
-                ["git", *_OPTIONS, *arguments],
-                cwd=self.place,
-                env=_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise _not_started(self.place) from error
+        return self._spawn(arguments, None)
 
     def _once(
         self,
@@ -148,20 +139,32 @@ class Git:
         stdin: bytes,
         environment: Mapping[str, str] | None,
     ) -> Completed:
+        process = self._spawn(arguments, environment)
         try:
-            done = subprocess.run(
+            stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            # Ctrl-C: git ends by itself in a moment, and killed now it would leave its locks.
+            # Without the rest of its input a transaction changes nothing.
+            _let_end(process)
+            raise
+        return Completed(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+
+    def _spawn(
+        self, arguments: Sequence[str | bytes], environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
                 ["git", *_OPTIONS, *arguments],
                 cwd=self.place,
                 env=_environment(environment),
-                input=stdin,
-                capture_output=True,
-                check=False,
-                # Ctrl-C, or the end of our process group, must not end git half-way.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # A signal to our process group must not end git half-way.
                 start_new_session=True,
             )
-        except FileNotFoundError as error:
-            raise _not_started(self.place) from error
-        return Completed(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+        except OSError as error:
+            raise _not_started(self.place, error) from error
 
 
 def check_version(git: Git) -> None:
@@ -193,11 +196,25 @@ def _is_locked(stderr: str) -> bool:
     return ".lock': File exists" in stderr
 
 
-def _not_started(place: Path) -> GitError:
+def _let_end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError, ValueError):
+                pipe.close()
+    try:
+        process.wait(_PATIENCE_WITH_INTERRUPTED_S)
+    except BaseException:  # it hangs, or a second Ctrl-C
+        process.kill()
+        raise
+
+
+def _not_started(place: Path, error: OSError) -> GitError:
     if not place.is_dir():
         return NotARepository(f"There is no folder {place}. Start inside a git repository.")
     wanted = ".".join(map(str, MINIMUM_VERSION))
-    return GitMissing(f"The program git was not found. Install git {wanted} or newer.")
+    if isinstance(error, FileNotFoundError):
+        return GitMissing(f"The program git was not found. Install git {wanted} or newer.")
+    return GitError(f"Git could not be started in {place}: {error}.")
 
 
 def _better(stderr: str, place: Path) -> GitError | None:

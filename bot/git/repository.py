@@ -146,6 +146,10 @@ class Repository:
         )
         return _split(done.stdout)
 
+    def subject(self, commit: str) -> str:
+        """The first line of a commit's message."""
+        return self.git.text("log", "-1", "--no-show-signature", "--format=%s", commit, "--")
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, or None."""
         done = self.git.run("merge-base", "--end-of-options", one, other, accepted=(0, 1))
@@ -215,7 +219,7 @@ class Repository:
         committer = self.identity()
         moment = f"@{when} +0000"
         environment = {
-            "GIT_AUTHOR_NAME": _one_line(author.name) or "unknown",
+            "GIT_AUTHOR_NAME": _one_line(author.name),
             "GIT_AUTHOR_EMAIL": _one_line(author.email),
             "GIT_AUTHOR_DATE": moment,
             "GIT_COMMITTER_NAME": committer.name,
@@ -251,7 +255,9 @@ class Repository:
 
     def is_branch_name(self, name: str) -> bool:
         """Whether a branch can have this name, and no command can mistake it for an option."""
-        if any(part.startswith("-") for part in name.split("/")) or "\0" in name or name == "HEAD":
+        if any(part.startswith("-") for part in name.split("/")) or name == "HEAD":
+            return False
+        if not name.isprintable():  # nor what a terminal or JSON would garble
             return False
         done = self.git.run("check-ref-format", f"refs/heads/{name}", accepted=(0, 1))
         return done.code == 0
@@ -321,5 +327,6 @@ def _split(output: bytes) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    plain = re.sub(r"[\x00-\x20<>\x7f]+", " ", text).strip()
-    return plain.encode("utf-8", "replace").decode()
+    """A name or address as git takes it: it refuses a name of nothing but such marks."""
+    plain = re.sub(r"[\x00-\x20<>\x7f]+", " ", text).strip(" .,:;\"'\\")
+    return plain.encode("utf-8", "replace").decode() or "unknown"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bot.forge.base import (
@@ -20,20 +20,20 @@ from bot.forge.base import (
     Conflict,
     ForgeError,
     NewPull,
-    NoSuchPull,
     Permission,
     PullRequest,
     State,
     Stray,
 )
 from bot.forge.git import store
+from bot.forge.git.chains import TRIES, Chains, Written
+from bot.forge.git.ending import Endings
 from bot.forge.git.events import (
     Attempted,
     Checked,
     Closed,
     Commented,
     Event,
-    InvalidEvent,
     Judgement,
     Labelled,
     Measured,
@@ -43,18 +43,13 @@ from bot.forge.git.events import (
     Plan,
     Pushed,
 )
-from bot.forge.git.fold import FoldError
-from bot.forge.git.worktree import Worktree
-from bot.git import Create, GitFailed, Identity, RefChange, RefMoved, Repository, Update, Verify
+from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
 from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
 TITLE_LENGTH = 256
-_TRIES = 200  # each time somebody else has made progress
 
 _log = logging.getLogger(__name__)
-
-Written = tuple[Event, Author]
 
 
 class GitForge:
@@ -75,6 +70,8 @@ class GitForge:
         self._base_ref = f"refs/heads/{base_branch}"
         self._bot = bot
         self._clock = clock
+        self._chains = Chains(repository)
+        self._endings = Endings(self._chains, base_branch, bot)
 
     # Reading
 
@@ -97,7 +94,7 @@ class GitForge:
 
     def pull(self, number: int) -> PullRequest:
         """One pull request. Raises NoSuchPull."""
-        return self._read(number)[1]
+        return self._chains.read(number)[1]
 
     def permission(self, author: Author) -> Permission:  # noqa: ARG002
         """Everybody who can write here can write everything."""
@@ -109,7 +106,7 @@ class GitForge:
         """Create the branch (unless it is at `head` already) and the pull request."""
         title = self._checked(new)
         branch_ref = f"refs/heads/{new.branch}"
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             # The number is looked for first: whoever opens after that takes the same number,
             # and whoever opened before is seen in the list.
             number = store.last_number(self.repository) + 1
@@ -129,7 +126,7 @@ class GitForge:
                 author=Person.of(new.author),
                 record=dict(new.record),
             )
-            tip, pull = self._append(None, None, [(event, new.author)])
+            tip, pull = self._chains.extend(None, None, [(event, new.author)])
             changes: list[RefChange] = [
                 Create(store.head_ref(number), new.head),
                 Create(store.meta_ref(number), tip),
@@ -234,67 +231,25 @@ class GitForge:
         end = Merged(
             at=self._now(), head=head, base=base, commit=commit, verdict=Judgement.of(verdict)
         )
-        self._end(number, base, commit, end, comment=comment, guards=guards)
+        self._endings.end(number, end, comment, guards)
 
     def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
         end = Closed(at=self._now(), base=base, commit=commit, verdict=Judgement.of(verdict))
-        self._end(number, base, commit, end, comment=comment, guards=[])
+        self._endings.end(number, end, comment, [])
 
-    def recover_worktree(self) -> None:
-        """Finish what a crash between a merge and its files left; call it at every start.
+    def recover(self) -> None:
+        """Finish what a crash left half done; call it at every start.
 
-        Raises WorktreeDirty when a person's changes are in the way.
+        Raises WorktreeDirty when a person's changes are in the way of the files.
         """
-        worktree = Worktree.of(self.repository, self.base_branch)
-        if worktree is not None:
-            worktree.recover()
+        self._endings.recover()
 
     def maintain(self) -> None:
         """Let git pack refs and objects when it finds that due; harmless while others write."""
         self.repository.git.run("maintenance", "run", "--auto", "--quiet")
 
     # How
-
-    def _end(
-        self,
-        number: int,
-        base: str,
-        commit: str,
-        end: Merged | Closed,
-        *,
-        comment: str,
-        guards: Sequence[RefChange],
-    ) -> None:
-        """End a pull request and move the base branch in one transaction."""
-        self._contains(base, commit)
-        if self.base() != base:
-            raise Conflict(f"{self.base_branch} is at {self.base()}, expected {base}.")
-        worktree = Worktree.of(self.repository, self.base_branch) if commit != base else None
-        if worktree is not None:
-            worktree.recover()
-            worktree.check(base, commit)
-            guards = [*guards, worktree.mark(base)]
-        moved = Update(self._base_ref, commit, base) if commit != base else None
-        said = Commented(at=end.at, author=Person.of(self._bot), body=comment)
-
-        def events(pull: PullRequest) -> list[Written]:
-            _require_open(pull)
-            spoken: list[Written] = [(said, self._bot)] if comment else []
-            return [*spoken, (end, self._bot)]
-
-        self._write(
-            number,
-            events,
-            [*guards, moved or Verify(self._base_ref, base)],
-            worktree.repository if worktree else self.repository,
-        )
-        if worktree is not None and not worktree.advance(commit):
-            _log.warning(
-                "%s moved, but the files in %s could not follow yet; the next start tries again.",
-                self.base_branch,
-                worktree.repository.path,
-            )
 
     def _push(self, number: int, old: str, new: str, author: Author, branch: RefChange) -> None:
         def event(pull: PullRequest) -> Event:
@@ -303,11 +258,10 @@ class GitForge:
                 raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
             return Pushed(at=self._now(), head=new, author=Person.of(author))
 
-        self._write(
+        self._chains.write(
             number,
             lambda pull: [(event(pull), author)],
             [Update(store.head_ref(number), new, old), branch],
-            self.repository,
         )
 
     def _add(self, number: int, event: Callable[[PullRequest], Event], *guards: RefChange) -> None:
@@ -316,46 +270,7 @@ class GitForge:
             author = new.author.author() if isinstance(new, Commented) else self._bot
             return [(new, author)]
 
-        self._write(number, events, guards, self.repository)
-
-    def _write(
-        self,
-        number: int,
-        events: Callable[[PullRequest], list[Written]],
-        guards: Sequence[RefChange],
-        place: Repository,
-    ) -> None:
-        """Append events to a chain, with other changes, in one transaction.
-
-        When only the chain itself moved, `events` are asked for again on the newer state.
-        """
-        meta = store.meta_ref(number)
-        for _ in range(_TRIES):
-            tip, pull = self._read(number)
-            new, _ = self._append(tip, pull, events(pull))
-            try:
-                place.update_refs([*guards, Update(meta, new, tip)], f"forge: #{number}")
-            except RefMoved as error:
-                if error.ref != meta:
-                    raise Conflict(str(error)) from error
-                continue
-            return
-        raise Conflict(f"Too many others write to #{number} at this moment. Try again.")
-
-    def _append(
-        self, tip: str | None, pull: PullRequest | None, events: Iterable[Written]
-    ) -> tuple[str, PullRequest]:
-        named = [(event, Identity(author.name, author.id)) for event, author in events]
-        try:
-            return store.append(self.repository, tip, pull, named)
-        except (InvalidEvent, FoldError) as error:
-            raise ForgeError(f"This cannot be kept: {error}") from error
-
-    def _read(self, number: int) -> tuple[str, PullRequest]:
-        found = store.tips(self.repository, number) if number > 0 else []
-        if not found:
-            raise NoSuchPull(f"There is no pull request #{number}. `bot pulls` lists them.")
-        return found[0].commit, next(store.read(self.repository, found))
+        self._chains.write(number, events, guards)
 
     def _open_pull(self, number: int) -> PullRequest:
         pull = self.pull(number)

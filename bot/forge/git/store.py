@@ -113,6 +113,15 @@ def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]
         yield pull
 
 
+def read_event(repository: Repository, ref: str, commit: str) -> Event:
+    """The event that one commit, found by way of `ref`, holds. Raises BrokenChain."""
+    name = f"{commit}:{EVENT_FILE}".encode()
+    try:
+        return _event(next(read_objects(repository.git, [name], MAXIMUM_BYTES)))
+    except InvalidEvent as error:
+        raise BrokenChain(ref, commit, str(error)) from error
+
+
 def append(
     repository: Repository,
     parent: str | None,

@@ -1,0 +1,127 @@
+"""The end of a pull request: base branch, chain and working tree move together.
+
+Git's transaction of refs is safe against everything but the end of git itself between two of
+its renames. For that moment there is a journal: `refs/forge/ending/<n>` is made before the
+transaction, holds the chain as it will be, and goes away in it. `recover` finishes what has
+reached the base branch and forgets what has not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Sequence
+
+from bot.forge.base import Author, Conflict, ForgeError, PullRequest, State
+from bot.forge.git import store
+from bot.forge.git.chains import Chains, Written
+from bot.forge.git.events import Closed, Commented, Merged, Person
+from bot.forge.git.worktree import Worktree
+from bot.git import Delete, RefChange, RefMoved, Update, Verify
+
+JOURNAL = "refs/forge/ending"
+
+_log = logging.getLogger(__name__)
+
+
+class Endings:
+    """Merges and closes into one base branch, in the name of `bot`."""
+
+    def __init__(self, chains: Chains, base_branch: str, bot: Author) -> None:
+        self._chains = chains
+        self._repository = chains.repository
+        self._branch = base_branch
+        self._ref = f"refs/heads/{base_branch}"
+        self._bot = bot
+
+    def end(
+        self, number: int, event: Merged | Closed, comment: str, guards: Sequence[RefChange]
+    ) -> None:
+        """Write the last event, after the bot's comment, and move the base branch with it.
+
+        Raises Conflict, WorktreeDirty, or ForgeError when `event.commit` does not contain
+        `event.base`; then nothing has changed.
+        """
+        base, commit = event.base, event.commit
+        if base != commit and not self._repository.is_ancestor(base, commit):
+            raise ForgeError(f"{commit} does not contain {base}; branches only move forward.")
+        self.recover()
+        if self._repository.ref(self._ref) != base:
+            raise Conflict(f"{self._branch} is not at {base} any more.")
+        worktree = Worktree.of(self._repository, self._branch) if commit != base else None
+        changes = list(guards)
+        if worktree is not None:
+            worktree.check(base, commit)
+            changes.append(worktree.mark(base))
+        moves = commit != base
+        changes.append(Update(self._ref, commit, base) if moves else Verify(self._ref, base))
+        self._chains.write(
+            number,
+            lambda pull: self._last_words(pull, event, comment),
+            changes,
+            place=worktree.repository if worktree else None,
+            journal=f"{JOURNAL}/{number}" if moves else None,
+        )
+        if worktree is not None and not worktree.advance(commit):
+            _log.warning(
+                "%s moved, but the files in %s could not follow yet; the next start tries again.",
+                self._branch,
+                worktree.repository.path,
+            )
+
+    def recover(self) -> None:
+        """Finish or forget ends that a crash interrupted, then bring the files along.
+
+        Raises WorktreeDirty when a person's changes are in the way of the files.
+        """
+        git = self._repository.git
+        listing = git.text("for-each-ref", "--format=%(objectname) %(refname)", f"{JOURNAL}/")
+        for line in filter(None, listing.split("\n")):
+            tip, ref = line.split(" ", 1)
+            number = ref.removeprefix(f"{JOURNAL}/")
+            # Both mean that another bot is at the same work, or finished it.
+            with contextlib.suppress(Conflict, RefMoved):
+                self._recover(int(number) if number.isdecimal() else 0, ref, tip)
+        worktree = Worktree.of(self._repository, self._branch)
+        if worktree is not None:
+            worktree.recover()
+
+    def _recover(self, number: int, ref: str, tip: str) -> None:
+        end = store.read_event(self._repository, ref, tip)
+        forget = Delete(ref, tip)
+        base = self._repository.ref(self._ref)
+        reached = (
+            isinstance(end, Merged | Closed)
+            and base is not None
+            and self._repository.is_ancestor(end.commit, base)
+        )
+        meta = store.meta_ref(number)
+        if not reached or self._repository.ref(meta) is None:
+            self._repository.update_refs([forget], "forge: the end was not reached")
+            return
+        missing = self._repository.git.text("rev-list", "--reverse", tip, f"^{meta}").split()
+        events = [store.read_event(self._repository, ref, commit) for commit in missing]
+
+        def rest(pull: PullRequest) -> list[Written]:
+            _require_open(pull)
+            return [(event, self._bot) for event in events]
+
+        try:
+            self._chains.write(number, rest, [forget])
+        except Conflict:
+            if self._repository.ref(ref) == tip:
+                self._repository.update_refs([forget], "forge: ended already")
+
+    def _last_words(
+        self, pull: PullRequest, event: Merged | Closed, comment: str
+    ) -> Sequence[Written]:
+        _require_open(pull)
+        if not comment:
+            return [(event, self._bot)]
+        said = Commented(at=event.at, author=Person.of(self._bot), body=comment)
+        return [(said, self._bot), (event, self._bot)]
+
+
+def _require_open(pull: PullRequest) -> None:
+    if pull.state is not State.OPEN:
+        raise Conflict(f"#{pull.number} is {pull.state} already.")
