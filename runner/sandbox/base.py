@@ -24,9 +24,14 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or folder of the host that the job may read. Never writable."""
+    """A file or folder of the host that the job may read. Never writable.
 
-    source: Path
+    `source` None hides what an earlier mount shows at `target` behind an empty folder.
+    When the runner is root the job runs as another user, so that sources must be readable
+    for everybody (`chmod -R o+rX`).
+    """
+
+    source: Path | None
     target: str
 
 
@@ -49,7 +54,9 @@ class Job:
     """One process tree to run to its end.
 
     `environment` is complete: nothing of the caller's environment is added except what
-    a backend must set itself (PATH, HOME=/tmp, LANG). `gpu` is a device index or uuid.
+    a backend must set itself (PATH, HOME=/tmp, LANG, PWD, and CUDA_VISIBLE_DEVICES with a
+    gpu). `gpu` is a device index or uuid. `argv[0]` is an absolute path inside the sandbox;
+    what a Python interpreter needs comes from `runner.sandbox.runtime.runtime_mounts`.
     """
 
     argv: tuple[str, ...]
@@ -63,7 +70,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the job went. `log_tail` is the merged standard output and error, bytes as written."""
+    """How the job went. `log_tail` is the merged standard output and error, bytes as written.
+
+    `wall_s` is the time between letting the job go and its last process being dead. A job
+    that ended by signal N and one that exited with 128 + N cannot be told apart; both are
+    reported as `signal` N. `peak_memory_bytes` includes temporary files and, under a control
+    group, cached pages of files that were read.
+    """
 
     ended: Ended
     wall_s: float
@@ -102,11 +115,17 @@ class Sandbox(Protocol):
     ) -> Outcome:
         """Run `job` to its end and copy what it left in its output folder to `collect_to`.
 
-        Only regular files with one link are copied, without following links, within the
-        limits of count and size; anything else makes the outcome OUTPUT_LIMIT. When `run`
-        returns, or raises (KeyboardInterrupt included), no process of the job is alive.
+        `collect_to` is made if it is missing, and must be empty. Only the output of a job
+        that ended by itself is copied: regular files with one link, without following
+        links, within the limits of count and size; anything else there makes the outcome
+        OUTPUT_LIMIT and nothing is copied. When `run` returns, or raises (KeyboardInterrupt
+        included), no process of the job is alive.
+
+        `on_output` is called in the calling thread with chunks of output, as they come.
+        Whatever it raises ends the job and is raised again.
 
         Raises:
             SandboxUnavailable: the sandbox could not be started; the message says what to do.
+            ValueError: the job contradicts itself (a relative path, a mount over /proc ...).
         """
         ...

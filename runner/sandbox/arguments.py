@@ -1,0 +1,142 @@
+"""From a job to bubblewrap's arguments: a pure description of the sandbox's file system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from runner.sandbox.base import Job, Mount
+from runner.sandbox.gpu import Grant
+from runner.sandbox.runtime import System
+
+USER = 1000  # of the job, inside
+HOST_NAME = "sandbox"
+
+_OURS = ("/proc", "/dev", "/sys", "/tmp", "/etc")  # noqa: S108
+_NAMESPACES = ("--unshare-all", "--unshare-user", "--new-session", "--die-with-parent")
+# Files of /proc that tell about the whole machine or let root change it; as container
+# engines hide them. /proc/sys and the like are made read-only by bubblewrap itself.
+_MASKED_FILES = (
+    "kcore", "keys", "key-users", "timer_list", "timer_stats", "sched_debug", "latency_stats",
+    "interrupts", "kallsyms", "kmsg", "modules", "config.gz", "vmallocinfo", "slabinfo",
+    "pagetypeinfo", "iomem", "ioports",
+)  # fmt: skip
+_MASKED_FOLDERS = ("acpi", "scsi", "asound", "fs")
+
+
+def check(job: Job) -> None:
+    """Refuse a job that contradicts itself.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    if not job.argv or not PurePosixPath(job.argv[0]).is_absolute():
+        raise ValueError("argv must begin with an absolute path")
+    if job.limits.wall_s <= 0:
+        raise ValueError("the time limit must be positive")
+    output = _plain(job.output_directory, "output_directory")
+    if any(output.is_relative_to(ours) for ours in _OURS):
+        raise ValueError(f"output_directory must not be below one of {', '.join(_OURS)}")
+    _plain(job.working_directory, "working_directory")
+    for mount in job.mounts:
+        target = _plain(mount.target, "a mount's target")
+        if any(target.is_relative_to(ours) for ours in _OURS):
+            raise ValueError(f"nothing can be mounted at {target}")
+        if target.is_relative_to(output) or output.is_relative_to(target):
+            raise ValueError(f"the mount at {target} and the output folder {output} overlap")
+        if mount.source is not None and not mount.source.is_absolute():
+            raise ValueError(f"the source of the mount at {target} must be an absolute path")
+    for name, value in job.environment.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"{name!r} cannot be set in the environment")
+    if any("\0" in argument for argument in job.argv):
+        raise ValueError("an argument must not contain a NUL character")
+
+
+def confinement(*, disable_user_namespaces: bool) -> Iterator[str]:
+    """Namespaces, user and privileges."""
+    yield from _NAMESPACES
+    if disable_user_namespaces:
+        yield "--disable-userns"
+    yield from ("--cap-drop", "ALL", "--uid", str(USER), "--gid", str(USER))
+    yield from ("--hostname", HOST_NAME, "--clearenv")
+
+
+def environment(job: Job, gpu: Grant | None) -> Iterator[str]:
+    """The complete environment; what the job says wins."""
+    values = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108
+    if gpu is not None:
+        values["CUDA_VISIBLE_DEVICES"] = gpu.visible
+    for name, value in (values | dict(job.environment)).items():
+        yield from ("--setenv", name, value)
+
+
+def file_system(
+    job: Job,
+    base: System,
+    gpu: Grant | None,
+    etc: Mapping[str, int],
+    place: Callable[[Path], str] = str,
+) -> Iterator[str]:
+    """Everything that the job can see, in the order in which it is put together.
+
+    `etc` gives the descriptor that each of the files in /etc is copied from. `place` says
+    where bubblewrap finds a path of the host.
+    """
+    for mount in base.mounts:
+        yield from _mount(mount, place)
+    for link in base.links:
+        yield from ("--symlink", link.target, link.path)
+    for path, descriptor in etc.items():
+        yield from ("--perms", "0444", "--file", str(descriptor), path)
+    yield from ("--proc", "/proc", "--dev", "/dev")
+    yield from _masks()
+    if gpu is not None:
+        for device in gpu.devices:
+            yield from ("--dev-bind", device, device)
+    for mount in (*(gpu.mounts if gpu else ()), *job.mounts):
+        yield from _mount(mount, place)
+    if not any(
+        PurePosixPath(job.working_directory).is_relative_to(mount.target) for mount in job.mounts
+    ):
+        yield from ("--dir", job.working_directory)
+    for path, size in writable_folders(job).items():
+        yield from ("--perms", "0700", "--size", str(size), "--tmpfs", path)
+    # Both are made of memory that no limit counts; last, as mount points are made in them.
+    yield from ("--remount-ro", "/dev", "--remount-ro", "/")
+    yield from ("--chdir", job.working_directory)
+
+
+def _masks() -> Iterator[str]:
+    for name in _MASKED_FILES:
+        if Path("/proc", name).is_file():
+            yield from ("--ro-bind", "/dev/null", f"/proc/{name}")
+    for name in _MASKED_FOLDERS:
+        if Path("/proc", name).is_dir():
+            yield from _mount(Mount(None, f"/proc/{name}"), str)
+
+
+def writable_folders(job: Job) -> dict[str, int]:
+    """The three places where a job can write, with their sizes in bytes."""
+    limits = job.limits
+    return {
+        "/tmp": limits.scratch_bytes,  # noqa: S108
+        "/dev/shm": limits.shared_memory_bytes,  # noqa: S108
+        job.output_directory: limits.output_bytes,
+    }
+
+
+def _mount(mount: Mount, place: Callable[[Path], str]) -> tuple[str, ...]:
+    if mount.source is None:
+        empty = ("--size", "4096", "--perms", "0555", "--tmpfs", mount.target)
+        return (*empty, "--remount-ro", mount.target)
+    return ("--ro-bind", place(mount.source), mount.target)
+
+
+def _plain(path: str, what: str) -> PurePosixPath:
+    plain = PurePosixPath(path)
+    if not plain.is_absolute() or ".." in plain.parts or str(plain) != path or path == "/":
+        raise ValueError(f"{what} must be a plain absolute path, not {path!r}")
+    if "\0" in path:
+        raise ValueError(f"{what} must not contain a NUL character")
+    return plain
