@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
+
+from pydantic import ValidationError
 
 from bot.forge.base import Author, Conflict, ForgeError, NoSuchPull, PullRequest
 from bot.forge.git import store
-from bot.forge.git.events import Event, InvalidEvent
+from bot.forge.git.events import Event, InvalidEvent, explain
 from bot.forge.git.fold import FoldError
 from bot.git import Create, Delete, Identity, RefChange, RefMoved, Repository, Update
 
 TRIES = 200  # each time somebody else has made progress
 
 Written: TypeAlias = tuple[Event, Author]
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what events and fold refuse into a ForgeError."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ForgeError(f"This cannot be kept: {explain(error)}") from error
+    except (InvalidEvent, FoldError) as error:
+        raise ForgeError(f"This cannot be kept: {error}") from error
 
 
 class Chains:
@@ -34,10 +48,8 @@ class Chains:
     ) -> tuple[str, PullRequest]:
         """Write events as objects after `tip`; no ref moves. Raises ForgeError."""
         named = [(event, Identity(author.name, author.id)) for event, author in events]
-        try:
+        with refusals():
             return store.append(self.repository, tip, pull, named)
-        except (InvalidEvent, FoldError) as error:
-            raise ForgeError(f"This cannot be kept: {error}") from error
 
     def write(
         self,
@@ -59,7 +71,9 @@ class Chains:
         reason = f"forge: #{number}"
         for _ in range(TRIES):
             tip, pull = self.read(number)
-            new, _ = self.extend(tip, pull, events(pull))
+            with refusals():
+                more = events(pull)
+            new, _ = self.extend(tip, pull, more)
             changes = [*guards, Update(meta, new, tip)]
             try:
                 if journal is not None:

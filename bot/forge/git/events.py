@@ -243,6 +243,11 @@ def from_json(data: bytes) -> Event:
     try:
         return _EVENT.validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InvalidEvent(f"{place}: {first['msg']}.") from error
+        raise InvalidEvent(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong, without what the input said."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the whole"
+    return f"{place}: {first['msg']}."

@@ -26,7 +26,7 @@ from bot.forge.base import (
     Stray,
 )
 from bot.forge.git import store
-from bot.forge.git.chains import TRIES, Chains, Written
+from bot.forge.git.chains import TRIES, Chains, Written, refusals
 from bot.forge.git.ending import Endings
 from bot.forge.git.events import (
     Attempted,
@@ -102,6 +102,7 @@ class GitForge:
 
     # Opening and pushing
 
+    @refusals()
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request."""
         title = self._checked(new)
@@ -214,6 +215,7 @@ class GitForge:
 
     # Ending
 
+    @refusals()
     def merge(
         self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
     ) -> None:
@@ -233,6 +235,7 @@ class GitForge:
         )
         self._endings.end(number, end, comment, guards)
 
+    @refusals()
     def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
         end = Closed(at=self._now(), base=base, commit=commit, verdict=Judgement.of(verdict))

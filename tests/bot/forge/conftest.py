@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bot.forge.base import Forge
+from tests.bot.forge.hub import Hub, LocalHub, first_commit
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Git as on a new machine; returns the user's configuration file, to be filled."""
+    file = tmp_path / "gitconfig"
+    file.touch()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(file))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return file
+
+
+@pytest.fixture(scope="session")
+def fresh_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with one commit, to be copied."""
+    path = tmp_path_factory.mktemp("fresh")
+    first_commit(path)
+    return path
+
+
+@pytest.fixture
+def local(tmp_path: Path, fresh_repository: Path, no_configuration: Path) -> LocalHub:
+    """A repository of its own with the embedded forge in it."""
+    shutil.copytree(fresh_repository, tmp_path / "repository")
+    return LocalHub(tmp_path / "repository")
+
+
+@pytest.fixture(params=["git"])
+def hub(request: pytest.FixtureRequest) -> Hub:
+    """Every place that the contract is checked on."""
+    made: Hub = request.getfixturevalue({"git": "local"}[request.param])
+    return made
+
+
+@pytest.fixture
+def forge(hub: Hub) -> Forge:
+    return hub.forge
