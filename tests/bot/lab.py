@@ -1,0 +1,177 @@
+"""A small laboratory for tests: a real repository with a real forge, and a measurer whose numbers
+come from a function of the measured file instead of from training it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.execute import Executor
+from bot.forge.base import PlannedRun
+from bot.forge.git import GitForge
+from bot.git import Repository
+from bot.model import Hypothesis, Proposal
+from bot.propose import BOT, Place
+from bot.proposers.base import Context
+from bot.settings import parse
+from bot.snapshot import View, take
+from runner.digests import candidate_digest
+from runner.result import Digests, Measurement, RunnerClass, Stage, Status
+
+TRAIN = "# --- constants (tunable) ---\nRATE = 1.0\n# --- end of constants ---\nprint(RATE)\n"
+CLASS = RunnerClass(
+    id="class-a",
+    device="cpu",
+    profile="cpu",
+    budget_s=1,
+    data="d",
+    interpreter="3",
+    torch="2",
+    driver="",
+    sandbox="s",
+)
+HARNESS = "h" * 64
+COMPARABLE = f"class-a-{HARNESS[:12]}"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as a person would."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def make_repository(folder: Path, train: str = TRAIN, settings: str = "") -> Path:
+    """A repository on branch main with everything that a step needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Person")
+    git(folder, "config", "user.email", "person@example.org")
+    (folder / "train.py").write_text(train)
+    (folder / "bot.toml").write_text(settings)
+    (folder / "scratchpad.md").write_text("# Scratchpad\n")
+    (folder / "program.md").write_text("# Programme\n")
+    (folder / "README.md").write_text("A project.\n")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "Begin")
+    return folder
+
+
+def rate(source: bytes) -> float:
+    """The constant that decides the metric in these tests."""
+    found = re.search(rb"^RATE = (.+)$", source, re.MULTILINE)
+    assert found, source
+    return float(found[1])
+
+
+def quadratic(source: bytes) -> float:
+    """The true metric of a file: lower is better, best at RATE 3."""
+    return 10 + (rate(source) - 3) ** 2
+
+
+@dataclass
+class ScriptedMeasurer:
+    """`bot.execute.Measurer` with numbers from `metric` plus noise; remembers what it measured."""
+
+    repository: Repository
+    metric: Callable[[bytes], float | Status] = quadratic
+    noise: float = 0.05
+    random: random.Random = field(default_factory=lambda: random.Random(0))
+    measured: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def measure(
+        self,
+        runs: Sequence[tuple[int, PlannedRun]],
+        on_result: Callable[[int, Mapping[str, Any]], None],
+    ) -> None:
+        for index, run in runs:
+            source = self.repository.read_file(run.tree, "train.py") or b""
+            self.measured.append((run.tree, source))
+            on_result(index, self.result(source, run.seed))
+
+    def result(self, source: bytes, seed: int) -> dict[str, Any]:
+        value = self.metric(source)
+        failed = isinstance(value, Status)
+        measurement = Measurement(
+            status=value if isinstance(value, Status) else Status.OK,
+            stage=Stage.TRAIN if failed else Stage.SCORE,
+            metric=None if isinstance(value, Status) else value + self.random.gauss(0, self.noise),
+            seed=seed,
+            train_s=1.0,
+            runner_class=CLASS,
+            digests=Digests(
+                candidate=candidate_digest({"train.py": source}),
+                data="d",
+                scorer="s",
+                harness=HARNESS,
+            ),
+        )
+        return measurement.model_dump(mode="json")
+
+
+@dataclass
+class ListProposer:
+    """Proposes the given rates one after another."""
+
+    rates: list[float]
+    name: str = "list"
+    asked: int = 0
+
+    def propose(self, context: Context) -> Proposal:
+        value = self.rates[min(self.asked, len(self.rates) - 1)]
+        self.asked += 1
+        source = re.sub(rb"RATE = .+", b"RATE = %r" % value, context.files["train.py"])
+        hypothesis = Hypothesis(f"Set RATE to {value}", "It may be better there.")
+        return Proposal(hypothesis, {"train.py": source}, self.name)
+
+
+@dataclass
+class Lab:
+    """Repository, forge, measurer and executor together."""
+
+    place: Place
+    measurer: ScriptedMeasurer
+    executor: Executor
+
+    @classmethod
+    def build(cls, folder: Path, settings: str = "") -> Lab:
+        make_repository(folder, settings=settings)
+        repository = Repository(folder)
+        clock = iter(range(1_800_000_000, 1_900_000_000))
+        forge = GitForge(repository, "main", bot=BOT, clock=lambda: float(next(clock)))
+        place = Place(repository, forge, parse(settings.encode()))
+        measurer = ScriptedMeasurer(repository)
+        seeds = random.Random(1)
+        executor = Executor(
+            repository,
+            forge,
+            place.settings,
+            measurer,
+            now=lambda: next(clock),
+            seed=lambda: seeds.randrange(2**31),
+        )
+        return cls(place, measurer, executor)
+
+    @property
+    def folder(self) -> Path:
+        return self.place.repository.path
+
+    def view(self) -> View:
+        return take(self.place.repository, self.place.forge, self.place.settings, COMPARABLE)
+
+    def branch(self, name: str, files: Mapping[str, str], message: str = "Try it") -> str:
+        """A branch off main as a person would push it, without touching the working tree."""
+        repository = self.place.repository
+        base = self.place.forge.base()
+        tree = repository.tree_with(base, {path: text.encode() for path, text in files.items()})
+        who = repository.identity()
+        head = repository.commit_tree(tree, [base], message, who, 1_700_000_000)
+        git(self.folder, "branch", "-f", name, head)
+        return head

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.decide import Conclude, Measure, OpenExperiment, Propose, Resume, Snapshot, decide
+from bot.model import Direction, Purpose, Reason, Run
+from bot.verdict import VerdictRule
+
+RULE = VerdictRule()
+
+
+def run(seed: int, value: float | None = 12.0, status: str = "ok", subject: str = "new") -> Run:
+    return Run(subject, seed, status, value, Purpose.TEST, "class", f"a{seed}")
+
+
+def snapshot(*experiments: OpenExperiment, baseline: tuple[Run, ...] = ()) -> Snapshot:
+    return Snapshot("base", "old", Direction.LOWER, RULE, baseline=baseline, open=experiments)
+
+
+def experiment(**changes: object) -> OpenExperiment:
+    facts: dict[str, object] = {"number": 1, "head": "head", "subject": "new", **changes}
+    return OpenExperiment(**facts)  # type: ignore[arg-type]
+
+
+def reason(state: Snapshot) -> Reason:
+    (action,) = decide(state)
+    assert isinstance(action, Conclude)
+    return action.verdict.reason
+
+
+def test_proposes_when_nothing_is_open() -> None:
+    assert decide(snapshot()) == (Propose(),)
+
+
+def test_a_new_experiment_is_measured_beside_repeated_runs_of_the_baseline() -> None:
+    (action,) = decide(snapshot(experiment()))
+    assert isinstance(action, Measure)
+    assert action.candidate_runs == 1
+    assert action.baseline_runs >= 2
+
+
+def test_one_good_run_never_merges() -> None:
+    old = tuple(run(seed, 12.0 + seed / 10, subject="old") for seed in range(4))
+    (action,) = decide(snapshot(experiment(runs=(run(9, 2.0),)), baseline=old))
+    assert isinstance(action, Measure)
+
+
+def test_finishes_an_interrupted_attempt_before_it_asks_for_more() -> None:
+    assert decide(snapshot(experiment(unfinished_attempt="1.1"))) == (Resume(1, "1.1"),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"merged_by_hand": True}, Reason.UNMEASURED),
+        ({"branch_lost": True}, Reason.BY_HUMAN),
+        ({"violations": ("README.md: is not allowed",)}, Reason.FORBIDDEN_CHANGE),
+        ({"conflicts": ("train.py",)}, Reason.STALE),
+        ({"subject": "old"}, Reason.STALE),
+        ({"duplicate_of": 3}, Reason.DUPLICATE),
+    ],
+)
+def test_a_change_that_cannot_be_measured_gets_its_verdict_without_runs(
+    changes: dict[str, object], expected: Reason
+) -> None:
+    assert reason(snapshot(experiment(**changes))) is expected
+
+
+def test_what_a_person_did_outranks_every_other_reason() -> None:
+    everything = experiment(
+        merged_by_hand=True, branch_lost=True, violations=("x",), conflicts=("y",), duplicate_of=1
+    )
+    assert reason(snapshot(everything)) is Reason.UNMEASURED
+
+
+def test_a_candidate_that_crashed_is_closed_as_crashed() -> None:
+    state = snapshot(
+        experiment(runs=(run(1, None, "crashed"),)), baseline=(run(1, 12.0, subject="old"),)
+    )
+    assert reason(state) is Reason.CRASHED
+
+
+statuses = st.sampled_from(["ok", "crashed", "timed-out", "out-of-memory", "invalid-output"])
+
+
+@st.composite
+def runs(draw: st.DrawFn, subject: str) -> tuple[Run, ...]:
+    seeds = draw(st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=10))
+    made = []
+    for seed in seeds:
+        status = draw(statuses)
+        value = draw(st.floats(0.5, 1e6)) if status == "ok" else None
+        purpose = draw(st.sampled_from([Purpose.SCREEN, Purpose.TEST, Purpose.CONFIRM]))
+        attempt = draw(st.sampled_from(string.ascii_letters))
+        made.append(Run(subject, seed, status, value, purpose, "class", attempt))
+    return tuple(made)
+
+
+@st.composite
+def experiments(draw: st.DrawFn, number: int) -> OpenExperiment:
+    words = st.lists(st.text(max_size=5), max_size=2).map(tuple)
+    return OpenExperiment(
+        number=number,
+        head="head",
+        subject=draw(st.sampled_from(["new", "old", "other"])),
+        runs=draw(runs("new")),
+        violations=draw(words),
+        conflicts=draw(words),
+        duplicate_of=draw(st.none() | st.integers(1, 9)),
+        merged_by_hand=draw(st.booleans()),
+        branch_lost=draw(st.booleans()),
+        unfinished_attempt=draw(st.none() | st.just("1.1")),
+    )
+
+
+@given(data=st.data(), count=st.integers(0, 4))
+def test_every_state_has_exactly_one_next_action_for_each_experiment(
+    data: st.DataObject, count: int
+) -> None:
+    open_ones = tuple(data.draw(experiments(number)) for number in range(1, count + 1))
+    state = snapshot(*open_ones, baseline=data.draw(runs("old")))
+    actions = decide(state)
+    assert decide(state) == actions
+    if not open_ones:
+        assert actions == (Propose(),)
+    numbers = [action.number for action in actions if not isinstance(action, Propose)]
+    assert numbers == [item.number for item in open_ones]
+    for action in actions:
+        if isinstance(action, Measure):
+            assert action.candidate_runs + action.baseline_runs > 0
+        if isinstance(action, Conclude) and action.verdict.merged:
+            assert action.verdict.reason is Reason.UNMEASURED or action.verdict.estimate

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import SettingsError
+from bot.settings import Settings, load, parse
+
+TOP = Path(__file__).parents[2]
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        parse(text.encode(), "bot.toml")
+    return str(caught.value)
+
+
+def test_an_empty_file_takes_every_default() -> None:
+    assert parse(b"") == Settings()
+
+
+def test_the_file_that_ships_is_valid_and_says_the_defaults() -> None:
+    assert load(TOP) == Settings()
+
+
+def test_an_unknown_key_is_named_with_what_is_allowed_and_what_was_meant() -> None:
+    message = refusal("[budget]\ncpu_seconds = 3\n")
+    assert "bot.toml: budget.cpu_seconds: unknown key" in message
+    assert "cpu_s" in message
+
+
+def test_an_unknown_table_is_named() -> None:
+    assert "verdicts: unknown key. Did you mean 'verdict'?" in refusal("[verdicts]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "found"),
+    [
+        ('[budget]\ncpu_s = "long"', "budget.cpu_s", "'long'"),
+        ("[budget]\ncpu_s = -1", "budget.cpu_s", "-1"),
+        ("[budget]\ncpu_s = nan", "budget.cpu_s", "nan"),
+        ('[metric]\ndirection = "up"', "metric.direction", "'up'"),
+        ('[repository]\nforge = "svn"', "repository.forge", "'svn'"),
+        ('[repository]\nbase = "-x"', "repository.base", "'-x'"),
+        ("[verdict]\nalpha = 0.7", "verdict.alpha", "0.7"),
+        ('[candidate]\npaths = ["../x"]', "candidate.paths", "../x"),
+        ('[candidate]\npaths = ["/etc/passwd"]', "candidate.paths", "/etc/passwd"),
+        ('[candidate]\nentry = "other.py"', "candidate", "other.py"),
+        ("candidate = 3", "candidate", "3"),
+    ],
+)
+def test_an_impossible_value_names_file_key_and_what_was_found(
+    text: str, key: str, found: str
+) -> None:
+    message = refusal(text)
+    assert f"bot.toml: {key}" in message
+    assert found in message
+
+
+def test_what_is_allowed_is_said() -> None:
+    assert "'lower' or 'higher'" in refusal('[metric]\ndirection = "up"')
+
+
+def test_every_problem_is_named_at_once() -> None:
+    message = refusal('[budget]\ncpu_s = "x"\n[metric]\ndirection = "up"\n')
+    assert len(message.splitlines()) == 2
+
+
+def test_broken_toml_names_the_line() -> None:
+    assert "line 2" in refusal("[budget]\ncpu_s = = 3\n")
+
+
+def test_bytes_that_are_no_text_name_the_line() -> None:
+    with pytest.raises(SettingsError, match="line 2: is not UTF-8"):
+        parse(b"# fine\n\xff\n", "bot.toml")
+
+
+@pytest.mark.parametrize("path", ["bot.toml", "scratchpad.md"])
+def test_an_experiment_may_not_change_what_the_bot_needs(path: str) -> None:
+    assert path in refusal(f'[candidate]\npaths = ["train.py", "{path}"]')
+
+
+def test_a_missing_file_says_where_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"there is no bot\.toml here"):
+        load(tmp_path)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_break_it(data: bytes) -> None:
+    try:
+        parse(data)
+    except SettingsError as error:
+        assert str(error).startswith("bot.toml")
+
+
+toml_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@given(table=st.sampled_from([*Settings.model_fields, "other"]), value=toml_values)
+def test_arbitrary_tables_never_break_it(table: str, value: object) -> None:
+    import tomlkit
+
+    try:
+        text = tomlkit.dumps({table: value})
+    except (TypeError, ValueError):
+        return  # not every value can be written as TOML
+    try:
+        parse(text.encode())
+    except SettingsError as error:
+        assert "bot.toml" in str(error)
