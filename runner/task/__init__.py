@@ -1,1 +1,4 @@
-"""The default task: image-text retrieval on composed scenes. `prepare` makes data, `score` judges."""
+"""The default task: image-text retrieval on composed scenes.
+
+`prepare` makes the data, `score` judges predictions.
+"""

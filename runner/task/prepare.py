@@ -19,6 +19,7 @@ also follow from the salt, so that runners that share a salt measure the same th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -36,6 +37,7 @@ from runner.task.score import GROUPS, Targets
 from runner.task.splits import SPLITS
 from runner.task.store import (
     PRIVATE,
+    Manifest,
     check_folder,
     clean_up,
     explained,
@@ -112,11 +114,16 @@ def prepare(
     cache = cache_folder() if cache is None else cache
     if salt is not None:
         check_salt(salt)
-    report = on_progress or (lambda share, what: None)
+    report = on_progress or _silently
     name = f"{DATA_VERSION}-{size}"
     final = cache / "data" / name
-    recipe = RECIPES[size]
-    with explained(final, 0), locked(final.with_name(f"{name}.lock")):
+    lock = final.with_name(f"{name}.lock")
+    needed = needed_bytes(RECIPES[size])
+
+    def on_wait() -> None:
+        report(0.0, "waiting for another process that prepares the data")
+
+    with explained(final, needed), locked(lock, on_wait):
         clean_up(final)
         if final.exists():
             try:
@@ -128,28 +135,20 @@ def prepare(
                     raise
                 salt = salt or read_salt(final / PRIVATE / SALT)
         salt = salt or new_salt()
-        composer = Composer.of(size)
-        needed = needed_bytes(composer)
         if free_bytes(final) < needed:
-            raise DataError(
-                f"the data takes {needed / 1e6:,.0f} MB, but {free_bytes(final) / 1e6:,.0f} MB are "
-                f"free at {final.parent}: free some, or choose another folder with the "
-                "environment variable MERGELAB_CACHE"
-            )
-        with explained(final, needed), new_folder(final) as folder:
-            build(composer, folder, salt, report)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with new_folder(final) as folder:
+            build(Composer.of(size), folder, salt, report)
             manifest = write_manifest(folder, name)
-    return TaskData(
-        size, _version(name, salt), manifest.digest, final, recipe.pairs, recipe.smoke_pairs
-    )
+    return _task_data(size, final, salt, manifest)
 
 
 class _AnotherSalt(DataError):
     pass
 
 
-def _version(name: str, salt: bytes) -> str:
-    return f"{name}-{salt_digest(salt)}"
+def _silently(_share: float, _what: str) -> None:
+    pass
 
 
 def _existing(size: SizeName, final: Path, salt: bytes | None, *, thorough: bool) -> TaskData:
@@ -161,9 +160,17 @@ def _existing(size: SizeName, final: Path, salt: bytes | None, *, thorough: bool
             f"{salt_digest(salt)}): use another cache (MERGELAB_CACHE), or delete that folder and "
             "prepare again; measurements with the old salt cannot be compared with new ones"
         )
-    recipe = RECIPES[size]
+    return _task_data(size, final, own, manifest)
+
+
+def _task_data(size: SizeName, final: Path, salt: bytes, manifest: Manifest) -> TaskData:
     return TaskData(
-        size, _version(final.name, own), manifest.digest, final, recipe.pairs, recipe.smoke_pairs
+        size=size,
+        version=f"{final.name}-{salt_digest(salt)}",
+        digest=manifest.digest,
+        folder=final,
+        pairs=RECIPES[size].pairs,
+        smoke_pairs=RECIPES[size].smoke_pairs,
     )
 
 
@@ -218,6 +225,6 @@ def _copy(source: Path, destination: Path) -> None:
 
 
 if __name__ == "__main__":
-    from runner.task.command import main
+    from runner.task.command import run
 
-    main(prog_name="python -m runner.task.prepare")
+    run()

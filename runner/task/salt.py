@@ -30,8 +30,8 @@ def check_salt(salt: bytes) -> bytes:
     if len(salt) != SALT_BYTES or len(set(salt)) < SALT_BYTES // 4:
         raise DataError(
             f"a salt must be {SALT_BYTES} random bytes, this one has {len(salt)} bytes with "
-            f'{len(set(salt))} different values: copy salt.hex from the "private" folder of another '
-            "runner's data, or leave the salt out to have one made"
+            f"{len(set(salt))} different values: copy private/salt.hex of another runner's data, "
+            "or leave the salt out to have one made"
         )
     return salt
 

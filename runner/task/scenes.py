@@ -24,7 +24,7 @@ _TRIES_PER_OBJECT = 12
 _TRIES_PER_SCALE = 25
 _SHADE = 14  # how far a background may be lighter or darker than its colour
 _SLOPE = 12  # how much it changes from one side to the other
-_LEAST_CONTRAST = 110  # sum of the differences of red, green and blue
+_LEAST_VISIBLE_PERCENT = 50
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def draw_scene(dice: Dice, plan: Plan, art: Art, canvas: Canvas) -> Scene:
     ranges = [canvas.range_of(size) for size in plan.sizes]
     ranges += [canvas.distractor] * len(plan.distractors)
     objects = (*plan.named, *plan.distractors)
-    styles = [_style(dice, art, thing, colour) for thing in objects]
+    styles = [_style(dice, art, thing, plan.colour) for thing in objects]
     lengths = [dice.between(*limits) for limits in ranges]
     while True:
         sprites = [
@@ -82,16 +82,15 @@ def _shaded(dice: Dice, colour: Colour) -> Colour:
     return red, green, blue
 
 
-def _style(dice: Dice, art: Art, thing: int, background: Colour) -> int:
-    """A style at random, but the other one where this one could hardly be seen."""
+def _style(dice: Dice, art: Art, thing: int, background: str) -> int:
+    """A style at random, but the other one where much of this one could hardly be seen."""
 
-    def contrast(style: int) -> int:
-        tint = art.tint(thing, style)
-        return sum(abs(a - b) for a, b in zip(tint, background, strict=True))
+    def visible(style: int) -> int:
+        return art.visible_percent(thing, style, BACKGROUNDS[background])
 
     style = dice.below(len(STYLES))
-    if contrast(style) < _LEAST_CONTRAST:
-        return max(range(len(STYLES)), key=contrast)
+    if visible(style) < _LEAST_VISIBLE_PERCENT:
+        return max(range(len(STYLES)), key=visible)
     return style
 
 
@@ -102,8 +101,8 @@ def _place(
     for _ in range(_TRIES_PER_SCALE):
         boxes: list[Box] = []
         for position, sprite in enumerate(sprites):
-            mine = [relation for relation in relations if position == _later_end(relation)]
-            box = _place_one(dice, sprite, position, mine, boxes, side)
+            wanted = _wanted(relations, position, boxes)
+            box = _place_one(dice, sprite, wanted, boxes, side)
             if box is None:
                 break
             boxes.append(box)
@@ -112,26 +111,30 @@ def _place(
     return None
 
 
-def _later_end(relation: Relation) -> int:
-    return max(relation.subject, relation.object)
+def _wanted(
+    relations: Sequence[Relation], position: int, placed: Sequence[Box]
+) -> list[tuple[Direction, Box]]:
+    """The relations of the object at `position` to those before it, as seen from itself."""
+    wanted = []
+    for relation in relations:
+        if relation.subject == position and relation.object < position:
+            wanted.append((relation.direction, placed[relation.object]))
+        elif relation.object == position and relation.subject < position:
+            wanted.append((relation.direction.opposite, placed[relation.subject]))
+    return wanted
 
 
 def _place_one(
     dice: Dice,
     sprite: Sprite,
-    position: int,
-    relations: Sequence[Relation],
+    wanted: Sequence[tuple[Direction, Box]],
     placed: Sequence[Box],
     side: int,
 ) -> Box | None:
+    """A box apart from those placed, in each wanted direction of its anchor; None if not found."""
     width, height = sprite.width, sprite.height
     left, top, right, bottom = 0, 0, side - width, side - height  # range of the upper left corner
-    constraints = []
-    for relation in relations:
-        first = position == relation.subject
-        direction = relation.direction if first else relation.direction.opposite
-        anchor = placed[relation.object if first else relation.subject]
-        constraints.append((direction, anchor))
+    for direction, anchor in wanted:
         if direction is Direction.LEFT:
             right = min(right, anchor[0] - width)
         elif direction is Direction.RIGHT:
@@ -145,7 +148,7 @@ def _place_one(
     for _ in range(_TRIES_PER_OBJECT):
         x, y = dice.between(left, right), dice.between(top, bottom)
         box = (x, y, x + width, y + height)
-        if all(direction_of(box, anchor) is direction for direction, anchor in constraints) and (
+        if all(direction_of(box, anchor) is direction for direction, anchor in wanted) and (
             not any(overlap(box, other) for other in placed)
         ):
             return box

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,8 +48,8 @@ class Manifest(BaseModel):
 
 def write_manifest(folder: Path, version: str) -> Manifest:
     """Record every file of `folder`."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifest = Manifest(version=version, files=tuple(_record(folder, path) for path in files))
+    files = tuple(_record(folder, path) for path in _files(folder))
+    manifest = Manifest(version=version, files=files)
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return manifest
 
@@ -69,6 +69,9 @@ def check_folder(folder: Path, version: str, *, thorough: bool = False) -> Manif
         raise _damaged(folder, MANIFEST, "is missing or unreadable") from error
     if manifest.version != version:
         raise _damaged(folder, MANIFEST, f"is of version {manifest.version!r}, not {version!r}")
+    found = {path.relative_to(folder).as_posix() for path in _files(folder)}
+    for extra in sorted(found - {record.path for record in manifest.files} - {MANIFEST}):
+        raise _damaged(folder, extra, "does not belong there")
     for record in manifest.files:
         path = folder / record.path
         try:
@@ -87,11 +90,18 @@ def check_folder(folder: Path, version: str, *, thorough: bool = False) -> Manif
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock among processes; waits for another holder. Freed even if killed."""
+def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock among processes, freed even if this one is killed.
+
+    `on_wait` is called before waiting for another holder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -152,6 +162,10 @@ def write_json(path: Path, value: list[str] | list[int]) -> None:
 
 def _neighbours(final: Path) -> tuple[Path, Path]:
     return final.with_name(f"{final.name}.partial"), final.with_name(f"{final.name}.old")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.is_dir())
 
 
 def _record(folder: Path, path: Path) -> FileRecord:
