@@ -79,7 +79,7 @@ class Batch:
     ) -> Scored:
         staged = self.smoke if smoke else self.full
         make = Plan.smoke_run if smoke else Plan.full
-        budget_s = self.around.runner_class.budget_s
+        budget_s = self.around.same.runner_class.budget_s
         plan = make(staged.training, staged.inputs, budget_s, self.settings.budget)
         place = folder / ("smoke" if smoke else "full")
         place.mkdir(mode=0o755)

@@ -70,10 +70,11 @@ def _read(place: Path, name: str, table: CandidateTable) -> bytes:
         descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise RequestError(f"{name} cannot be read: {error.strerror}.") from None
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise RequestError(f"{name} is not a regular file.")
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise RequestError(f"{name} is not a regular file.")
         _check_size(name, facts.st_size, table)
         return file.read(table.max_bytes)
 

@@ -38,6 +38,7 @@ class Terminated(KeyboardInterrupt):
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. Never lets a traceback reach a person."""
+    os.umask(0o022)  # what is laid out for a sandbox is read by another user if root runs this
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:
@@ -270,7 +271,8 @@ def runner_class(
 ) -> None:
     """Tell the runner class of this machine: numbers of different classes are not comparable.
 
-    Prepares the data if that was not done yet.
+    With --json also the digests of data, scorer and harness. Prepares the data if that was not
+    done yet.
     """
     pipe = _pipe(events_fd)
     from runner.request import Conditions, parse_request, read_request
@@ -285,11 +287,11 @@ def runner_class(
 
     chosen = settings_for(conditions, settings)
     with _watching(pipe, chosen.metric.name) as emit:
-        found = open_session(conditions, chosen, emit, unconfined=unconfined).runner_class
+        found = open_session(conditions, chosen, emit, unconfined=unconfined).comparability()
     if as_json:
         click.echo(found.model_dump_json())
     else:
-        for name, value in found.model_dump().items():
+        for name, value in found.runner_class.model_dump().items():
             click.echo(f"{name:12} {value}", err=True)
 
 

@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from runner.errors import RunnerError
 from runner.events import Emit, Event, ResultEvent, from_line
 from runner.request import BatchRequest, Conditions
-from runner.result import Measurement, RunnerClass
+from runner.result import Comparability, Measurement
+from runner.settings import RunnerSettings
 
 _MOMENT_S = 10.0  # for an orderly end
 _OUTPUT_BYTES = 10_000
@@ -54,16 +55,17 @@ def run_batch(
 
 
 def current_class(
-    conditions: Conditions, on_event: Emit, *, unconfined: bool = False
-) -> RunnerClass:
-    """The runner class of this machine under these conditions.
+    repository: Path, settings: RunnerSettings, on_event: Emit, *, unconfined: bool = False
+) -> Comparability:
+    """With which numbers a measurement made here and now could be compared.
 
     Prepares the data if that was not done yet, which `on_event` is told about. Raises what
     `run_batch` raises.
     """
+    conditions = Conditions(repository=str(repository), settings=settings)
     told = _call(["class", "--request", "-", "--json"], conditions, on_event, unconfined)
     try:
-        return RunnerClass.model_validate_json(told)
+        return Comparability.model_validate_json(told)
     except ValidationError as error:
         raise RunnerError(f"The runner said something unreadable ({error}).") from None
 

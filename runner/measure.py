@@ -10,7 +10,7 @@ from runner.curve import training_curve
 from runner.digests import candidate_digest
 from runner.errors import InvalidOutput
 from runner.failure import Failure
-from runner.result import CandidateError, Digests, Measurement, RunnerClass, Split, Stage, Status
+from runner.result import CandidateError, Comparability, Digests, Measurement, Split, Stage, Status
 from runner.staging import Numbers, Staged
 from runner.text import clean_line, clean_text
 from runner.trial import Candidate, Trial
@@ -23,11 +23,8 @@ _LONG_NUMBER = re.compile(r"[0-9]{5,}")
 class Circumstances:
     """What is the same for every run of a batch, as far as a result tells of it."""
 
-    runner_class: RunnerClass
+    same: Comparability
     split: Split
-    data_digest: str
-    scorer_digest: str
-    harness_digest: str
 
 
 @dataclass(frozen=True)
@@ -82,12 +79,12 @@ def measurement(
         error=failure.error if failure else None,
         message=failure.message if failure else "",
         curve=training_curve(log),
-        runner_class=around.runner_class,
+        runner_class=around.same.runner_class,
         digests=Digests(
             candidate=candidate_digest(candidate.files),
-            data=around.data_digest,
-            scorer=around.scorer_digest,
-            harness=around.harness_digest,
+            data=around.same.data,
+            scorer=around.same.scorer,
+            harness=around.same.harness,
         ),
         log_tail=clean_text(trial.log, LOG_TAIL_BYTES),
     )

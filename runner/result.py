@@ -55,6 +55,15 @@ class RunnerClass(Strict):
     sandbox: str
 
 
+class Comparability(Strict):
+    """Everything but the candidate that a number depends on, here and now."""
+
+    runner_class: RunnerClass
+    data: str  # digests, as in `Digests`
+    scorer: str
+    harness: str
+
+
 class CandidateError(Strict):
     """What went wrong inside the candidate, reduced to a type and a place."""
 

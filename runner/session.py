@@ -15,9 +15,10 @@ from runner.gpu import Gpu, find_gpu
 from runner.interpreter import find_interpreter
 from runner.measure import Circumstances
 from runner.request import BatchRequest, Conditions
-from runner.result import RunnerClass, Split
+from runner.result import Comparability, RunnerClass, Split
 from runner.runner_class import describe
-from runner.sandbox import choose, runtime_mounts
+from runner.sandbox.choose import choose
+from runner.sandbox.runtime import runtime_mounts
 from runner.settings import RunnerSettings, TaskTable
 from runner.settings_file import load
 from runner.staging import stage_full, stage_smoke
@@ -37,16 +38,19 @@ class Session:
     split: Split
     runner_class: RunnerClass
 
+    def comparability(self) -> Comparability:
+        """What two numbers must share to be compared."""
+        return Comparability(
+            runner_class=self.runner_class,
+            data=self.data.digest,
+            scorer=scorer_digest(),
+            harness=harness_digest(self.settings.model_dump(mode="json")),
+        )
+
     @contextlib.contextmanager
     def batch(self, emit: Emit) -> Iterator[Batch]:
         """A batch with its temporary folder, which is gone afterwards."""
-        around = Circumstances(
-            runner_class=self.runner_class,
-            split=self.split,
-            data_digest=self.data.digest,
-            scorer_digest=scorer_digest(),
-            harness_digest=harness_digest(self.settings.model_dump(mode="json")),
-        )
+        around = Circumstances(self.comparability(), self.split)
         with workspace() as folder:
             full = stage_full(self.data, self.split, folder)
             smoke = stage_smoke(self.data, folder)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.workspace import PREFIX, remove_abandoned, workspace
+
+HOLDER = """
+import sys, time
+from runner.workspace import workspace
+with workspace() as folder:
+    (folder / "data").write_text("x")
+    print(folder.parent, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+def hold() -> tuple[subprocess.Popen[str], Path]:
+    process = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def gone(folder: Path) -> bool:
+    for _ in range(200):
+        if not folder.exists():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_folder_is_gone_after_use(tmp_path: Path) -> None:
+    with workspace() as folder:
+        (folder / "file").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_gone_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), workspace():
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_removed_even_when_its_owner_is_killed() -> None:
+    process, folder = hold()
+    assert folder.is_dir()
+    process.kill()
+    process.communicate()
+    assert gone(folder)
+
+
+def test_folders_in_use_are_left_alone_and_abandoned_ones_are_not(tmp_path: Path) -> None:
+    process, used = hold()
+    abandoned = tmp_path / f"{PREFIX}abandoned"
+    abandoned.mkdir()
+    (abandoned / "lock").touch()
+    fresh = tmp_path / f"{PREFIX}just-being-made"
+    fresh.mkdir()
+    foreign = tmp_path / "something-else"
+    foreign.mkdir()
+    remove_abandoned()
+    assert used.is_dir()
+    assert not abandoned.exists()
+    assert fresh.is_dir()
+    assert foreign.is_dir()
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
