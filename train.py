@@ -9,25 +9,29 @@ PHASE=train    DATA_DIR (images.npy, annotations.jsonl), OUT_DIR, SEED, TIME_BUD
 PHASE=predict  MODEL_DIR, DATA_DIR (images.npy or captions.json), GROUP (images, captions), OUT_DIR
 """
 
+# ruff: noqa: E402
 import time
 
 START = time.monotonic()  # the budget includes the imports
 
-import json  # noqa: E402
-import math  # noqa: E402
-import os  # noqa: E402
-import re  # noqa: E402
-from pathlib import Path  # noqa: E402
+import json
+import math
+import os
+import re
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from torch import nn  # noqa: E402
+# Threads that wait must sleep: spinning makes training several times slower on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 # --- constants (tunable) ---
 # optimisation
-BATCH_SIZE = 256  # 64 .. 1024, log; pairs in a step, four times as many on a GPU
-LEARNING_RATE = 1e-3  # 1e-4 .. 1e-2, log; highest rate of the schedule
+BATCH_SIZE = 128  # 64 .. 1024, log; pairs in a step, four times as many on a GPU
+LEARNING_RATE = 2e-3  # 1e-4 .. 1e-2, log; highest rate of the schedule
 WEIGHT_DECAY = 0.05  # 0.0 .. 0.5; AdamW, matrices only
 ADAM_BETA2 = 0.98  # 0.9 .. 0.999; decay of the second moment
 WARMUP = 0.05  # 0.0 .. 0.3; share of the time in which the rate rises
@@ -37,13 +41,13 @@ GRADIENT_CLIP = 1.0  # 0.1 .. 10.0, log; largest norm of the gradient
 EMA_DECAY = 0.0  # 0.0 .. 0.99; average of the weights that is saved, 0 saves the last ones
 # contrastive loss
 EMBEDDING_SIZE = 128  # 32 .. 512, log; dimensions of the shared space
-INITIAL_LOGIT_SCALE = 2.66  # 0.0 .. 5.0; logarithm of the factor on the cosines at the start
-MAX_LOGIT_SCALE = 2.0  # 0.5 .. 5.0; upper bound of the logarithm
+INITIAL_LOGIT_SCALE = 14.3  # 1.0 .. 100.0, log; factor on the cosines, learned as a logarithm
+MAX_LOGIT_SCALE = 2.0  # 1.0 .. 100.0, log; upper bound of that factor
 LABEL_SMOOTHING = 0.0  # 0.0 .. 0.3; of the targets of the loss
 # image tower
 IMAGE_WIDTH = 96  # 32 .. 256, log; channels, twice as many on a GPU
 IMAGE_BLOCKS = 2  # 1 .. 6; residual blocks behind the stem
-IMAGE_POOL = "mean"  # one of: "mean", "max", "both"; over positions
+IMAGE_POOL = "max"  # one of: "mean", "max", "both"; over positions
 IMAGE_SHIFT = 2  # 0 .. 8; pixels by which a batch is moved at random
 IMAGE_DROPOUT = 0.0  # 0.0 .. 0.5; before the projection
 # text tower
@@ -63,7 +67,6 @@ EXPERT_MIX_ALPHA = 0.5  # 0.1 .. 4.0, log; Beta(alpha, alpha) mixes image and ex
 RESERVE_S = 1.0  # kept free at the end of the budget for saving and exit
 MIN_WORD_COUNT = 2  # rarer words are unknown
 PADDING, UNKNOWN = 0, 1
-PATCH_OF_TOWER = 8  # an image side must be divisible by it
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 
@@ -72,8 +75,7 @@ def elapsed():
     return time.monotonic() - START
 
 
-# ---------------------------------------------------------------------------------------------
-# data
+# ==== data ====
 
 
 def load_images(folder):
@@ -84,8 +86,8 @@ def load_images(folder):
     images = np.load(path, allow_pickle=False)
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or not len(images):
         raise ValueError(f"{path}: want uint8 (N, H, W, 3), found {images.dtype} {images.shape}")
-    if images.shape[1] % PATCH_OF_TOWER or images.shape[2] % PATCH_OF_TOWER:
-        raise ValueError(f"{path}: height and width must be divisible by {PATCH_OF_TOWER}")
+    if images.shape[1] % EXPERT_PATCH or images.shape[2] % EXPERT_PATCH:
+        raise ValueError(f"{path}: height and width must be divisible by {EXPERT_PATCH}")
     return torch.from_numpy(images)
 
 
@@ -104,7 +106,7 @@ def load_annotations(folder, images):
             regions = [region["bbox"] for region in scene["grounding"].get("regions", [])]
             scaled = [[v / s for v, s in zip(box, size, strict=True)] for box in regions]
             row = int(row)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number}: not a scene ({error!r})") from error
         if file != "images.npy" or not 0 <= row < len(images):
             raise ValueError(f"{path}, line {number}: there is no image {scene['filename']}")
@@ -153,8 +155,7 @@ def to_float(images):
     return (images.permute(0, 3, 1, 2).float() - 127.5) / 64.0
 
 
-# ---------------------------------------------------------------------------------------------
-# model
+# ==== model ====
 
 
 class ImageTower(nn.Module):
@@ -185,9 +186,9 @@ class ImageTower(nn.Module):
         for block in self.blocks:
             x = x + block(x)
         x = F.gelu(self.norm(x)).flatten(2)
-        pooled = {"mean": lambda: x.mean(2), "max": lambda: x.amax(2)}
-        pooled["both"] = lambda: torch.cat([x.mean(2), x.amax(2)], 1)
-        return self.project(self.dropout(pooled[IMAGE_POOL]()))
+        mean, most = x.mean(2), x.amax(2)
+        pooled = {"mean": mean, "max": most, "both": torch.cat([mean, most], 1)}[IMAGE_POOL]
+        return self.project(self.dropout(pooled))
 
 
 class TextTower(nn.Module):
@@ -246,7 +247,7 @@ class Eclip(nn.Module):
         self.images = ImageTower(IMAGE_WIDTH * (2 if ON_GPU else 1), EMBEDDING_SIZE)
         self.captions = TextTower(words, length, EMBEDDING_SIZE)
         self.expert = HeatmapProcessor()
-        self.logit_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE))
+        self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
 
 
 def heat_maps(boxes, height, width):
@@ -270,8 +271,7 @@ def contrastive_loss(image, text, scale, scenes):
     return (forth + F.cross_entropy(logits.T, target, label_smoothing=LABEL_SMOOTHING)) / 2
 
 
-# ---------------------------------------------------------------------------------------------
-# training
+# ==== training ====
 
 
 def learning_rate(progress):
@@ -324,10 +324,9 @@ def train():
     batch_size = min(BATCH_SIZE * (4 if ON_GPU else 1), len(rows))
     begin, end = elapsed(), budget - RESERVE_S
     order, step, step_s, printed = torch.empty(0, dtype=torch.long, device=DEVICE), 0, 0.0, 0.0
-    print(
-        f"{len(rows)} scenes, {len(annotated)} annotated, {len(vocabulary)} words, "
-        f"{sum(p.numel() for p in model.parameters())} parameters, ready after {begin:.1f} s"
-    )
+    size = sum(p.numel() for p in model.parameters())
+    print(f"{len(rows)} scenes, {len(annotated)} with regions, {len(vocabulary)} words")
+    print(f"{size} parameters on {DEVICE.type}, ready after {begin:.1f} s", flush=True)
     while step == 0 or elapsed() + step_s < end:
         step_began = elapsed()
         progress = min(max((step_began - begin) / max(end - begin, 1e-6), 0.0), 1.0)
@@ -348,13 +347,13 @@ def train():
                 pixels = torch.cat([pixels, mix * plain + (1 - mix) * view])
                 scenes = torch.cat([scenes, chosen])
             image, text = model.images(shift(pixels)), model.captions(tokens[scenes])
-        loss = contrastive_loss(image, text, model.logit_scale.exp(), scenes)
+        loss = contrastive_loss(image, text, model.log_scale.exp(), scenes)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
         optimizer.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+            model.log_scale.clamp_(max=math.log(MAX_LOGIT_SCALE))
             for name, value in model.state_dict().items() if EMA_DECAY else ():
                 average[name].lerp_(value, 1 - EMA_DECAY) if value.is_floating_point() else None
         step += 1
@@ -362,18 +361,14 @@ def train():
             printed = elapsed()
             print(f"step {step}  loss {loss.item():.3f}  elapsed {printed:.1f} s", flush=True)
         step_s = max(0.9 * step_s, elapsed() - step_began)
-    save(average if EMA_DECAY else model.state_dict(), vocabulary, length)
-    print(f"step {step}  loss {loss.item():.3f}  elapsed {elapsed():.1f} s  saved", flush=True)
-
-
-def save(state, vocabulary, length):
+    state = average if EMA_DECAY else model.state_dict()
     state = {name: value.cpu() for name, value in state.items()}
     saved = {"state": state, "vocabulary": vocabulary, "length": length}
     torch.save(saved, Path(os.environ["OUT_DIR"]) / "model.pt")
+    print(f"step {step}  loss {loss.item():.3f}  elapsed {elapsed():.1f} s  saved", flush=True)
 
 
-# ---------------------------------------------------------------------------------------------
-# prediction
+# ==== prediction ====
 
 
 @torch.inference_mode()
@@ -396,7 +391,7 @@ def predict():
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(min(len(os.sched_getaffinity(0)), 8))
     phases = {"train": train, "predict": predict}
     phase = os.environ.get("PHASE")
     if phase not in phases:
