@@ -122,24 +122,12 @@ def read_predictions(folder: Path, group: str, pairs: int) -> Matrix:
         InvalidOutput: says what is wrong; contains nothing that the candidate wrote but numbers.
     """
     name = f"{group}/{PREDICTIONS}"
-    try:
-        descriptor = os.open(
-            folder / PREDICTIONS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        )
-    except FileNotFoundError:
-        raise InvalidOutput(f"{name} is missing") from None
-    except OSError as error:
-        raise InvalidOutput(f"{name} cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidOutput(f"{name} is not a regular file")
+    with os.fdopen(_open_regular(folder / PREDICTIONS, name), "rb") as file:
+        length = os.fstat(file.fileno()).st_size
         width, fortran, dimensions, offset = _parse_header(file.read(_HEADER_LIMIT), name, pairs)
         size = pairs * dimensions * width
-        if status.st_size != offset + size:
-            raise InvalidOutput(
-                f"{name} has {status.st_size} bytes, its header announces {offset + size}"
-            )
+        if length != offset + size:
+            raise InvalidOutput(f"{name} has {length} bytes, its header announces {offset + size}")
         file.seek(offset)
         content = file.read(size)
     if len(content) != size:
@@ -147,6 +135,20 @@ def read_predictions(folder: Path, group: str, pairs: int) -> Matrix:
     order = (dimensions, pairs) if fortran else (pairs, dimensions)
     values = np.frombuffer(content, dtype=f"<f{width}").reshape(order)
     return _checked(values.T if fortran else values, name)
+
+
+def _open_regular(path: Path, name: str) -> int:
+    """A descriptor of a regular file that is no link; never waits for a pipe's other end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise InvalidOutput(f"{name} is missing") from None
+    except OSError as error:
+        raise InvalidOutput(f"{name} cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidOutput(f"{name} is not a regular file")
+    return descriptor
 
 
 def _parse_header(start: bytes, name: str, pairs: int) -> tuple[int, bool, int, int]:
