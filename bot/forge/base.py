@@ -180,6 +180,13 @@ class Forge(Protocol):
 
     name: str
 
+    def recover(self) -> None:
+        """Finish what a crash left half done, and tidy up; call it at every start.
+
+        Raises WorktreeDirty when a person's changes are in the way of that.
+        """
+        ...
+
     def base(self) -> str:
         """The commit that the base branch points to."""
         ...

@@ -49,6 +49,7 @@ class Repository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.git = Git(path)
+        self._committer: Identity | None = None  # asked for once: it is needed for every commit
 
     @classmethod
     def discover(cls, start: Path) -> Repository:
@@ -216,7 +217,7 @@ class Repository:
 
         Raises NoIdentity. It is never signed: a bot cannot answer for a person's key.
         """
-        committer = self.identity()
+        committer = self._committer = self._committer or self.identity()
         moment = f"@{when} +0000"
         environment = {
             "GIT_AUTHOR_NAME": _one_line(author.name),

@@ -48,6 +48,7 @@ from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
 TITLE_LENGTH = 256
+_MANY_LOOSE = 250  # pull requests whose refs are files of their own
 
 _log = logging.getLogger(__name__)
 
@@ -242,15 +243,12 @@ class GitForge:
         self._endings.end(number, end, comment, [])
 
     def recover(self) -> None:
-        """Finish what a crash left half done; call it at every start.
+        """Finish what a crash left half done, and tidy up; call it at every start.
 
         Raises WorktreeDirty when a person's changes are in the way of the files.
         """
+        self._tidy()
         self._endings.recover()
-
-    def maintain(self) -> None:
-        """Let git pack refs and objects when it finds that due; harmless while others write."""
-        self.repository.git.run("maintenance", "run", "--auto", "--quiet")
 
     # How
 
@@ -274,6 +272,17 @@ class GitForge:
             return [(new, author)]
 
         self._chains.write(number, events, guards)
+
+    def _tidy(self) -> None:
+        """Pack what has piled up: plumbing never does it, and many loose refs are slow to list.
+
+        Harmless while others write; how and when objects are packed is the user's setting.
+        """
+        git = self.repository.git
+        loose = git.place / git.text("rev-parse", "--git-common-dir") / store.NAMESPACE
+        if loose.is_dir() and sum(1 for _ in loose.iterdir()) > _MANY_LOOSE:
+            git.run("pack-refs", "--all")
+        git.run("maintenance", "run", "--auto", "--quiet")
 
     def _open_pull(self, number: int) -> PullRequest:
         pull = self.pull(number)
