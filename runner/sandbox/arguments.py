@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -14,14 +15,13 @@ HOST_NAME = "sandbox"
 
 _OURS = ("/proc", "/dev", "/sys", "/tmp", "/etc")  # noqa: S108
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--new-session", "--die-with-parent")
-# Files of /proc that tell about the whole machine or let root change it; as container
-# engines hide them. /proc/sys and the like are made read-only by bubblewrap itself.
-_MASKED_FILES = (
-    "kcore", "keys", "key-users", "timer_list", "timer_stats", "sched_debug", "latency_stats",
-    "interrupts", "kallsyms", "kmsg", "modules", "config.gz", "vmallocinfo", "slabinfo",
-    "pagetypeinfo", "iomem", "ioports",
+# What /proc tells anybody about the whole machine, hidden as container engines hide it. What
+# only root may read there needs no mask: the job is not root. /proc/sys and the like are made
+# read-only by bubblewrap itself.
+_MASKED_IN_PROC = (
+    "acpi", "asound", "fs", "interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg",
+    "latency_stats", "modules", "scsi", "sched_debug", "timer_list", "timer_stats",
 )  # fmt: skip
-_MASKED_FOLDERS = ("acpi", "scsi", "asound", "fs")
 
 
 def check(job: Job) -> None:
@@ -107,13 +107,16 @@ def file_system(
     yield from ("--chdir", job.working_directory)
 
 
-def _masks() -> Iterator[str]:
-    for name in _MASKED_FILES:
-        if Path("/proc", name).is_file():
-            yield from ("--ro-bind", "/dev/null", f"/proc/{name}")
-    for name in _MASKED_FOLDERS:
-        if Path("/proc", name).is_dir():
-            yield from _mount(Mount(None, f"/proc/{name}"), str)
+@functools.cache
+def _masks() -> tuple[str, ...]:
+    """Masks over those files of /proc that exist and that others than root can read."""
+    masks: list[str] = []
+    for path in (Path("/proc", name) for name in _MASKED_IN_PROC):
+        if path.is_dir() and any(path.iterdir()):
+            masks += _mount(Mount(None, str(path)), str)
+        elif path.is_file() and path.stat().st_mode & 0o007:
+            masks += ("--ro-bind", "/dev/null", str(path))
+    return tuple(masks)
 
 
 def writable_folders(job: Job) -> dict[str, int]:

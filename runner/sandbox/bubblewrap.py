@@ -15,8 +15,10 @@ from runner.errors import SandboxUnavailable
 from runner.sandbox import arguments, cgroups, collect, launch, seccomp, watch
 from runner.sandbox.base import Ended, Guarantee, Job, Limits, Outcome
 from runner.sandbox.cgroups import ControlGroup
-from runner.sandbox.launch import Program, Started
+from runner.sandbox.label import new_label
+from runner.sandbox.launch import Started
 from runner.sandbox.output import Tail
+from runner.sandbox.stage import Program
 from runner.sandbox.supervise import Guard, follow
 from runner.sandbox.watch import Excess
 
@@ -51,10 +53,11 @@ class Bubblewrap:
         collect.prepare(collect_to)
         tail = Tail(job.limits.log_bytes)
         with contextlib.ExitStack() as stack:
-            group = cgroups.create(job.limits.memory_bytes, job.limits.processes)
+            label = new_label()
+            group = cgroups.create(label, job.limits.memory_bytes, job.limits.processes)
             if group is not None:
                 stack.callback(group.remove)
-            started = launch.start(self._program, job, stack)
+            started = launch.start(self._program, job, label, stack)
             if group is not None:
                 group.join(started.pid)
             watcher = _Watcher(started, job.limits, group)
@@ -73,8 +76,7 @@ class Bubblewrap:
                     on_output=on_output,
                 )
             finally:
-                guard.stop()
-                guard.join()
+                guard.finish()
             if guard.error is not None:
                 raise guard.error
             exit_code = started.launcher.wait()
@@ -108,7 +110,13 @@ class _Watcher:
 
     def look(self) -> Excess | None:
         """The limit that was passed, if any."""
-        return self._memory() or watch.too_many_files(self.started.pins, self.limits)
+        pins = self.started.pins
+        return (
+            self._memory()
+            or watch.too_many_files(pins, self.limits)
+            or watch.too_many_sockets(pins)
+            or watch.host_is_short(pins)
+        )
 
     def last_look(self) -> Excess | None:
         """The same when the job is dead: only what the kernel kept count of."""
@@ -210,4 +218,4 @@ def _try_out(program: Program) -> None:
     """Start a sandbox and end it before anything runs in it."""
     job = Job(argv=("/bin/true",), limits=Limits(wall_s=60, output_bytes=1 << 20))
     with contextlib.ExitStack() as stack:
-        launch.start(program, job, stack)
+        launch.start(program, job, new_label(), stack)

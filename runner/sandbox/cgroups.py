@@ -85,17 +85,17 @@ class ControlGroup:
                     time.sleep(0.002)
 
 
-def create(memory_bytes: int, processes: int) -> ControlGroup | None:
-    """Make a group with these limits, or return None where none can be made."""
+def create(label: str, memory_bytes: int, processes: int) -> ControlGroup | None:
+    """Make a group of this name with these limits, or return None where none can be made."""
     hierarchy = find()
-    return None if hierarchy is None else _create(hierarchy, memory_bytes, processes)
+    return None if hierarchy is None else create_in(hierarchy, label, memory_bytes, processes)
 
 
 @functools.cache
 def find() -> Hierarchy | None:
     """The hierarchy in which groups with both limits can be made, tried out once."""
-    for hierarchy in _candidates():
-        group = _create(hierarchy, 64 << 20, 16)
+    for hierarchy in candidates():
+        group = create_in(hierarchy, new_label(), 64 << 20, 16)
         if group is not None:
             group.remove()
             return hierarchy
@@ -105,7 +105,7 @@ def find() -> Hierarchy | None:
 def reap_orphans() -> int:
     """Kill and remove the groups of runners that are gone; how many there were."""
     names = set()
-    for hierarchy in _candidates():
+    for hierarchy in candidates():
         for folder in hierarchy.folders:
             with contextlib.suppress(OSError):
                 for path in list(folder.glob(f"{PREFIX}-*")):
@@ -115,8 +115,10 @@ def reap_orphans() -> int:
     return len(names)
 
 
-def _create(hierarchy: Hierarchy, memory_bytes: int, processes: int) -> ControlGroup | None:
-    name = new_label()
+def create_in(
+    hierarchy: Hierarchy, name: str, memory_bytes: int, processes: int
+) -> ControlGroup | None:
+    """The same in a given hierarchy."""
     group = ControlGroup(hierarchy.version, hierarchy.memory / name, hierarchy.pids / name)
     try:
         for folder in hierarchy.folders:
@@ -158,9 +160,13 @@ def _kill_all(folder: Path) -> None:
                     os.kill(int(pid), signal.SIGKILL)
 
 
-def _candidates() -> Iterator[Hierarchy]:
-    """Places where a group might be made, the most specific first."""
-    mounts, own = _mounts(), _own_paths()
+def candidates(mountinfo: str | None = None, own_groups: str | None = None) -> Iterator[Hierarchy]:
+    """Places where a group might be made, version 2 first.
+
+    The arguments are the texts of /proc/self/mountinfo and /proc/self/cgroup.
+    """
+    mounts = _mounts(mountinfo or Path("/proc/self/mountinfo").read_text())
+    own = _own_paths(own_groups or Path("/proc/self/cgroup").read_text())
     if "" in mounts and "" in own:
         top, folder = mounts[""].mount_point, mounts[""].locate(own[""])
         # The nearest ancestor that hands both controllers to its children. Our own group
@@ -198,10 +204,10 @@ class _CgroupMount:
         return folder if folder.is_dir() else None
 
 
-def _mounts() -> dict[str, _CgroupMount]:
+def _mounts(mountinfo: str) -> dict[str, _CgroupMount]:
     """Mounted hierarchies by controller; v2 has the key "" (see proc_pid_mountinfo(5))."""
     found: dict[str, _CgroupMount] = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
         if not kind.startswith("cgroup"):
@@ -213,10 +219,10 @@ def _mounts() -> dict[str, _CgroupMount]:
     return found
 
 
-def _own_paths() -> dict[str, str]:
+def _own_paths(own_groups: str) -> dict[str, str]:
     """Our own group by controller, as in `cgroups(7)`: `id:controllers:path`."""
     paths: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in own_groups.splitlines():
         _, names, path = line.split(":", 2)
         for name in names.split(","):
             paths[name] = path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.errors import SandboxUnavailable
-from runner.sandbox import cgroups
+from runner.sandbox import cgroups, launch
 from runner.sandbox.base import Sandbox
 
 BACKENDS = ("auto", "bubblewrap", "none")
@@ -41,7 +41,7 @@ def choose(backend: str, allow_none: bool = False) -> Sandbox:
 
 
 def reap_orphans() -> int:
-    """Remove what killed runners left behind (control groups, folders); how many there were."""
+    """Remove what killed runners left behind: processes, control groups, folders; how many."""
     from runner.sandbox.unconfined import reap_folders
 
-    return cgroups.reap_orphans() + reap_folders()
+    return launch.reap_orphans() + cgroups.reap_orphans() + reap_folders()

@@ -15,7 +15,7 @@ from pathlib import Path
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Mount
 
-_SHARED_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
+_SHARED_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
 _LIBRARIES = ("/usr/local/nvidia",)
 _SYSTEM_FILES = ("/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/module/nvidia")
 

@@ -6,7 +6,8 @@ import os
 
 from runner.sandbox import cgroups
 from runner.sandbox.base import Guarantee
-from runner.sandbox.launch import Program, counts_per_namespace
+from runner.sandbox.rlimits import counts_per_namespace
+from runner.sandbox.stage import Program
 
 
 def bubblewrap_guarantees(program: Program) -> tuple[Guarantee, ...]:

