@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 something has to be put right (the message says what); 2 w
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -14,6 +15,7 @@ from types import FrameType
 import click
 
 # Name -> module in bot.commands that has a click command called `command`.
+DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
 _COMMANDS = ("comment", "diff", "log", "open", "pulls", "show", "step")
 
 
@@ -67,20 +69,23 @@ def main() -> None:
         print(f"error: {_system(error)}", file=sys.stderr)
         code = 1
     except Exception as error:
-        if not _is_told(error):
+        if os.environ.get(DEBUG_VARIABLE):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_told(error)}", file=sys.stderr)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _is_told(error: Exception) -> bool:
-    """Whether an error was written for a person (its module is only loaded when it was raised)."""
+def _told(error: Exception) -> str:
+    """The message of an error that was written for a person; else an admission of a defect."""
     from bot.errors import BotError
     from bot.forge.base import ForgeError
     from bot.git import GitError
 
-    return isinstance(error, BotError | ForgeError | GitError)
+    if isinstance(error, BotError | ForgeError | GitError):
+        return str(error)
+    what = f"{type(error).__name__}: {error}"
+    return f"a defect of the bot: {what}. Nothing is lost. {DEBUG_VARIABLE}=1 shows where."
 
 
 def _system(error: OSError) -> str:

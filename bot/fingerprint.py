@@ -31,8 +31,7 @@ def exact(files: Files) -> str:
 
     Python is compared by its syntax tree: comments, formatting, the spelling of numbers and
     texts that stand alone (docstrings) do not count. Other files, and Python that does not
-    parse, are compared by their bytes. Compute it afresh: it may differ between versions of
-    Python.
+    parse, are compared by their bytes.
     """
     digest = hashlib.sha256()
     for path in sorted(files):
@@ -126,22 +125,31 @@ def _parse(content: bytes) -> ast.Module | None:
 
 
 def _flatten(node: ast.AST, parts: list[str]) -> None:
-    """Write the tree as a list of words; three times as fast as `ast.dump`."""
+    """Write the tree as a list of words; three times as fast as `ast.dump`.
+
+    Empty fields are left out, so that a field that a later Python adds changes nothing.
+    """
     parts.append(type(node).__name__)
+    if isinstance(node, ast.Constant):
+        parts.append(repr(node.value))
+        return
     for name in node._fields:
         value = getattr(node, name, None)
+        if value is None or value == [] or name == "type_comment":
+            continue
+        parts.append(name)
         if isinstance(value, ast.AST):
             _flatten(value, parts)
         elif isinstance(value, list):
-            parts.append("[")
             for item in value:
                 if not isinstance(item, ast.AST):
                     parts.append(repr(item))
                 elif not _is_lone_text(item):
                     _flatten(item, parts)
-            parts.append("]")
-        elif name not in ("kind", "type_comment"):
+            parts.append(")")
+        else:
             parts.append(repr(value))
+    parts.append(".")
 
 
 def _is_lone_text(node: ast.AST) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import RunnerFailed
+from bot.figures import number
 from bot.forge.base import PlannedRun
+from bot.model import Purpose, Side
 from bot.reporter import Reporter
 from bot.settings import Settings
 from bot.snapshot import comparable_class
@@ -62,7 +64,10 @@ class LocalMeasurer:
         planned = dict(runs)
         request = BatchRequest(
             repository=str(self.repository),
-            runs=[RunRequest(id=str(i), tree=run.tree, seed=run.seed) for i, run in runs],
+            runs=[
+                RunRequest(id=str(i), tree=run.tree, seed=run.seed, smoke=_needs_smoke(run))
+                for i, run in runs
+            ],
             settings=_runner_settings(self.settings),
         )
         show = _Show(self.reporter, planned, self.settings.metric.name)
@@ -95,24 +100,30 @@ class _Show:
 
     def __call__(self, event: StageEvent | OutputEvent | ResultEvent) -> None:
         index = int(event.run)
-        position = f"{list(self.planned).index(index) + 1} of {len(self.planned)}"
         run = self.planned[index]
-        name = f"run {position}, {run.side} (seed {run.seed}, {run.purpose})"
+        name = f"run {list(self.planned).index(index) + 1} of {len(self.planned)}, {run.side}"
         match event:
             case StageEvent():
                 group = f" {event.group}" if event.group else ""
+                training = event.stage is Stage.TRAIN
                 title = f"{name}: {_STAGES.get(event.stage, event.stage)}{group}"
-                limit = event.budget_s if event.stage is Stage.TRAIN else event.limit_s
-                self.reporter.stage(title, limit)
+                limit = event.budget_s if training else event.limit_s
+                self.reporter.stage(title, limit, lasting=training)
             case OutputEvent():
                 self.reporter.output(event.line)
             case ResultEvent():
-                self.reporter.say(f"  {name}: {_result(event.measurement, self.metric)}")
+                said = _result(event.measurement, self.metric)
+                self.reporter.say(f"  {name}: {said}  (seed {run.seed})")
+
+
+def _needs_smoke(run: PlannedRun) -> bool:
+    """Only a candidate that never ran needs a smoke run; the baseline is known to work."""
+    return run.side is Side.CANDIDATE and run.purpose is Purpose.SCREEN
 
 
 def _result(measurement: Measurement, metric: str) -> str:
     if measurement.status is Status.OK and measurement.metric is not None:
-        return f"{metric} {measurement.metric:.4g}"
+        return f"{metric} {number(measurement.metric)}"
     error = measurement.error
     place = f" ({error.type}" + (f", line {error.line})" if error.line else ")") if error else ""
     return f"{measurement.status}{place} {measurement.message}".rstrip()

@@ -1,20 +1,21 @@
-"""Names of branches."""
+"""Names derived from words of people and models that git accepts everywhere."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-_LONGEST = 40
+LONGEST_SLUG = 40
 
 
 def slug(title: str) -> str:
-    """A title as a part of a branch name: a-z, 0-9 and single dashes, at most 40 characters.
-
-    Never empty, and always a name that git accepts.
-    """
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    if len(words) > _LONGEST:
-        words = words[:_LONGEST].rpartition("-")[0] or words[:_LONGEST]
-    return words.strip("-") or "experiment"
+    """A branch-name part: a-z, 0-9 and single dashes, 1 to 40 characters, cut between words."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii").lower()
+    words = re.findall(r"[a-z0-9]+", plain)
+    text = ""
+    for word in words:
+        longer = f"{text}-{word}" if text else word[:LONGEST_SLUG]
+        if len(longer) > LONGEST_SLUG:
+            break
+        text = longer
+    return text or "experiment"

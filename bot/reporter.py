@@ -7,6 +7,7 @@ when something changes. Everything goes to standard error.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from types import TracebackType
 from typing import TextIO
 
 from bot.ledger import one_line
+
+_TICK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,12 @@ class Reporter:
         self._started = 0.0
         self._last_line = ""
         self._width = 0
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
 
     def __enter__(self) -> Reporter:
+        if self._live:
+            threading.Thread(target=self._keep_ticking, daemon=True).start()
         return self
 
     def __exit__(
@@ -47,22 +54,29 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._erase()
+        self._ended.set()
+        with self._lock:
+            self._stage = None
+            self._erase()
 
     def say(self, text: str) -> None:
         """A finished fact that stays on the screen."""
-        self._erase()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        with self._lock:
+            self._erase()
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
-    def stage(self, title: str, limit_s: float | None = None) -> None:
-        """Something begins; it is the current stage until the next one."""
+    def stage(self, title: str, limit_s: float | None = None, *, lasting: bool = True) -> None:
+        """Something begins; it is the current stage until the next one.
+
+        Where there is no terminal, only a `lasting` one is worth a line.
+        """
         self._stage = Stage(title, limit_s)
         self._started = self._clock()
         self._last_line = ""
         if self._live:
             self.tick()
-        else:
+        elif lasting:
             limit = "" if limit_s is None else f" (up to {limit_s:.0f} s)"
             self.say(f"  {title}{limit}")
 
@@ -81,12 +95,15 @@ class Reporter:
 
     def tick(self) -> None:
         """Redraw the line; a no-op where there is no terminal."""
-        if not self._live or self._stage is None:
-            return
+        with self._lock:
+            if self._live and self._stage is not None:
+                self._draw(self._stage)
+
+    def _draw(self, stage: Stage) -> None:
         elapsed = self._clock() - self._started
-        text = f"  {self._stage.title}  {elapsed:.0f} s"
-        if self._stage.limit_s:
-            text += f", {max(0.0, self._stage.limit_s - elapsed):.0f} s left"
+        text = f"  {stage.title}  {elapsed:.0f} s"
+        if stage.limit_s:
+            text += f", {max(0.0, stage.limit_s - elapsed):.0f} s left"
         if self._last_line:
             text += f"  | {self._last_line}"
         columns = _columns()
@@ -95,6 +112,11 @@ class Reporter:
         self._stream.write(shown)
         self._stream.flush()
         self._width = len(shown)
+
+    def _keep_ticking(self) -> None:
+        # Nothing may be printed for a while; the clock goes on all the same.
+        while not self._ended.wait(_TICK_S):
+            self.tick()
 
     def _erase(self) -> None:
         if self._live and self._width:

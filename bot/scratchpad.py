@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.figures import number, rounded
 from bot.ledger import LedgerEntry, one_line
 
 _RECENT = ("<!-- bot: recent experiments -->", "<!-- bot: end of recent experiments -->")
@@ -45,9 +46,9 @@ def full_entry(entry: LedgerEntry) -> str:
     """The entry of one experiment: what was tried, what came of it, and why."""
     lines = [f"### #{entry.number} {_plain(entry.title)}: {entry.outcome} ({entry.reason})"]
     if entry.value is not None:
-        against = "" if entry.baseline is None else f" against {entry.baseline:.4g}"
+        against = "" if entry.baseline is None else f" against {number(entry.baseline)}"
         lines.append(
-            f"{entry.metric} {entry.value:.4g}{against}; difference {difference(entry)}; "
+            f"{entry.metric} {number(entry.value)}{against}; difference {difference(entry)}; "
             f"{entry.seeds} {'seed' if entry.seeds == 1 else 'seeds'}; proposed by "
             f"{_plain(entry.proposer)}, phase {_plain(entry.phase)}."
         )
@@ -60,9 +61,11 @@ def difference(entry: LedgerEntry) -> str:
     if entry.difference is None:
         return "not known"
     if entry.interval is None:
-        return f"{entry.difference:+.3g}"
-    low, high = entry.interval
-    return f"{entry.difference:+.3g} ({low:+.3g} to {high:+.3g})"
+        return rounded(entry.difference, 3, sign=True)
+    middle, low, high = (
+        rounded(value, 3, sign=True) for value in (entry.difference, *entry.interval)
+    )
+    return f"{middle} ({low} to {high})"
 
 
 def _row(entry: LedgerEntry) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bot import texts
+from bot.figures import number
 from bot.step import Concluded
 
 
@@ -15,8 +16,8 @@ def summary(done: Concluded, metric: str) -> str:
     estimate = verdict.estimate
     if estimate:
         lines.append(
-            f"  {metric}: {texts.number(estimate.candidate_mean)} against "
-            f"{texts.number(estimate.baseline_mean)}, difference {texts.difference(estimate)} "
+            f"  {metric}: {number(estimate.candidate_mean)} against "
+            f"{number(estimate.baseline_mean)}, difference {texts.difference(estimate)} "
             f"({estimate.level:.0%} interval)"
         )
     lines.append(f"  {str(verdict.outcome).capitalize()}: {verdict.reason}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.figures import number, rounded
 from bot.forge.base import Check, Conclusion
 from bot.ledger import one_line
 from bot.model import Estimate, Proposal, Reason, Run, Side, Verdict
@@ -22,15 +23,10 @@ _CONCLUSIONS = {
 }
 
 
-def number(value: float) -> str:
-    """A metric's value for people: four significant digits."""
-    return f"{value:.4g}"
-
-
 def difference(estimate: Estimate) -> str:
     """Candidate minus baseline with its interval, for example `-2.1 ± 0.4`."""
     half = (estimate.high - estimate.low) / 2
-    return f"{estimate.difference:+.3g} ± {half:.2g}"
+    return f"{rounded(estimate.difference, 3, sign=True)} ± {rounded(half, 2)}"
 
 
 def headline(metric: str, verdict: Verdict) -> str:
@@ -86,7 +82,8 @@ def _estimate_table(metric: str, estimate: Estimate) -> str:
         f"| {metric} | candidate | baseline | difference | {estimate.level:.0%} interval |\n"
         "| --- | ---: | ---: | ---: | ---: |\n"
         f"| mean | {number(estimate.candidate_mean)} | {number(estimate.baseline_mean)} "
-        f"| {estimate.difference:+.3g} | {estimate.low:+.3g} to {estimate.high:+.3g} |\n"
+        f"| {rounded(estimate.difference, 3, sign=True)} "
+        f"| {rounded(estimate.low, 3, sign=True)} to {rounded(estimate.high, 3, sign=True)} |\n"
         f"| runs | {estimate.candidate_runs} | {estimate.baseline_runs} | | |"
     )
 

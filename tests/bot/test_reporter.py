@@ -20,7 +20,7 @@ def test_a_pipe_gets_plain_lines_when_something_changes() -> None:
 
 
 def test_a_terminal_shows_elapsed_and_remaining_time_and_the_last_line() -> None:
-    stream, now = Terminal(), iter([0.0, 0.0, 12.0, 12.0])
+    stream, now = Terminal(), iter([0.0, 0.0, *[12.0] * 9])
     with Reporter(stream, clock=lambda: next(now)) as reporter:
         reporter.stage("training", 30)
         reporter.output("step 1 loss 2.0")
