@@ -21,7 +21,9 @@ def training_curve(log: str) -> list[tuple[float, float]]:
     points: list[tuple[float, float]] = []
     for line in log.split("\n"):
         point = _point(line) if len(line) <= _LONGEST_LINE else None
-        if point is not None and point[0] >= (points[-1][0] if points else 0):
+        if point is None or point in points[-1:]:  # the last line often repeats itself
+            continue
+        if point[0] >= (points[-1][0] if points else 0):
             points.append(point)
     return _thinned(points)
 

@@ -30,8 +30,17 @@ def test_an_event_survives_its_wire_form_of_one_line(event: Event) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{}", b"[]", b"nonsense", b'{"event": "x"}', b'{"event": "data"}', b'{"event": []}']
-    + [b'{"event": "stage", "stage": "x"}', b'{"event": "result", "run": 1, "measurement": {}}'],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"nonsense",
+        b'{"event": "x"}',
+        b'{"event": "data"}',
+        b'{"event": []}',
+        b'{"event": "stage", "stage": "x"}',
+        b'{"event": "result", "run": 1, "measurement": {}}',
+    ],
 )
 def test_what_is_no_event_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

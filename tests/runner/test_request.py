@@ -49,7 +49,7 @@ BAD: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_malformed_batch_is_refused_with_the_place_of_the_mistake(name: str) -> None:
     value, place = BAD[name]
-    with pytest.raises(RequestError, match="batch.json") as raised:
+    with pytest.raises(RequestError, match=r"batch\.json") as raised:
         parse(value)
     assert place in str(raised.value)
 
