@@ -29,6 +29,7 @@ class PastExperiment:
     baseline: float | None
     estimate: Estimate | None
     comparable: bool = True  # measured in the runner class of today
+    base_files: Mapping[str, bytes] | None = None
 
 
 @dataclass(frozen=True)
