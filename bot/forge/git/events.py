@@ -241,9 +241,12 @@ def from_json(data: bytes) -> Event:
     if len(data) > MAXIMUM_BYTES:
         raise InvalidEvent(f"It has {len(data):,} bytes; at most {MAXIMUM_BYTES:,} are read.")
     try:
-        return _EVENT.validate_json(data)
+        event = _EVENT.validate_json(data)
     except ValidationError as error:
         raise InvalidEvent(explain(error)) from error
+    if "version" not in event.model_fields_set:
+        raise InvalidEvent("version: Field required.")
+    return event
 
 
 def explain(error: ValidationError) -> str:

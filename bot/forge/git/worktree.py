@@ -81,7 +81,7 @@ class Worktree:
 
     def _refresh(self) -> None:
         # Files that only look changed (a new time stamp) must not count as changed.
-        self.repository.git.run("update-index", "-q", "--refresh", accepted=(0, 1))
+        self.repository.git.run("update-index", "--refresh", accepted=(0, 1))
 
     def _read_tree(self, old: str, new: str, *options: str) -> None:
         self.repository.git.run("read-tree", "-m", "-u", *options, old, new)

@@ -24,7 +24,10 @@ MERGED = Verdict(Reason.IMPROVEMENT, "It is better.")
 class Hub(Protocol):
     """A repository with a forge, and what people do to it behind the forge's back."""
 
-    forge: Forge
+    @property
+    def forge(self) -> Forge:
+        """The forge of the first bot."""
+        ...
 
     def another_bot(self) -> Forge:
         """A second forge object for the same place, as a second bot would have it."""
