@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.search import StandIn, by_proposer
+from bot.fingerprint import exact
+from bot.model import Direction, Proposal, Reason
+from bot.policy import Rules, check_files
+from bot.proposers.base import Context, NothingToPropose, PastExperiment
+from bot.proposers.constants import apply, find
+from bot.proposers.ranges import Choices, Range, Value
+from bot.proposers.search import SearchProposer
+
+SCRIPT = b"""\
+import os
+
+# --- constants (tunable) ---
+RATE = 1e-3  # 1e-4 .. 1e-2, log; highest rate
+CLAMP = 2.0  # 0.5 .. 5.0
+DEPTH = 2  # 1 .. 6
+POOL = "mean"  # one of: "mean", "max", "both"
+USE_EMA = False
+# --- end of constants ---
+
+print(RATE)
+"""
+
+
+def context(
+    source: bytes = SCRIPT,
+    history: Sequence[PastExperiment] = (),
+    *,
+    number: int | None = None,
+    seed: int = 0,
+    baseline: float | None = 10.0,
+    direction: Direction = Direction.LOWER,
+    refused: Sequence[str] = (),
+) -> Context:
+    return Context(
+        number=number or len(history) + 1,
+        seed=seed,
+        files={"train.py": source},
+        entry="train.py",
+        metric="mean_rank",
+        direction=direction,
+        baseline=baseline,
+        history=tuple(history),
+        refused=refused,
+    )
+
+
+def past(
+    number: int,
+    values: dict[str, Value],
+    metric: float | None = 11.0,
+    reason: Reason | None = Reason.WORSE,
+    base: bytes = SCRIPT,
+    comparable: bool = True,
+) -> PastExperiment:
+    files = {"train.py": apply(base, values)}
+    return PastExperiment(
+        number, "", reason, files, metric, 10.0, None, comparable, base_files={"train.py": base}
+    )
+
+
+def moved(proposal: Proposal, base: bytes = SCRIPT) -> dict[str, Value]:
+    before, after = find(base).values, find(proposal.files["train.py"]).values
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+def propose(given_context: Context) -> Proposal:
+    return SearchProposer().propose(given_context)
+
+
+def play(
+    rounds: int, judge: Callable[[dict[str, Value]], float], source: bytes = SCRIPT, seed: int = 0
+) -> tuple[list[Proposal], bytes]:
+    """The bot's loop without noise: merge what is better."""
+    history: list[PastExperiment] = []
+    proposals = []
+    for number in range(1, rounds + 1):
+        baseline = judge(find(source).values)
+        proposal = propose(context(source, history, number=number, seed=seed, baseline=baseline))
+        new = proposal.files["train.py"]
+        metric = judge(find(new).values)
+        reason = Reason.IMPROVEMENT if metric < baseline else Reason.WORSE
+        files = {"train.py": source}
+        history.append(
+            PastExperiment(
+                number, "", reason, proposal.files, metric, baseline, None, base_files=files
+            )
+        )
+        proposals.append(proposal)
+        source = new if metric < baseline else source
+    return proposals, source
+
+
+# One small change at a time
+
+
+def test_a_proposal_changes_at_most_two_constants_and_no_other_byte() -> None:
+    proposals, _ = play(20, lambda values: 10.0)
+    for proposal in proposals:
+        assert 1 <= len(moved(proposal)) <= 2
+        assert apply(SCRIPT, moved(proposal)) == proposal.files["train.py"]
+
+
+def test_every_constant_is_tried_once_before_any_is_tried_again() -> None:
+    proposals, _ = play(5, lambda values: 10.0)
+    assert sorted(name for proposal in proposals for name in moved(proposal)) == sorted(
+        find(SCRIPT).values
+    )
+
+
+def test_new_values_stay_in_their_ranges() -> None:
+    domains = {constant.name: constant.domain for constant in find(SCRIPT).constants}
+    for seed in range(3):
+        for proposal in play(15, lambda values: 10.0, seed=seed)[0]:
+            for name, value in moved(proposal).items():
+                domain = domains[name]
+                if isinstance(domain, Range):
+                    assert not isinstance(value, str)
+                    assert domain.low <= value <= domain.high
+                else:
+                    assert isinstance(domain, Choices)
+                    assert value in domain.values
+
+
+def test_a_step_that_was_merged_is_continued_in_its_direction() -> None:
+    won = past(1, {"CLAMP": 3.5}, 4.0, Reason.IMPROVEMENT)
+    proposal = propose(context(won.files["train.py"], [won], baseline=4.0))
+    (name, value), *rest = moved(proposal, won.files["train.py"]).items()
+    assert (name, rest) == ("CLAMP", [])
+    assert isinstance(value, float) and 3.5 < value <= 5.0
+    assert "Experiment 1" in proposal.hypothesis.rationale
+
+
+def test_a_step_that_was_not_merged_is_not_continued() -> None:
+    lost = past(1, {"CLAMP": 3.5}, 4.0, Reason.NO_EVIDENCE)
+    assert "CLAMP" not in moved(propose(context(history=[lost])))
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_a_clamp_that_hurts_is_found_and_lifted(direction: Direction) -> None:
+    def judge(values: dict[str, Value]) -> float:
+        clamp = values["CLAMP"]
+        assert isinstance(clamp, float)
+        return 35.0 - 8.0 * min(clamp, 4.5)
+
+    _, source = play(10, judge)
+    clamp = find(source).values["CLAMP"]
+    assert isinstance(clamp, float) and clamp >= 3.5
+
+
+def test_refinement_learns_from_the_experiments_that_touched_a_constant() -> None:
+    """After experiments that all lost upwards, TPE looks downwards more often than not."""
+    down = up = 0
+    for seed in range(12):
+        history = [past(n, {"CLAMP": 3.5 + n / 10}, 20.0 + n) for n in range(1, 8)]
+        history += [past(10 + n, {"CLAMP": 1.0 + n / 40}, 10.01) for n in range(3)]
+        for n, values in enumerate(
+            ({"RATE": 3e-3}, {"DEPTH": 4}, {"POOL": "max"}, {"USE_EMA": True})
+        ):
+            history.append(past(20 + n, values))  # type: ignore[arg-type]
+        value = moved(propose(context(history=history, seed=seed))).get("CLAMP")
+        if isinstance(value, float):
+            down, up = down + (value < 3.0), up + (value >= 3.0)
+    assert down > up
+
+
+def test_the_same_context_gives_the_same_proposal_and_another_seed_another() -> None:
+    history = [past(1, {"RATE": 3e-3}), past(2, {"DEPTH": 4})]
+    assert propose(context(history=history)) == propose(context(history=history))
+    different = {propose(context(seed=seed)).files["train.py"] for seed in range(9)}
+    assert len(different) > 1
+
+
+def test_a_refused_proposal_is_not_simply_repeated() -> None:
+    found = {
+        propose(context(refused=["it changes nothing"] * times)).files["train.py"]
+        for times in range(8)
+    }
+    assert len(found) > 1
+
+
+# No repeats
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 25))
+def test_nothing_that_was_measured_is_proposed_again(seed: int, length: int) -> None:
+    proposals, _ = play(length + 1, lambda values: 10.0, seed=seed)
+    marks = [exact(proposal.files) for proposal in proposals] + [exact({"train.py": SCRIPT})]
+    assert len(set(marks)) == len(marks)
+
+
+SMALL = b"A = True\nB = 1  # 1 .. 3\nC = 'x'  # one of: x, y\n"
+
+
+def test_a_small_space_is_exhausted_without_a_repeat_and_then_says_so() -> None:
+    history: list[PastExperiment] = []
+    seen = set()
+    with pytest.raises(NothingToPropose, match="widen a range"):
+        for number in range(1, 50):
+            proposal = propose(context(SMALL, history, number=number))
+            seen.add(proposal.files["train.py"])
+            history.append(past(number, moved(proposal, SMALL), base=SMALL))
+    assert len(seen) == len(history)
+    assert {
+        apply(SMALL, values) for values in ({"A": False}, {"B": 2}, {"B": 3}, {"C": "y"})
+    } <= seen
+
+
+def test_a_repeat_is_recognised_behind_other_comments() -> None:
+    small = b"A = 1  # one of: 1, 2\n"
+    commented = PastExperiment(
+        1, "", Reason.WORSE, {"train.py": b"# why\nA = (2)\n"}, 11.0, 10.0, None
+    )
+    with pytest.raises(NothingToPropose):
+        propose(context(small, [commented]))
+
+
+def test_what_a_person_closed_unmeasured_is_not_proposed_again() -> None:
+    small = b"A = 1  # one of: 1, 2\n"
+    closed = past(1, {"A": 2}, None, Reason.BY_HUMAN, small, comparable=False)
+    with pytest.raises(NothingToPropose):
+        propose(context(small, [closed]))
+
+
+def test_what_another_machine_measured_may_be_measured_here() -> None:
+    small = b"A = 1  # one of: 1, 2\n"
+    elsewhere = past(1, {"A": 2}, 11.0, Reason.WORSE, small, comparable=False)
+    assert moved(propose(context(small, [elsewhere])), small) == {"A": 2}
+
+
+def test_open_experiments_count_as_tried() -> None:
+    names = set()
+    history: list[PastExperiment] = []
+    for number in range(1, 6):
+        proposal = propose(context(history=history, number=number))
+        names |= set(moved(proposal))
+        history.append(past(number, moved(proposal), None, None))
+    assert names == set(find(SCRIPT).values)
+
+
+# Odd histories
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (b"x = 1\n", "# --- constants (tunable) ---"),
+        (b"", "# --- constants (tunable) ---"),
+        (b"A = 'text'  # 1 .. 2\n", "line 1: A"),
+        (b"def (", "not valid Python"),
+    ],
+)
+def test_a_script_without_tunable_constants_says_how_to_add_them(source: bytes, words: str) -> None:
+    with pytest.raises(NothingToPropose) as caught:
+        propose(context(source))
+    assert words in str(caught.value) and "train.py" in str(caught.value)
+
+
+def test_broken_experiments_and_broken_files_do_no_harm() -> None:
+    history = [
+        past(1, {"RATE": 3e-3}, None, Reason.CRASHED),
+        past(2, {"DEPTH": 6}, None, Reason.OUT_OF_MEMORY),
+        PastExperiment(3, "", Reason.CRASHED, {"train.py": b"\xff def ("}, None, None, None),
+        PastExperiment(4, "", Reason.FORBIDDEN_CHANGE, {}, None, None, None),
+        PastExperiment(
+            5, "", Reason.WORSE, {"train.py": b"RATE = 'text'\nDEPTH = 1e9\n"}, 12, 10, None
+        ),
+        replace(past(6, {"CLAMP": 5.0}), base_files=None),
+        past(7, {"POOL": "max", "USE_EMA": True}, 9.9, Reason.NO_EVIDENCE),
+    ]
+    for seed in range(6):
+        assert moved(propose(context(history=history, seed=seed)))
+
+
+def test_changes_of_other_code_teach_nothing_about_a_constant() -> None:
+    rewritten = SCRIPT.replace(b"print(RATE)", b"print(RATE * 2)")
+    other = past(1, {"CLAMP": 4.0}, 1.0, Reason.IMPROVEMENT)
+    other = replace(other, files={"train.py": apply(rewritten, {"CLAMP": 4.0})})
+    proposal = propose(context(other.files["train.py"], [other], baseline=1.0))
+    assert "CLAMP" not in moved(proposal, other.files["train.py"])
+
+
+def test_without_known_bases_the_chain_of_merges_is_followed() -> None:
+    merged = replace(past(1, {"CLAMP": 3.5}, 5.0, Reason.IMPROVEMENT), base_files=None)
+    lost = replace(past(2, {"DEPTH": 4}, 6.0, base=merged.files["train.py"]), base_files=None)
+    proposals = [
+        propose(context(merged.files["train.py"], [merged, lost], seed=seed)) for seed in range(8)
+    ]
+    assert all("DEPTH" not in moved(p, merged.files["train.py"]) for p in proposals)
+
+
+# In words
+
+
+def test_the_hypothesis_says_what_changes_and_why() -> None:
+    for proposal in play(25, lambda values: 10.0)[0]:
+        text = proposal.hypothesis
+        assert len(text.title) <= 72 and text.title.isascii() and "\n" not in text.title
+        assert text.title[0].isupper()
+        assert all(name in text.title or len(text.title) > 60 for name in moved(proposal))
+        assert all(name in text.rationale for name in moved(proposal))
+        assert "mean_rank" in text.falsified_by
+    first = propose(context(b"CLAMP = 2.0  # 0.5 .. 5.0\n"))
+    assert first.hypothesis.title == "Raise CLAMP from 2.0 to 3.5"
+    assert "Untried" in first.hypothesis.rationale
+
+
+def test_titles_stay_short_and_plain_with_long_names_and_strange_values() -> None:
+    source = f"{'A' * 90} = 'ü'  # one of: ü, é\n{'B' * 50} = 1.0\n".encode()
+    for seed in range(6):
+        title = propose(context(source, seed=seed)).hypothesis.title
+        assert len(title) <= 72 and title.isascii() and title.isprintable()
+
+
+def test_the_rationale_quotes_the_experiments_it_rests_on() -> None:
+    names = {"RATE": 3e-3, "DEPTH": 4, "POOL": "max", "USE_EMA": True, "CLAMP": 3.5}
+    history = [past(n, {name: value}, 12.5) for n, (name, value) in enumerate(names.items(), 1)]  # type: ignore[dict-item]
+    rationale = propose(context(history=history)).hypothesis.rationale
+    assert "TPE" in rationale and "12.5 against 10" in rationale
+
+
+# Whole
+
+
+def test_proposals_for_the_shipped_script_keep_the_rules() -> None:
+    source = (Path(__file__).parents[3] / "train.py").read_bytes()
+    rules = Rules(("train.py",), "train.py", 200_000)
+    for proposal in play(12, lambda values: 10.0, source)[0]:
+        assert check_files(proposal.files, rules, {"train.py": source}) == ()
+
+
+def test_the_loop_improves_a_stand_in_objective() -> None:
+    gains = []
+    for seed in range(3):
+        objective = StandIn(find(SCRIPT).constants, seed, badly_set=1.0)
+        gains.append(by_proposer(SCRIPT, objective, seed, 20).gain)
+    assert sum(gains) / len(gains) > 0.05
+    assert min(gains) >= -0.02
+
+
+def test_nothing_is_logged_and_optuna_is_imported_only_when_needed() -> None:
+    program = (
+        "import sys\n"
+        "from tests.bot.proposers.test_search import context, past, propose\n"
+        "assert 'optuna' not in sys.modules\n"
+        "names = {'RATE': 3e-3, 'DEPTH': 4, 'POOL': 'max', 'USE_EMA': True, 'CLAMP': 3.5}\n"
+        "propose(context(history=[past(1, {n: v}) for n, v in names.items()]))\n"
+        "assert 'optuna' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
