@@ -238,9 +238,9 @@ class HeatmapProcessor(nn.Module):
 
 
 class Eclip(nn.Module):
-    def __init__(self, words, length):
+    def __init__(self, words, length, image_width):
         super().__init__()
-        self.images = ImageTower(IMAGE_WIDTH * (2 if ON_GPU else 1), EMBEDDING_SIZE)
+        self.images = ImageTower(image_width, EMBEDDING_SIZE)
         self.captions = TextTower(words, length, EMBEDDING_SIZE)
         self.expert = HeatmapProcessor()
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
@@ -261,7 +261,7 @@ def contrastive_loss(image, text, scale, scenes):
     """Symmetric InfoNCE; two pairs of one scene are not each other's negatives."""
     logits = scale * F.normalize(image.float(), dim=1) @ F.normalize(text.float(), dim=1).T
     same = scenes.unsqueeze(0) == scenes.unsqueeze(1)
-    logits = logits.masked_fill(same.fill_diagonal_(False), -1e4)
+    logits = logits.masked_fill(same.fill_diagonal_(False), -scale.detach())
     target = torch.arange(len(logits), device=logits.device)
     forth = F.cross_entropy(logits, target, label_smoothing=LABEL_SMOOTHING)
     return (forth + F.cross_entropy(logits.T, target, label_smoothing=LABEL_SMOOTHING)) / 2
@@ -310,7 +310,8 @@ def train():
     images, rows = images.to(DEVICE), rows.to(DEVICE)
     height, width = images.shape[1:3]
 
-    model = Eclip(len(vocabulary) + 2, length).to(DEVICE, memory_format=torch.channels_last)
+    shape = (len(vocabulary) + 2, length, IMAGE_WIDTH * (2 if ON_GPU else 1))
+    model = Eclip(*shape).to(DEVICE, memory_format=torch.channels_last)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others}]
@@ -359,7 +360,7 @@ def train():
         step_s = max(0.9 * step_s, elapsed() - step_began)
     state = average if EMA_DECAY else model.state_dict()
     state = {name: value.cpu() for name, value in state.items()}
-    saved = {"state": state, "vocabulary": vocabulary, "length": length}
+    saved = {"state": state, "vocabulary": vocabulary, "shape": shape}
     torch.save(saved, Path(os.environ["OUT_DIR"]) / "model.pt")
     print(f"step {step}  loss {loss.item():.3f}  elapsed {elapsed():.1f} s  saved", flush=True)
 
@@ -370,7 +371,7 @@ def train():
 @torch.inference_mode()
 def predict():
     saved = torch.load(Path(os.environ["MODEL_DIR"]) / "model.pt", weights_only=True)
-    model = Eclip(len(saved["vocabulary"]) + 2, saved["length"])
+    model = Eclip(*saved["shape"])
     model.load_state_dict(saved["state"])
     model.eval().to(DEVICE)
     group = os.environ["GROUP"]
@@ -379,7 +380,7 @@ def predict():
     elif group == "captions":
         path = Path(os.environ["DATA_DIR"]) / "captions.json"
         captions = json.loads(path.read_text(encoding="utf-8"))
-        inputs, embed = tokenise(captions, saved["vocabulary"], saved["length"]), model.captions
+        inputs, embed = tokenise(captions, saved["vocabulary"], saved["shape"][1]), model.captions
     else:
         raise ValueError(f"GROUP must be images or captions, not {group!r}")
     parts = [F.normalize(embed(part.to(DEVICE)), dim=1) for part in inputs.split(500)]
