@@ -117,7 +117,8 @@ class Outcome:
     best: float
     gain: float
     merges: int = 0
-    repeats: int = 0
+    repeats: int = 0  # evaluated twice
+    refused: int = 0  # repeats that the proposer dropped before they cost anything
     seconds: float = 0.0
 
 
@@ -154,7 +155,8 @@ def by_proposer(source: bytes, objective: StandIn, seed: int, evaluations: int) 
         if better:
             source, baseline, merges = proposed, value, merges + 1
     best = objective.true(find(source).values)
-    return Outcome(best, math.log(objective.true(start) / best), merges, repeats, slowest)
+    gain = math.log(objective.true(start) / best)
+    return Outcome(best, gain, merges, repeats, proposer.repeats_refused, slowest)
 
 
 def by_optuna(objective: StandIn, seed: int, evaluations: int, *, tpe: bool) -> Outcome:
@@ -187,7 +189,8 @@ class Summary:
     median_gain: float
     mean_gain: float
     median_merges: float
-    repeats_share: float
+    repeats_share: float  # of all evaluations
+    repeats_refused_share: float  # of all ideas
     beats_tpe: float
     slowest_s: float
 
@@ -207,12 +210,14 @@ def compare(source: bytes, seeds: int, badly_set: float) -> dict[str, Summary]:
 
 
 def _summary(found: list[Outcome], tpe: list[Outcome]) -> Summary:
+    refused = sum(one.refused for one in found)
     return Summary(
         median_best=statistics.median(one.best for one in found),
         median_gain=statistics.median(one.gain for one in found),
         mean_gain=statistics.fmean(one.gain for one in found),
         median_merges=statistics.median(one.merges for one in found),
         repeats_share=sum(one.repeats for one in found) / (EVALUATIONS * len(found)),
+        repeats_refused_share=refused / (refused + EVALUATIONS * len(found)),
         beats_tpe=sum(a.best < b.best for a, b in zip(found, tpe, strict=True)) / len(found),
         slowest_s=max(one.seconds for one in found),
     )
@@ -243,6 +248,7 @@ def main(argv: list[str]) -> int:
             print(
                 f"  {name:9} median best {row.median_best:7.2f}  gain {row.median_gain:.3f}"
                 f" (mean {row.mean_gain:.3f})  beats TPE {row.beats_tpe:4.0%}"
-                f"  repeats {row.repeats_share:.1%}  slowest {row.slowest_s:.2f} s"
+                f"  repeats {row.repeats_share:.1%} "
+                f"(refused {row.repeats_refused_share:.1%})  slowest {row.slowest_s:.2f} s"
             )
     return 0

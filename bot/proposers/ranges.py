@@ -61,7 +61,8 @@ class Range:
         step = 0.0 if self.log or width <= 0 else 10.0 ** (math.floor(math.log10(width)) - 2)
         if step:
             value = round(round(value / step) * step, 12)
-        return min(self.high, max(self.low, float(f"{value:.3g}")))
+        digits = 2 if self.log and self.high > 4 * self.low else 3
+        return min(self.high, max(self.low, float(f"{value:.{digits}g}")))
 
 
 @dataclass(frozen=True)

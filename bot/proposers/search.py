@@ -82,6 +82,10 @@ class SearchProposer:
 
     name = "search"
 
+    def __init__(self) -> None:
+        self.repeats_refused = 0
+        """How many ideas were dropped because they had been an experiment before."""
+
     def propose(self, context: Context) -> Proposal:
         """One new proposal, never one that was measured before. Raises NothingToPropose."""
         source = context.files.get(context.entry, b"")
@@ -92,7 +96,9 @@ class SearchProposer:
         tried = _Tried(space, source)
         for idea in _ideas(space):
             files = tried.new_files(idea.values)
-            if files is not None:
+            if files is None:
+                self.repeats_refused += 1
+            else:
                 return Proposal(
                     hypothesis=hypothesis(
                         context, constants, space.observations, idea.values, idea.why

@@ -102,9 +102,12 @@ def _reason(
             + ("." if isinstance(constant.domain, Choices) else ", by a long first step.")
         )
     if why is Why.SAMPLED:
+        used = sum(one.constants_only and one.loss is not None for one in known)
         return (
-            f"TPE chose this value of {constant.name} ({bounds}) from the {len(known)} experiments "
-            f"that changed it. {_good_values(constant, known)}{_evidence(context, constant, known)}"
+            f"TPE chose this value of {constant.name} ({bounds}) from {used} finished "
+            f"experiment{'' if used == 1 else 's'} that changed it. "
+            + _good_values(constant, known)
+            + _evidence(context, constant, known)
         )
     return (
         f"Nothing better is left: this value of {constant.name} ({bounds}) is one of those that no "

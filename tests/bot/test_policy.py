@@ -394,7 +394,7 @@ def mutated_diffs(draw: st.DrawFn) -> bytes:
 
 
 @given(mutated_diffs())
-@settings(max_examples=1500)
+@settings(max_examples=800)
 def test_a_mutated_diff_is_allowed_only_if_it_touches_the_allowed_file(diff: bytes) -> None:
     if check_diff(diff, RULES) == ():
         for line in _lines_outside_hunks(diff):

@@ -194,7 +194,7 @@ def test_a_refused_proposal_is_not_simply_repeated() -> None:
 # No repeats
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 25))
 def test_nothing_that_was_measured_is_proposed_again(seed: int, length: int) -> None:
     proposals, _ = play(length + 1, lambda values: 10.0, seed=seed)
