@@ -42,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--repetitions", type=int, default=30, help="of short things (30)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
+    candidates = ROOT / ".venv-candidate" / "bin" / "python"
+    os.environ.setdefault("MERGELAB_CANDIDATE_PYTHON", str(candidates))
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
         place = Path(folder)
@@ -254,8 +256,6 @@ def _quiet(command: Sequence[str], folder: Path) -> bytes:
 def _environment(folder: Path) -> dict[str, str]:
     """For commands in `folder`: this project's code, unless it is a clone with its own."""
     environment = os.environ.copy()
-    candidates = ROOT / ".venv-candidate" / "bin" / "python"
-    environment.setdefault("MERGELAB_CANDIDATE_PYTHON", str(candidates))
     if not (folder / "bot").is_dir():
         environment["PYTHONPATH"] = str(ROOT)
     return environment

@@ -39,7 +39,7 @@ class Batch:
     workplace: Path
     emit: Emit
     _good: set[str] = field(default_factory=set)
-    _refused: dict[str, tuple[Scored, float]] = field(default_factory=dict)
+    _refused: dict[str, Scored] = field(default_factory=dict)
 
     def run(self, runs: Sequence[PlannedRun]) -> Iterator[Measurement]:
         """The results in the order of `runs`, each reported as an event as soon as it is there."""
@@ -62,9 +62,9 @@ class Batch:
             scored = self._pass(planned, candidate, folder, smoke=True)
             smoke_s = scored.trial.train_s + scored.trial.predict_s
             if scored.trial.failure is not None:
-                self._refused[identity] = (scored, smoke_s)
+                self._refused[identity] = scored
         if identity in self._refused:
-            scored, smoke_s = self._refused[identity]
+            scored = self._refused[identity]
             return measurement(scored, candidate, planned.seed, smoke_s, self.around)
         self._good.add(identity)
         scored = self._pass(planned, candidate, folder, smoke=False)

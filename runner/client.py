@@ -86,7 +86,8 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
             try:
                 _send(process, request.model_dump_json(exclude_none=True).encode())
                 for line in pipe:
-                    emit(_read(line))
+                    if line.endswith(b"\n"):  # else it was killed in the middle of it
+                        emit(_read(line))
                 code = process.wait()
             except BaseException:
                 end(process)

@@ -16,8 +16,11 @@ from runner.settings import BudgetTable
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 _DRIVER_VERSION = re.compile(r"NVRM version:.{0,100}?\s(\d{2,4}\.\d{1,4}(?:\.\d{1,4})?)\s")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+# Counted like nvidia-smi and the sandbox do, which is not CUDA's own default.
 _QUESTION = """
-import json, torch
+import json, os
+os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+import torch
 seen = torch.cuda.is_available()
 print(json.dumps({"seen": seen, "name": torch.cuda.get_device_name(0) if seen else ""}))
 """

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner.batch import Batch, PlannedRun
 from runner.candidate import read_folder, read_tree
@@ -22,6 +23,7 @@ from runner.sandbox.runtime import runtime_mounts
 from runner.settings import RunnerSettings, TaskTable
 from runner.settings_file import load
 from runner.staging import stage_full, stage_smoke
+from runner.task.compose import SizeName
 from runner.task.prepare import TaskData, cache_folder, prepare
 from runner.trial import Confinement
 from runner.workspace import workspace
@@ -44,7 +46,7 @@ class Session:
             runner_class=self.runner_class,
             data=self.data.digest,
             scorer=scorer_digest(),
-            harness=harness_digest(self.settings.model_dump(mode="json")),
+            harness=harness_digest(_shaping(self.settings)),
         )
 
     @contextlib.contextmanager
@@ -55,6 +57,15 @@ class Session:
             full = stage_full(self.data, self.split, folder)
             smoke = stage_smoke(self.data, folder)
             yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit)
+
+
+def _shaping(settings: RunnerSettings) -> dict[str, Any]:
+    """The settings that can change a number and are not in the runner class already."""
+    return {
+        "candidate": settings.candidate.model_dump(include={"paths", "entry"}),
+        "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
+        "sandbox": settings.sandbox.model_dump(exclude={"backend"}),
+    }
 
 
 def settings_for(conditions: Conditions, settings_file: Path | None) -> RunnerSettings:
@@ -76,7 +87,11 @@ def open_session(
     sandbox = choose(settings.sandbox.backend, unconfined)
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
-    data = prepare_data(settings.task, gpu, emit)
+    # Made now if it is not there.
+    data = prepare(
+        _size(settings.task, gpu),
+        on_progress=lambda fraction, what: emit(DataEvent(fraction, what)),
+    )
     return Session(
         repository=repository,
         settings=settings,
@@ -95,10 +110,18 @@ def open_session(
     )
 
 
-def prepare_data(table: TaskTable, gpu: Gpu | None, emit: Emit) -> TaskData:
-    """The task's data in the size that goes with the profile; made now if it is not there."""
-    size = ("full" if gpu else "small") if table.size == "auto" else table.size
-    return prepare(size, on_progress=lambda fraction, what: emit(DataEvent(fraction, what)))
+def data_size(repository: Path, settings: RunnerSettings) -> SizeName:
+    """The size of the task's data that goes with the settings and this machine."""
+    if settings.task.size != "auto":
+        return settings.task.size
+    interpreter = find_interpreter(repository, settings.candidate)
+    return _size(settings.task, find_gpu(settings.budget, interpreter, cache_folder()))
+
+
+def _size(table: TaskTable, gpu: Gpu | None) -> SizeName:
+    if table.size != "auto":
+        return table.size
+    return "full" if gpu else "small"
 
 
 def plan(request: BatchRequest, session: Session) -> Sequence[PlannedRun]:

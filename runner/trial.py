@@ -157,7 +157,6 @@ class Pass:
         if environment["PHASE"] == "predict":
             output_bytes = min(output_bytes, _LARGEST_PREDICTIONS)
         contract = {"DATA_DIR": "/data", "OUT_DIR": "/out", "TIME_BUDGET_S": f"{told_s:g}"}
-        graphics = {"CUDA_VISIBLE_DEVICES": gpu.index} if gpu else {}
         interpreter = str(self.confinement.interpreter.path)
         return Job(
             argv=(interpreter, "-u", "-B", f"/candidate/{self.candidate.entry}"),
@@ -168,7 +167,7 @@ class Pass:
                 output_bytes=output_bytes,
                 scratch_bytes=table.scratch_mb * _MEGABYTE,
             ),
-            environment={**contract, **graphics, **environment},
+            environment={**contract, **environment},
             mounts=(*self.confinement.runtime, Mount(self.candidate.folder, "/candidate")),
             gpu=gpu.index if gpu else None,
         )
