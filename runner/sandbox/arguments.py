@@ -13,7 +13,8 @@ from runner.sandbox.runtime import System
 USER = 1000  # of the job, inside
 HOST_NAME = "sandbox"
 
-_OURS = ("/proc", "/dev", "/sys", "/tmp", "/etc")  # noqa: S108
+_OURS = ("/proc", "/dev", "/sys", "/etc")
+_SCRATCH = "/tmp"  # noqa: S108
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--new-session", "--die-with-parent")
 # What /proc tells anybody about the whole machine, hidden as container engines hide it. What
 # only root may read there needs no mask: the job is not root. /proc/sys and the like are made
@@ -35,12 +36,12 @@ def check(job: Job) -> None:
     if job.limits.wall_s <= 0:
         raise ValueError("the time limit must be positive")
     output = _plain(job.output_directory, "output_directory")
-    if any(output.is_relative_to(ours) for ours in _OURS):
-        raise ValueError(f"output_directory must not be below one of {', '.join(_OURS)}")
+    if any(output.is_relative_to(ours) for ours in (*_OURS, _SCRATCH)):
+        raise ValueError(f"output_directory must not be below {', '.join((*_OURS, _SCRATCH))}")
     _plain(job.working_directory, "working_directory")
     for mount in job.mounts:
         target = _plain(mount.target, "a mount's target")
-        if any(target.is_relative_to(ours) for ours in _OURS):
+        if mount.target == _SCRATCH or any(target.is_relative_to(ours) for ours in _OURS):
             raise ValueError(f"nothing can be mounted at {target}")
         if target.is_relative_to(output) or output.is_relative_to(target):
             raise ValueError(f"the mount at {target} and the output folder {output} overlap")
@@ -64,7 +65,7 @@ def confinement(*, disable_user_namespaces: bool) -> Iterator[str]:
 
 def environment(job: Job, gpu: Grant | None) -> Iterator[str]:
     """The complete environment; what the job says wins."""
-    values = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108
+    values = {"PATH": "/usr/bin:/bin", "HOME": _SCRATCH, "LANG": "C.UTF-8"}
     if gpu is not None:
         values["CUDA_VISIBLE_DEVICES"] = gpu.visible
     for name, value in (values | dict(job.environment)).items():
@@ -94,14 +95,14 @@ def file_system(
     if gpu is not None:
         for device in gpu.devices:
             yield from ("--dev-bind", device, device)
+    for path, size in writable_folders(job).items():
+        yield from ("--perms", "0700", "--size", str(size), "--tmpfs", path)
     for mount in (*(gpu.mounts if gpu else ()), *job.mounts):
         yield from _mount(mount, place)
     if not any(
         PurePosixPath(job.working_directory).is_relative_to(mount.target) for mount in job.mounts
     ):
         yield from ("--dir", job.working_directory)
-    for path, size in writable_folders(job).items():
-        yield from ("--perms", "0700", "--size", str(size), "--tmpfs", path)
     # Both are made of memory that no limit counts; last, as mount points are made in them.
     yield from ("--remount-ro", "/dev", "--remount-ro", "/")
     yield from ("--chdir", job.working_directory)
@@ -123,7 +124,7 @@ def writable_folders(job: Job) -> dict[str, int]:
     """The three places where a job can write, with their sizes in bytes."""
     limits = job.limits
     return {
-        "/tmp": limits.scratch_bytes,  # noqa: S108
+        _SCRATCH: limits.scratch_bytes,
         "/dev/shm": limits.shared_memory_bytes,  # noqa: S108
         job.output_directory: limits.output_bytes,
     }

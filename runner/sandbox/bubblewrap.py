@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from runner.errors import SandboxUnavailable
-from runner.sandbox import arguments, cgroups, collect, launch, seccomp, watch
+from runner.sandbox import arguments, cgroups, collect, launch, rlimits, seccomp, watch
 from runner.sandbox.base import Ended, Guarantee, Job, Limits, Outcome
 from runner.sandbox.cgroups import ControlGroup
 from runner.sandbox.label import new_label
@@ -136,7 +136,7 @@ class _Watcher:
         if used.memory_bytes > limit:
             return Excess(Ended.OUT_OF_MEMORY, f"held more than {limit} bytes of memory")
         # Where the kernel does not count processes, this is what bounds them.
-        if used.tasks > self.limits.processes:
+        if used.tasks > self.limits.processes + rlimits.OWN_PROCESSES:
             return Excess(
                 Ended.OUT_OF_MEMORY, f"ran more than {self.limits.processes} processes and threads"
             )
@@ -217,5 +217,8 @@ def _programs() -> list[Program]:
 def _try_out(program: Program) -> None:
     """Start a sandbox and end it before anything runs in it."""
     job = Job(argv=("/bin/true",), limits=Limits(wall_s=60, output_bytes=1 << 20))
-    with contextlib.ExitStack() as stack:
-        launch.start(program, job, new_label(), stack)
+    try:
+        with contextlib.ExitStack() as stack:
+            launch.start(program, job, new_label(), stack)
+    except OSError as error:  # root without the right to kill, for example
+        raise SandboxUnavailable(f"The sandbox cannot be ended: {error}.") from error

@@ -8,6 +8,7 @@ limits are set, and its first process is put into a control group, all from outs
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ from runner.sandbox.stage import Program, Stage
 from runner.sandbox.watch import Pins
 
 _START_PATIENCE_S = 20.0
+_END_PATIENCE_S = 2.0
 _POLL_S = 0.0002
 _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes the host
 
@@ -84,13 +86,20 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
     # The label stands on the command line of every bubblewrap process, so that those of a
     # runner that was killed can be found. The option it is an argument of does nothing.
     options = ["--unsetenv", label, "--args", str(encoded), "--", *job.argv]
-    command = [str(program.path), *options]
-    if stage is not None:
-        command = stage.command(program, options, rlimits.process_limits(job.limits))
-    launcher = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write,
-        env={}, cwd="/", pass_fds=files.inherited, start_new_session=True, umask=0o022,
-    )  # fmt: skip
+    limits = rlimits.process_limits(job.limits)
+
+    def popen(command: list[str], user: int | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write, env={},
+            cwd="/", pass_fds=files.inherited, start_new_session=True, umask=0o022,
+            user=user, group=user, extra_groups=None if user is None else (),
+        )  # fmt: skip
+
+    if stage is None:
+        launcher = popen([str(program.path), *options])
+    else:
+        command = stage.command([stage.program(program), *options], limits)
+        launcher = stage.start(functools.partial(popen, command, stage.user), stack)
     stack.callback(_end, launcher)
     files.close_inherited(log_write)
     handle = files.own(os.pidfd_open(launcher.pid))
@@ -100,7 +109,7 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
     _wait_until_complete(pid, log_read, launcher)
     pins = _pin(pid, job, files)
     if stage is None:
-        rlimits.set_from_outside(pid, rlimits.process_limits(job.limits))
+        rlimits.set_from_outside(pid, limits)
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(_OUT_OF_MEMORY_SCORE))
     return Started(launcher, handle, process, pid, log_read, gate_write, pins)
@@ -252,6 +261,12 @@ def _end_process(process: int) -> None:
 
 
 def _end(launcher: subprocess.Popen[bytes]) -> None:
+    """Wait until bubblewrap is gone, which it is soon after its sandbox; else kill it."""
     if launcher.poll() is None:
-        launcher.kill()
+        handle = os.pidfd_open(launcher.pid)
+        try:
+            if not _readable(handle, _END_PATIENCE_S):
+                launcher.kill()
+        finally:
+            os.close(handle)
     launcher.wait()

@@ -11,7 +11,7 @@ from runner.sandbox import cgroups
 from runner.sandbox.base import Limits
 
 _MOST_OPEN_FILES = 4096
-_OWN_PROCESSES = 3  # two of bubblewrap and one to spare
+OWN_PROCESSES = 3  # two of bubblewrap and one to spare
 
 
 def process_limits(limits: Limits) -> dict[str, int]:
@@ -25,7 +25,7 @@ def process_limits(limits: Limits) -> dict[str, int]:
     }
     if os.geteuid() == 0 or counts_per_namespace():
         # bubblewrap's own processes are among those of the user.
-        wanted["NPROC"] = limits.processes + _OWN_PROCESSES
+        wanted["NPROC"] = limits.processes + OWN_PROCESSES
     return wanted
 
 
