@@ -39,9 +39,12 @@ class Boundary:
 
 
 def detectable_effect(rule: VerdictRule) -> float:
-    """The effect that `max_seeds` runs per side show with `power`, in standard deviations."""
-    deviates = normal_quantile(1 - rule.alpha) + normal_quantile(rule.power)
-    return deviates * math.sqrt(2 / rule.max_seeds)
+    """The effect that the runs before the confirmation show, in standard deviations of a run.
+
+    With `power`, at the level of the test, by as many runs of either side as it may take.
+    """
+    deviates = normal_quantile(1 - rule.test_alpha) + normal_quantile(rule.power)
+    return deviates * math.sqrt(2 / rule.test_seeds)
 
 
 def boundary(comparison: Comparison, min_effect: float, rule: VerdictRule) -> Boundary:

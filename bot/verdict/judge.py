@@ -18,7 +18,7 @@ from bot.verdict.rule import VerdictRule
 from bot.verdict.study import Study, study
 
 _WORSE_LEVEL = 0.05  # a screened candidate is `worse` rather than `no-evidence` at this level
-_OVERWHELMING = 5.0  # predicted standard errors that make a short confirmation enough
+_OVERWHELMING = 8.0  # predicted standard errors that make a short confirmation enough
 _FAILURES = {
     "crashed": Reason.CRASHED,
     "timed-out": Reason.TIMED_OUT,
@@ -83,7 +83,7 @@ def _judge_without_noise(facts: Study, rule: VerdictRule) -> Decision:
 def _judge_test(facts: Study, rule: VerdictRule) -> Decision:
     comparison = facts.tested()
     limits = boundary(comparison, facts.min_effect, rule)
-    last = len(facts.candidate) >= rule.max_seeds - rule.confirm_seeds
+    last = len(facts.candidate) >= rule.test_seeds
     if limits.accepts(last):
         return MoreRuns(*_confirmation_runs(comparison, rule), Purpose.CONFIRM)
     estimate = comparison.estimate(rule.interval)
@@ -119,7 +119,7 @@ def _judge_confirmation(facts: Study, rule: VerdictRule) -> Decision:
     # experiments showed some) must carry the whole evidence themselves.
     level = rule.confirm_alpha if tested else rule.alpha
     needed = max(facts.min_effect, comparison.gain_at(level))
-    if comparison.gain >= needed:
+    if comparison.gain >= needed and facts.together().p_better <= rule.test_alpha:
         return Accept(estimate, explain.accepted(comparison, tested, rule, needed=needed))
     text = explain.not_confirmed(comparison, rule, needed=needed)
     return Reject(Reason.NO_EVIDENCE, estimate, text)

@@ -16,7 +16,7 @@ class VerdictRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: Level = 0.01
+    alpha: Level = 0.005
     """Probability, per experiment, of merging a candidate that is not better."""
     power: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
     """Probability of merging a candidate whose effect `max_seeds` runs per side can show."""
@@ -27,21 +27,21 @@ class VerdictRule(BaseModel):
     """The most runs of each side that one experiment may ask for, confirmation included."""
     interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Level of the intervals that are shown."""
-    confirm_alpha: Level = 0.1
+    confirm_alpha: Level = 0.3
     """Probability that a candidate which is not better holds up in its confirmation runs."""
     confirm_seeds: Annotated[int, Field(ge=2, le=100)] = 3
     """Confirmation runs of each side; a candidate with overwhelming evidence gets two."""
     baseline_seeds: Annotated[int, Field(ge=1, le=100)] = 2
     """Runs that a new baseline gets before the first candidate is compared with it."""
-    baseline_every: Annotated[int, Field(ge=1)] = 10
+    baseline_every: Annotated[int, Field(ge=1)] = 15
     """A baseline is run again after so many experiments without it, to notice drift."""
-    baseline_window: Annotated[int, Field(ge=2)] = 12
+    baseline_window: Annotated[int, Field(ge=2)] = 8
     """How many of the latest runs of the baseline count; older ones may have drifted."""
     noise_prior: Annotated[float, Field(gt=0, le=1)] = 0.03
     """Standard deviation of a run, relative to the metric, until runs have been repeated."""
-    noise_prior_runs: Annotated[float, Field(gt=0, le=100)] = 3.0
+    noise_prior_runs: Annotated[float, Field(gt=0, le=1e9)] = 3.0
     """Degrees of freedom up to which the prior fills up what repeated runs have shown."""
-    likeness: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    likeness: Annotated[float, Field(gt=0, le=1e9)] = 3.0
     """How alike the spreads of different code are, in degrees of freedom (see docs)."""
 
     @model_validator(mode="after")
@@ -61,3 +61,8 @@ class VerdictRule(BaseModel):
     def test_alpha(self) -> float:
         """Level of the sequential test: both it and the confirmation must be passed."""
         return min(0.45, self.alpha / self.confirm_alpha)
+
+    @property
+    def test_seeds(self) -> int:
+        """The most runs of each side before the confirmation."""
+        return self.max_seeds - self.confirm_seeds

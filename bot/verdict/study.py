@@ -13,6 +13,7 @@ from bot.verdict.noise import Noise, Spread, filled_up, is_relative, pool, shrun
 from bot.verdict.pairing import covariance_of_means, seed_correlation
 from bot.verdict.rule import VerdictRule
 
+_OWN_SPREAD = 0.5  # likeness to other code, once there are enough runs of one's own
 _NOISE_FREE_DF = 2  # repeated runs without any difference that show a metric without noise
 
 
@@ -61,32 +62,40 @@ class Study:
             (*self.baseline, *self.baseline_confirmation),
         )
 
+    def together(self) -> Comparison:
+        """Compare all runs of both sides, each with hardly more than its own spread."""
+        candidate = (*self.candidate, *self.confirmation)
+        baseline = (*self.baseline, *self.baseline_confirmation)
+        return self._compare(candidate, baseline, candidate, baseline, _OWN_SPREAD)
+
     def _compare(
         self,
         candidate: Sequence[Run],
         baseline: Sequence[Run],
         candidate_repeats: Sequence[Run],
         baseline_repeats: Sequence[Run],
+        likeness: float | None = None,
     ) -> Comparison:
+        likeness = self.rule.likeness if likeness is None else likeness
         a = sample(
             values(candidate),
-            self._spread(values(candidate_repeats), values(baseline_repeats)),
+            self._spread(values(candidate_repeats), values(baseline_repeats), likeness),
             self.noise.relative,
         )
         b = sample(
             values(baseline),
-            self._spread(values(baseline_repeats), values(candidate_repeats)),
+            self._spread(values(baseline_repeats), values(candidate_repeats), likeness),
             self.noise.relative,
         )
         shared = {run.seed for run in candidate} & {run.seed for run in baseline}
         covariance = covariance_of_means(self.correlation, len(shared), a, b)
         return compare(a, b, self.direction, covariance)
 
-    def _spread(self, own: Sequence[float], other: Sequence[float]) -> Spread:
+    def _spread(self, own: Sequence[float], other: Sequence[float], likeness: float) -> Spread:
         if self.noise_free:
             return Spread(0.0, math.inf)
         pooled = filled_up(self.noise.plus(other), self.level, self.rule)
-        return shrunk(pooled, own, self.noise.relative, self.rule.likeness)
+        return shrunk(pooled, own, self.noise.relative, likeness)
 
 
 def study(evidence: Evidence, rule: VerdictRule) -> Study:
