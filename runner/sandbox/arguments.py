@@ -91,6 +91,9 @@ def file_system(
     for path, descriptor in etc.items():
         yield from ("--perms", "0444", "--file", str(descriptor), path)
     yield from ("--proc", "/proc", "--dev", "/dev")
+    # The first process is bubblewrap's own, of the same user: through its `exe` the job could
+    # change the modes of the host's binary, through `mem` its memory, and read how it was called.
+    yield from _mount(Mount(None, "/proc/1"), place)
     yield from _masks()
     if gpu is not None:
         for device in gpu.devices:

@@ -132,6 +132,7 @@ def create_in(
         else:
             (group.memory / "memory.limit_in_bytes").write_text(str(memory_bytes))
             _write_if_there(group.memory / "memory.memsw.limit_in_bytes", str(memory_bytes))
+            _write_if_there(group.memory / "memory.swappiness", "0")
     except OSError:
         group.remove()
         return None

@@ -78,6 +78,10 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "        if os.fork() == 0: time.sleep(60)\nexcept OSError: print(n)",
         "import os\nfor name in ('CapEff', 'Seccomp', 'NoNewPrivs'):\n"
         "    print([l.split()[1] for l in open('/proc/self/status') if l.startswith(name + ':')])",
+        "import os, sys\n"
+        "for path in ('/proc/1/exe', '/proc/self/exe', os.__file__, '/dev/null', '/'):\n"
+        "    try: os.chmod(path, 0o777); print('changed', path)\n"
+        "    except OSError: pass",
     )
 
 
@@ -109,6 +113,10 @@ def test_processes_are_bounded(answer: dict[str, Any]) -> None:
 
 def test_nothing_can_be_done_but_compute(answer: dict[str, Any]) -> None:
     assert answer["results"][5]["log"] == "['0000000000000000']\n['2']\n['1']\n"
+
+
+def test_files_of_the_user_cannot_be_changed_by_way_of_proc(answer: dict[str, Any]) -> None:
+    assert answer["results"][6]["log"] == ""
 
 
 def test_it_says_how_memory_is_held(answer: dict[str, Any]) -> None:
