@@ -94,8 +94,9 @@ class Live:
                     said=event.message,
                 )
             case StageEvent():
+                # Training is told its budget and uses it up; predicting ends when it is done.
                 self._progress.reset(
-                    self._task, description=describe(event), total=event.limit_s, said=""
+                    self._task, description=describe(event), total=event.budget_s, said=""
                 )
             case OutputEvent():
                 self._progress.update(self._task, said=event.line)
@@ -105,29 +106,37 @@ class Live:
 
 
 def _progress() -> Progress:
-    """Bars that move by themselves: how much of the stage's time limit has passed."""
+    """Bars that move by themselves: how much of the stage's time has passed."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Clock(ProgressColumn):
-        """Elapsed time and what is left of the limit, in seconds."""
+        """Elapsed time and what is left, in seconds."""
 
         def render(self, task: Task) -> Text:
             elapsed, total = task.elapsed or 0.0, task.total
-            if not total or total <= 1.0:
+            if not total or total <= 1.0:  # preparing data: a share, not seconds
                 return Text(f"{elapsed:.0f} s")
             task.completed = min(elapsed, total)
-            return Text(f"{elapsed:.0f} s, at most {max(total - elapsed, 0):.0f} s left")
+            return Text(f"{elapsed:.0f} s, {max(total - elapsed, 0):.0f} s left")
 
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        Clock(),
-        TextColumn("{task.fields[said]}", markup=False, style="dim"),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=10),
+        Clock(table_column=Column(no_wrap=True)),
+        TextColumn(
+            "{task.fields[said]}",
+            markup=False,
+            style="dim",
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
         console=Console(stderr=True),
+        refresh_per_second=4,
         transient=True,
+        expand=True,
     )
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +114,18 @@ def test_a_batch_is_read_from_standard_input_and_told_as_events(
     assert ("r1", "smoke") not in stages
 
 
-def test_the_runner_class_is_that_of_a_measurement(runner: Callable[..., Done]) -> None:
-    told = Comparability.model_validate_json(runner("class", "--json").stdout)
-    measured = runner("measure", "--candidate", "train.py", "--json")
-    result = Measurement.model_validate_json(measured.stdout)
+@pytest.mark.usefixtures("project", "inside")
+def test_the_runner_class_is_that_of_a_measurement(capfd: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str) -> str:
+        assert main([*arguments, "--json"]) == 0
+        return capfd.readouterr().out
+
+    told = Comparability.model_validate_json(said("class"))
+    result = Measurement.model_validate_json(said("measure", "--candidate", "train.py"))
     assert told.runner_class == result.runner_class
     assert (told.harness, told.scorer) == (result.digests.harness, result.digests.scorer)
-    longer = runner("class", "--json", "--budget", "99")
-    assert json.loads(longer.stdout)["runner_class"]["id"] != told.runner_class.id
+    longer = Comparability.model_validate_json(said("class", "--budget", "99"))
+    assert longer.runner_class.id != told.runner_class.id
 
 
 def test_prepare_says_where_the_data_is(runner: Callable[..., Done], measuring_cache: Path) -> None:
@@ -142,13 +146,26 @@ MISTAKES: dict[str, tuple[list[str], int, str]] = {
 }
 
 
+@pytest.fixture
+def inside() -> Iterator[None]:
+    """For commands that run in this process: puts back what `main` sets for its own."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    mask = os.umask(0o022)
+    yield
+    os.umask(mask)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_clear_message(name: str, runner: Callable[..., Done]) -> None:
+@pytest.mark.usefixtures("project", "inside")
+def test_a_mistake_gives_one_clear_message(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     arguments, code, told = MISTAKES[name]
-    done = runner(*arguments)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(arguments) == code
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert told in output.err
+    assert "Traceback" not in output.err
 
 
 def test_a_missing_interpreter_says_make_install(
@@ -218,6 +235,7 @@ def test_a_killed_runner_leaves_nothing(project: Path) -> None:
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))
+@pytest.mark.usefixtures("inside")
 def test_every_command_has_help_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
