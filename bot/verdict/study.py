@@ -13,7 +13,7 @@ from bot.verdict.noise import Noise, Spread, filled_up, is_relative, pool, shrun
 from bot.verdict.pairing import covariance_of_means, seed_correlation
 from bot.verdict.rule import VerdictRule
 
-_OWN_SPREAD = 0.5  # likeness to other code, once there are enough runs of one's own
+_OWN_SPREAD = 1 / 6  # of the likeness to other code, once there are enough runs of one's own
 _NOISE_FREE_DF = 2  # repeated runs without any difference that show a metric without noise
 
 
@@ -66,7 +66,7 @@ class Study:
         """Compare all runs of both sides, each with hardly more than its own spread."""
         candidate = (*self.candidate, *self.confirmation)
         baseline = (*self.baseline, *self.baseline_confirmation)
-        return self._compare(candidate, baseline, candidate, baseline, _OWN_SPREAD)
+        return self._compare(candidate, baseline, candidate, baseline, _OWN_SPREAD * self.rule.likeness)
 
     def _compare(
         self,
