@@ -37,7 +37,7 @@ _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes 
 
 @dataclass
 class Started:
-    """A sandbox that is held back. Its descriptors are closed by `close`."""
+    """A sandbox that is held back. The stack given to `start` ends and closes it."""
 
     launcher: subprocess.Popen[bytes]
     launcher_handle: int  # process descriptors
@@ -88,6 +88,9 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
     options = ["--unsetenv", label, "--args", str(encoded), "--", *job.argv]
     limits = rlimits.process_limits(job.limits)
 
+    # A runner that is killed before bubblewrap has asked to die with it is no danger: writing
+    # to the info pipe then ends bubblewrap (SIGPIPE, restored by Popen) before it lets its
+    # first process go on. At most that process stays, waiting, until `reap_orphans`.
     def popen(command: list[str], user: int | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write, env={},
@@ -238,8 +241,8 @@ def _pin(pid: int, job: Job, files: _Descriptors) -> Pins:
 def reap_orphans() -> int:
     """Kill sandboxes whose runner is gone; how many processes there were.
 
-    They die with their runner. This is for the one that was killed in the instant before
-    that was arranged.
+    They die with their runner. What can stay is the waiting first process of one that was
+    just being started.
     """
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
