@@ -8,8 +8,8 @@ side, interleaved on shared fresh seeds. `Accept(estimate, explanation)` and
 `Reject(reason, estimate, explanation)` end the experiment. `VerdictRule` is `[verdict]` of
 bot.toml. Evidence that breaks its contract raises `InvalidEvidence`.
 
-Beside it: `judge_simplification` (equal but simpler), `broken_guards` (secondary metrics),
-`audit` (did a winner replicate), `expected_false_merges` (multiplicity). docs/verdict.md
+Beside it: `judge_simplification` (equal but simpler), `check_guards` (secondary metrics),
+`replication` (did a winner replicate), `expected_false_merges` (multiplicity). docs/verdict.md
 explains the rule and shows what the simulator (`python -m bench verdict`) measures of it.
 """
 
@@ -23,16 +23,28 @@ from bot.verdict.evidence import (
     MoreRuns,
     Reject,
 )
+from bot.verdict.guards import Guard, GuardResult, check_guards
 from bot.verdict.judge import judge
+from bot.verdict.multiplicity import expected_false_merges
+from bot.verdict.replication import Replication, replication
 from bot.verdict.rule import VerdictRule
+from bot.verdict.simplify import SimplicityRule, judge_simplification
 
 __all__ = [
     "Accept",
     "Decision",
     "Evidence",
+    "Guard",
+    "GuardResult",
     "InvalidEvidence",
     "MoreRuns",
     "Reject",
+    "Replication",
+    "SimplicityRule",
     "VerdictRule",
+    "check_guards",
+    "expected_false_merges",
     "judge",
+    "judge_simplification",
+    "replication",
 ]

@@ -88,6 +88,19 @@ def not_confirmed(comparison: Comparison, rule: VerdictRule, *, needed: float) -
     )
 
 
+def not_together(comparison: Comparison, together: Comparison, rule: VerdictRule) -> str:
+    """It held up, but counting every run the gain is not shown after all."""
+    return "\n".join(
+        [
+            _difference(comparison, rule.interval),
+            "It held up on fresh seeds, but its runs spread so much that all of them together "
+            "do not show a gain.",
+            f"A gain of {number(together.gain_at(rule.test_alpha))} over all runs would have; "
+            f"it was {number(together.gain)}.",
+        ]
+    )
+
+
 def accepted(
     comparison: Comparison, tested: Comparison | None, rule: VerdictRule, *, needed: float
 ) -> str:

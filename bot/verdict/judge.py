@@ -119,7 +119,11 @@ def _judge_confirmation(facts: Study, rule: VerdictRule) -> Decision:
     # experiments showed some) must carry the whole evidence themselves.
     level = rule.confirm_alpha if tested else rule.alpha
     needed = max(facts.min_effect, comparison.gain_at(level))
-    if comparison.gain >= needed and facts.together().p_better <= rule.test_alpha:
-        return Accept(estimate, explain.accepted(comparison, tested, rule, needed=needed))
-    text = explain.not_confirmed(comparison, rule, needed=needed)
-    return Reject(Reason.NO_EVIDENCE, estimate, text)
+    if comparison.gain < needed:
+        text = explain.not_confirmed(comparison, rule, needed=needed)
+        return Reject(Reason.NO_EVIDENCE, estimate, text)
+    together = facts.together()
+    if together.p_better > rule.test_alpha:
+        text = explain.not_together(comparison, together, rule)
+        return Reject(Reason.NO_EVIDENCE, estimate, text)
+    return Accept(estimate, explain.accepted(comparison, tested, rule, needed=needed))

@@ -16,7 +16,7 @@ class VerdictRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: Level = 0.005
+    alpha: Level = 0.006
     """Probability, per experiment, of merging a candidate that is not better."""
     power: Annotated[float, Field(ge=0.5, lt=1)] = 0.8
     """Probability of merging a candidate whose effect `max_seeds` runs per side can show."""
@@ -35,7 +35,7 @@ class VerdictRule(BaseModel):
     """Runs that a new baseline gets before the first candidate is compared with it."""
     baseline_every: Annotated[int, Field(ge=1)] = 15
     """A baseline is run again after so many experiments without it, to notice drift."""
-    baseline_window: Annotated[int, Field(ge=2)] = 8
+    baseline_window: Annotated[int, Field(ge=2)] = 10
     """How many of the latest runs of the baseline count; older ones may have drifted."""
     noise_prior: Annotated[float, Field(gt=0, le=1)] = 0.03
     """Standard deviation of a run, relative to the metric, until runs have been repeated."""

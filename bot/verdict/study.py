@@ -50,7 +50,9 @@ class Study:
 
     def tested(self) -> Comparison:
         """Compare what came before the confirmation."""
-        return self._compare(self.candidate, self.baseline, self.candidate, self.baseline)
+        return self._compare(
+            self.candidate, self.baseline, self.candidate, self.baseline, self.rule.likeness
+        )
 
     def confirmed(self) -> Comparison:
         """Compare the confirmation runs alone; earlier runs only tell how much runs spread."""
@@ -60,13 +62,21 @@ class Study:
             baseline,
             (*self.candidate, *self.confirmation),
             (*self.baseline, *self.baseline_confirmation),
+            self.rule.likeness,
         )
+
+    def everything(self) -> Comparison:
+        """Compare all runs of both sides."""
+        return self._compare_all(self.rule.likeness)
 
     def together(self) -> Comparison:
         """Compare all runs of both sides, each with hardly more than its own spread."""
+        return self._compare_all(_OWN_SPREAD * self.rule.likeness)
+
+    def _compare_all(self, likeness: float) -> Comparison:
         candidate = (*self.candidate, *self.confirmation)
         baseline = (*self.baseline, *self.baseline_confirmation)
-        return self._compare(candidate, baseline, candidate, baseline, _OWN_SPREAD * self.rule.likeness)
+        return self._compare(candidate, baseline, candidate, baseline, likeness)
 
     def _compare(
         self,
@@ -74,9 +84,8 @@ class Study:
         baseline: Sequence[Run],
         candidate_repeats: Sequence[Run],
         baseline_repeats: Sequence[Run],
-        likeness: float | None = None,
+        likeness: float,
     ) -> Comparison:
-        likeness = self.rule.likeness if likeness is None else likeness
         a = sample(
             values(candidate),
             self._spread(values(candidate_repeats), values(baseline_repeats), likeness),
