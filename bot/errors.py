@@ -26,5 +26,9 @@ class LedgerError(BotError):
     """A ledger commit cannot be read."""
 
 
+class RunnerChanged(BotError):
+    """The machine, the runner or its settings changed while it was measuring."""
+
+
 class RunnerFailed(BotError):
     """The runner itself failed (not the candidate)."""

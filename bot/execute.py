@@ -13,14 +13,15 @@ from typing import Any, Protocol
 
 from bot import ledger, scratchpad, texts
 from bot.decide import Conclude, Measure, Resume
-from bot.errors import BotError
+from bot.errors import BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
 from bot.model import Direction, Reason, Side
 from bot.propose import BOT, PHASE
 from bot.scratchpad import Bounds
 from bot.settings import Settings
-from bot.snapshot import Standing, View
+from bot.snapshot import Standing, View, class_of
+from runner.result import Measurement
 
 
 class Measurer(Protocol):
@@ -61,13 +62,13 @@ class Executor:
             created_at=self.now(),
         )
         self.forge.start(action.number, attempt)
-        self._run(action.number, attempt)
+        self._run(action.number, attempt, view)
 
     def resume(self, action: Resume, view: View) -> None:
         """Make the missing runs of an attempt that was interrupted."""
         attempts = view.standing(action.number).pull.attempts
         attempt = next(item for item in attempts if item.id == action.attempt)
-        self._run(action.number, attempt)
+        self._run(action.number, attempt, view)
 
     def conclude(self, action: Conclude, view: View) -> None:
         """Merge or close: one ledger commit, one transaction, then the check for people."""
@@ -78,7 +79,7 @@ class Executor:
         tree = standing.merge_tree if merges else self.repository.tree(base)
         if tree is None:
             raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
-        message = ledger.message(self._facts(standing), verdict)
+        message = ledger.message(self._facts(standing, view), verdict)
         notes = self._scratchpad(view, ledger.entry_of(message))
         tree = self.repository.tree_with(tree, {self.settings.scratchpad.path: notes})
         parents = [base, standing.pull.head] if merges else [base]
@@ -126,15 +127,22 @@ class Executor:
         used.add(seed)
         return seed
 
-    def _run(self, number: int, attempt: Attempt) -> None:
+    def _run(self, number: int, attempt: Attempt, view: View) -> None:
         missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
 
         def keep(index: int, result: Mapping[str, Any]) -> None:
             self.forge.record(number, attempt.id, index, result)
+            measured = class_of(Measurement.model_validate(result))
+            if measured != view.runner_class:
+                raise RunnerChanged(
+                    f"A run came back from runner class {measured}, expected {view.runner_class}: "
+                    "the machine, bot.toml or the runner's own files changed in the meantime. "
+                    "The result is kept but counts for nothing here; run the step again."
+                )
 
         self.measurer.measure(missing, keep)
 
-    def _facts(self, standing: Standing) -> ledger.Facts:
+    def _facts(self, standing: Standing, view: View) -> ledger.Facts:
         record = standing.pull.record
         cost = record.get("cost", {})
         usd = cost.get("usd", 0.0) if isinstance(cost, Mapping) else 0.0
@@ -148,6 +156,7 @@ class Executor:
             head=standing.pull.head,
             runs=standing.runs,
             cost_usd=float(usd),
+            fork=self.repository.merge_base(view.snapshot.base, standing.pull.head) or "",
             fingerprint=standing.fingerprint,
         )
 

@@ -48,6 +48,7 @@ class LedgerEntry:
     duration_s: float
     cost_usd: float
     head: str
+    fork: str = ""  # the commit on the base branch that the experiment started from
     fingerprint: str = ""  # of the candidate's normalised files, see bot.fingerprint
     explanation: str = ""
     evidence: str = "[]"
@@ -87,6 +88,7 @@ class Facts:
     head: str
     runs: Sequence[tuple[Side, Run]] = field(default_factory=tuple)
     cost_usd: float = 0.0
+    fork: str = ""
     fingerprint: str = ""
 
 
@@ -112,6 +114,7 @@ def message(facts: Facts, verdict: Verdict) -> str:
         *_numbers(facts, verdict),
         ("Cost", f"{facts.cost_usd:.4f}"),
         ("Head", facts.head),
+        ("Fork", facts.fork or "-"),
         ("Fingerprint", facts.fingerprint or "-"),
         ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
     ]
@@ -239,6 +242,7 @@ def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
             duration_s=float(trailers["Duration"]),
             cost_usd=float(trailers["Cost"]),
             head=trailers["Head"],
+            fork=trailers["Fork"],
             fingerprint=trailers["Fingerprint"],
             explanation=head.partition("\n\n")[2],
             evidence=trailers["Evidence"],

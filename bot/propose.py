@@ -84,10 +84,15 @@ def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
 def _history(place: Place, view: View) -> list[PastExperiment]:
     entries = view.entries[-HISTORY:]
     paths = place.settings.candidate.paths
-    found = place.repository.read_many([(entry.head, path) for entry in entries for path in paths])
+    commits = {commit for entry in entries for commit in (entry.head, entry.fork)} - {"-"}
+    found = place.repository.read_many([(commit, path) for commit in commits for path in paths])
+
+    def files(commit: str) -> dict[str, bytes]:
+        read = {path: found.get((commit, path)) for path in paths}
+        return {path: data for path, data in read.items() if data is not None}
+
     past = []
     for entry in entries:
-        files = {path: data for path in paths if (data := found[entry.head, path]) is not None}
         estimate = None
         if entry.difference is not None and entry.interval is not None:
             estimate = Estimate(
@@ -106,11 +111,12 @@ def _history(place: Place, view: View) -> list[PastExperiment]:
                 number=entry.number,
                 title=entry.title,
                 reason=entry.reason,
-                files=files,
+                files=files(entry.head),
                 metric=entry.value,
                 baseline=entry.baseline,
                 estimate=estimate,
                 comparable=view.runner_class in entry.evidence,
+                base_files=files(entry.fork) or None,
             )
         )
     return past

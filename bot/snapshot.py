@@ -54,6 +54,11 @@ def comparable_class(runner_class: str, harness: str) -> str:
     return f"{runner_class}-{harness[:12]}"
 
 
+def class_of(measurement: Measurement) -> str:
+    """The comparable class that a measurement was made in."""
+    return comparable_class(measurement.runner_class.id, measurement.digests.harness)
+
+
 def take(repository: Repository, forge: Forge, settings: Settings, runner_class: str) -> View:
     """Read everything that the next decision depends on.
 
@@ -110,7 +115,7 @@ def run_of(measurement: Measurement, purpose: Purpose, attempt: str) -> Run:
         status=str(measurement.status),
         value=measurement.metric if measurement.status is Status.OK else None,
         purpose=purpose,
-        runner_class=comparable_class(measurement.runner_class.id, measurement.digests.harness),
+        runner_class=class_of(measurement),
         attempt=attempt,
         duration_s=sum(seconds),
         secondary=tuple(sorted(measurement.secondary.items())),

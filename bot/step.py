@@ -56,6 +56,7 @@ class Stepper:
         check_checkout(self.place)
         self.place.repository.identity()  # asks for a name now, not after minutes of training
         with only_one(self.place.repository):
+            self.place.forge.recover()
             runner_class = self.measurer.runner_class()
             conflicts = 0
             while True:
