@@ -13,7 +13,7 @@ from runner.sandbox.runtime import System
 USER = 1000  # of the job, inside
 HOST_NAME = "sandbox"
 
-_OURS = ("/proc", "/dev", "/sys", "/etc")
+OURS = ("/proc", "/dev", "/sys", "/etc")
 _SCRATCH = "/tmp"  # noqa: S108
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--new-session", "--die-with-parent")
 # What /proc tells anybody about the whole machine, hidden as container engines hide it. What
@@ -36,12 +36,12 @@ def check(job: Job) -> None:
     if job.limits.wall_s <= 0:
         raise ValueError("the time limit must be positive")
     output = _plain(job.output_directory, "output_directory")
-    if any(output.is_relative_to(ours) for ours in (*_OURS, _SCRATCH)):
-        raise ValueError(f"output_directory must not be below {', '.join((*_OURS, _SCRATCH))}")
+    if any(output.is_relative_to(ours) for ours in (*OURS, _SCRATCH)):
+        raise ValueError(f"output_directory must not be below {', '.join((*OURS, _SCRATCH))}")
     _plain(job.working_directory, "working_directory")
     for mount in job.mounts:
         target = _plain(mount.target, "a mount's target")
-        if mount.target == _SCRATCH or any(target.is_relative_to(ours) for ours in _OURS):
+        if mount.target == _SCRATCH or any(target.is_relative_to(ours) for ours in OURS):
             raise ValueError(f"nothing can be mounted at {target}")
         if target.is_relative_to(output) or output.is_relative_to(target):
             raise ValueError(f"the mount at {target} and the output folder {output} overlap")

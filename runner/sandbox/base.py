@@ -28,11 +28,13 @@ class Mount:
 
     `source` None hides what an earlier mount shows at `target` behind an empty folder.
     When the runner is root the job runs as another user, so that sources must be readable
-    for everybody (`chmod -R o+rX`).
+    for everybody (`chmod -R o+rX`). `runtime` marks what the interpreter needs and nothing
+    else: a backend whose image brings the interpreter leaves it out.
     """
 
     source: Path | None
     target: str
+    runtime: bool = False
 
 
 @dataclass(frozen=True)

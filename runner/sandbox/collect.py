@@ -19,7 +19,7 @@ from runner.errors import RunnerError
 from runner.sandbox.base import Limits
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@ -]{0,127}")
-_DEEPEST = 8
+DEEPEST = 8
 _CHUNK = 1 << 20
 
 
@@ -28,7 +28,7 @@ class OutputRefused(Exception):
 
 
 @dataclass
-class _Budget:
+class Budget:
     """What may still be read."""
 
     files: int
@@ -36,11 +36,13 @@ class _Budget:
     limits: Limits
 
     def take_file(self) -> None:
+        """Count a file or folder; raises OutputRefused when it is one too many."""
         self.files -= 1
         if self.files < 0:
             raise OutputRefused(f"more than {self.limits.output_files} files and folders")
 
     def take_bytes(self, count: int) -> None:
+        """Count bytes of files; raises OutputRefused when they are too many."""
         self.size -= count
         if self.size < 0:
             raise OutputRefused(f"more than {self.limits.output_bytes} bytes of files")
@@ -59,12 +61,12 @@ def collect(folder: int, collect_to: Path, limits: Limits) -> None:
     """
     try:
         # First a look, which costs little and finds nearly everything, then the copy.
-        _walk(folder, None, _Budget(limits.output_files, limits.output_bytes, limits), "")
+        _walk(folder, None, Budget(limits.output_files, limits.output_bytes, limits), "")
         with _open_folder(collect_to) as target:
-            budget = _Budget(limits.output_files, limits.output_bytes, limits)
+            budget = Budget(limits.output_files, limits.output_bytes, limits)
             _walk(folder, target.descriptor, budget, "")
     except BaseException:
-        _empty(collect_to)
+        empty(collect_to)
         raise
 
 
@@ -79,10 +81,10 @@ def prepare(collect_to: Path) -> None:
         raise ValueError(f"the folder for the output, {collect_to}, is not empty")
 
 
-def _walk(source: int, target: int | None, budget: _Budget, where: str) -> None:
+def _walk(source: int, target: int | None, budget: Budget, where: str) -> None:
     """Check one folder, and copy it when there is a `target`."""
-    if where.count("/") >= _DEEPEST:
-        raise OutputRefused(f"folders more than {_DEEPEST} deep")
+    if where.count("/") >= DEEPEST:
+        raise OutputRefused(f"folders more than {DEEPEST} deep")
     with _reading(where or "the output folder"):
         folder = _open_folder(source)
     with folder, os.scandir(folder.descriptor) as entries:
@@ -90,12 +92,11 @@ def _walk(source: int, target: int | None, budget: _Budget, where: str) -> None:
         for entry in entries:
             budget.take_file()
             name = entry.name
-            if not _PLAIN_NAME.fullmatch(name) or name != name.strip():
-                raise OutputRefused(f"a name that is not plain: {where}{_shown(name)}")
+            check_name(name, where)
             _take(folder.descriptor, name, target, budget, where)
 
 
-def _take(source: int, name: str, target: int | None, budget: _Budget, where: str) -> None:
+def _take(source: int, name: str, target: int | None, budget: Budget, where: str) -> None:
     path = where + name
     with _reading(path):
         found = os.stat(name, dir_fd=source, follow_symlinks=False)
@@ -107,7 +108,7 @@ def _take(source: int, name: str, target: int | None, budget: _Budget, where: st
             if target is None:
                 _walk(inner, None, budget, path + "/")
             else:
-                with _writing():
+                with writing():
                     os.mkdir(name, 0o755, dir_fd=target)
                     copy = os.open(name, flags, dir_fd=target)
                     os.fchmod(copy, 0o755)
@@ -125,6 +126,12 @@ def _take(source: int, name: str, target: int | None, budget: _Budget, where: st
         _copy(source, name, target, budget, path)
 
 
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that a person or a program could take for something else."""
+    if not _PLAIN_NAME.fullmatch(name) or name != name.strip():
+        raise OutputRefused(f"a name that is not plain: {where}{_shown(name)}")
+
+
 def _check_file(found: os.stat_result, path: str) -> None:
     kinds = {
         stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket",
@@ -137,13 +144,13 @@ def _check_file(found: os.stat_result, path: str) -> None:
         raise OutputRefused(f"a file with {found.st_nlink} links: {path}")
 
 
-def _copy(source: int, name: str, target: int, budget: _Budget, path: str) -> None:
+def _copy(source: int, name: str, target: int, budget: Budget, path: str) -> None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     with _reading(path):
         reader = os.open(name, flags, dir_fd=source)
     try:
         _check_file(os.fstat(reader), path)
-        with _writing():
+        with writing():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             writer = os.open(name, flags, 0o644, dir_fd=target)
         try:
@@ -154,15 +161,16 @@ def _copy(source: int, name: str, target: int, budget: _Budget, path: str) -> No
                 if not chunk:
                     break
                 budget.take_bytes(len(chunk))
-                with _writing():
-                    _write_all(writer, chunk)
+                with writing():
+                    write_all(writer, chunk)
         finally:
             os.close(writer)
     finally:
         os.close(reader)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -204,7 +212,7 @@ class _reading:  # noqa: N801 - reads as a statement
             raise OutputRefused(f"cannot be read ({what}): {self.path}") from error
 
 
-class _writing:  # noqa: N801 - reads as a statement
+class writing:  # noqa: N801 - reads as a statement
     """Errors while writing are the host's."""
 
     def __enter__(self) -> None:
@@ -222,7 +230,8 @@ def _shown(name: str) -> str:
     return ascii(name)[:100]
 
 
-def _empty(folder: Path) -> None:
+def empty(folder: Path) -> None:
+    """Remove everything in `folder`."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.errors import SandboxUnavailable
@@ -101,7 +101,8 @@ def runtime_mounts(python: Path) -> tuple[Mount, ...]:
     mounts: list[Mount] = []
     for prefix in prefixes:
         mounts += _prefix_mounts(prefix, search_path)
-    return (*mounts, *_links_on_the_way(python, mounts))
+    mounts += _links_on_the_way(python, mounts)
+    return tuple(replace(mount, runtime=True) for mount in mounts)
 
 
 def covers(mounts: tuple[Mount, ...] | list[Mount], path: str | Path) -> bool:

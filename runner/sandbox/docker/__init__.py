@@ -1,0 +1,1 @@
+"""The Docker backend. Imported only where an engine is to be used, as its SDK is heavy."""
