@@ -7,7 +7,7 @@ the worlds and discusses the figures.
 null.false_merge_rate         the worst of all worlds and base lengths
 null.runs_per_experiment      in the plain world, 3 to 8 degrees of freedom known, no true gain
 null.bound                    the same for the cheapest test found with the noise known exactly,
-                              at most the same errors (--alpha-bound) and at least 80 % power
+                              at most `alpha` false merges and at least 80 % power at 2 sd
 null.over_bound               their quotient
 null.worlds                   false merges and runs per experiment in each world
 power_at_2sd                  share merged of candidates better by 2 standard deviations
@@ -90,7 +90,7 @@ def null_figures(rule: VerdictRule, experiments: int, tries: int) -> dict[str, A
         }
         _say(f"null, {world.name}")
     ours: dict[str, float] = worlds[PLAIN.name]["runs_per_experiment"]
-    floor = {f"base_{base}": bound(base, 0.006, 0.8, tries, 1)[0] for base in BASES}
+    floor = {f"base_{base}": bound(base, rule.alpha, 0.8, tries, 1)[0] for base in BASES}
     _say("bound")
     return {
         "false_merge_rate": max(max(w["false_merge_rate"].values()) for w in worlds.values()),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,19 +64,16 @@ def simulate(
 def bound(
     base_length: int, alpha: float, power: float, tries: int, seed: int
 ) -> tuple[float, FreeTest]:
-    """The fewest runs per null experiment that were found, and the test that needs them."""
+    """The fewest runs per null experiment that were found, and the test that needs them.
+
+    Half of the tries are random, the other half vary the best one so far.
+    """
     generator = random.Random(seed)
-    bases = max(100, 20_000 // base_length)
+    bases = max(200, 20_000 // base_length)
     best: tuple[float, FreeTest] | None = None
-    for _ in range(tries):
-        test = FreeTest(
-            first_runs=generator.choice([1, 2, 3, 4]),
-            keep_first=generator.uniform(0.4, 1.2),
-            keep=generator.uniform(0.5, 1.2),
-            ratio=generator.uniform(2.0, 4.5),
-            deviate=generator.uniform(2.0, 3.0),
-            candidate_cap=generator.choice([5, 8]),
-            baseline_cap=generator.choice([3, 4, 6, 8, 16, 40]),
+    for attempt in range(tries):
+        test = (
+            _draw(generator) if best is None or attempt < tries / 2 else _vary(best[1], generator)
         )
         runs, errors = simulate(test, base_length, 0.0, bases, seed)
         if errors > alpha or (best and runs >= best[0]):
@@ -87,3 +84,26 @@ def bound(
     if best is None:
         raise ValueError(f"no test with alpha {alpha} and power {power} was found; try more")
     return best
+
+
+def _draw(generator: random.Random) -> FreeTest:
+    return FreeTest(
+        first_runs=generator.choice([1, 2, 3, 4]),
+        keep_first=generator.uniform(0.4, 1.2),
+        keep=generator.uniform(0.5, 1.2),
+        ratio=generator.uniform(2.0, 4.5),
+        deviate=generator.uniform(2.0, 3.0),
+        candidate_cap=generator.choice([5, 8]),
+        baseline_cap=generator.choice([3, 4, 6, 8, 16, 40]),
+    )
+
+
+def _vary(test: FreeTest, generator: random.Random) -> FreeTest:
+    return replace(
+        test,
+        keep_first=test.keep_first + generator.gauss(0, 0.05),
+        keep=test.keep + generator.gauss(0, 0.05),
+        ratio=test.ratio + generator.gauss(0, 0.2),
+        deviate=test.deviate + generator.gauss(0, 0.1),
+        baseline_cap=generator.choice([test.baseline_cap, 3, 4, 6, 8, 16, 40]),
+    )

@@ -95,11 +95,12 @@ def compare(
     a, b = candidate.variance_of_mean, baseline.variance_of_mean
     sign = -1.0 if direction is Direction.LOWER else 1.0
     total = a + b
-    df = total**2 / (a**2 / candidate.df + b**2 / baseline.df) if total > 0 else math.inf
+    share = a / total if total > 0 else 0.5  # of the candidate; squares of tiny a, b vanish
+    inverse_df = share**2 / candidate.df + (1 - share) ** 2 / baseline.df
     return Comparison(
         candidate=candidate,
         baseline=baseline,
         gain=sign * (candidate.mean - baseline.mean),
         error=math.sqrt(max(0.0, total - 2 * covariance)),
-        df=df,
+        df=1 / inverse_df if inverse_df > 0 else math.inf,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.model import Direction, Estimate, Purpose, Reason, Run
 
 OK = "ok"
+_LARGEST = 1e70
 
 
 class InvalidEvidence(ValueError):
@@ -105,6 +106,15 @@ def _check_runs(side: str, runs: tuple[Run, ...]) -> None:
             )
 
 
+def bounded(value: float) -> float:
+    """The value, or the largest one whose powers can still be calculated with.
+
+    A candidate may print any number for a metric; a larger one is only ever a very bad or a
+    very suspicious one, and must not end the bot.
+    """
+    return max(-_LARGEST, min(_LARGEST, value))
+
+
 def values(runs: Iterable[Run]) -> list[float]:
-    """The values of the runs that produced one, in order."""
-    return [run.value for run in runs if run.value is not None]
+    """The values of the runs that produced one, in order, bounded."""
+    return [bounded(run.value) for run in runs if run.value is not None]

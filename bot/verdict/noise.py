@@ -59,8 +59,8 @@ def squared_deviations(values: Sequence[float], relative: bool) -> float:
     if len(values) < 2:
         return 0.0
     mean = math.fsum(values) / len(values)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return squares / mean**2 if relative else squares
+    scale = mean if relative else 1.0
+    return math.fsum(((value - mean) / scale) ** 2 for value in values)
 
 
 def filled_up(noise: Noise, level: float, rule: VerdictRule) -> Spread:
@@ -80,7 +80,7 @@ def shrunk(pooled: Spread, values: Sequence[float], relative: bool, likeness: fl
     """One code's own spread, from its runs and from what other code shows.
 
     The variances of different code scatter like a scaled inverse chi-square with `likeness`
-    degrees of freedom (3: a factor of about 0.5 to 3 in the standard deviation), which adds
+    degrees of freedom (2: a factor of about 0.5 to 3 in the standard deviation), which adds
     to the uncertainty of the pooled estimate; the variance of a log variance is about 2 / df.
     """
     weight = 1 / (1 / pooled.df + 1 / likeness)

@@ -41,7 +41,7 @@ class VerdictRule(BaseModel):
     """Standard deviation of a run, relative to the metric, until runs have been repeated."""
     noise_prior_runs: Annotated[float, Field(gt=0, le=1e9)] = 3.0
     """Degrees of freedom up to which the prior fills up what repeated runs have shown."""
-    likeness: Annotated[float, Field(gt=0, le=1e9)] = 3.0
+    likeness: Annotated[float, Field(gt=0, le=1e9)] = 2.0
     """How alike the spreads of different code are, in degrees of freedom (see docs)."""
 
     @model_validator(mode="after")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from bot.model import Direction, Purpose, Run
 from bot.verdict.compare import Comparison, compare, sample
-from bot.verdict.evidence import Evidence, values
+from bot.verdict.evidence import Evidence, bounded, values
 from bot.verdict.noise import Noise, Spread, filled_up, is_relative, pool, shrunk
 from bot.verdict.pairing import covariance_of_means, seed_correlation
 from bot.verdict.rule import VerdictRule
 
-_OWN_SPREAD = 1 / 6  # of the likeness to other code, once there are enough runs of one's own
+_OWN_SPREAD = 0.1  # of the likeness to other code, once there are enough runs of one's own
 _NOISE_FREE_DF = 2  # repeated runs without any difference that show a metric without noise
 
 
@@ -119,8 +119,9 @@ def study(evidence: Evidence, rule: VerdictRule) -> Study:
     ]
     known = [run for run in evidence.baseline if run not in beside and run.value is not None]
     own, other = values(evidence.candidate), values(evidence.baseline)
-    relative = is_relative((own, other, *evidence.repeats))
-    noise = pool(evidence.repeats, relative)
+    repeats = [[bounded(value) for value in group] for group in evidence.repeats]
+    relative = is_relative((own, other, *repeats))
+    noise = pool(repeats, relative)
     everything = noise.plus(own).plus(other)
     return Study(
         candidate=candidate,
@@ -131,7 +132,9 @@ def study(evidence: Evidence, rule: VerdictRule) -> Study:
         direction=evidence.direction,
         noise=noise,
         noise_free=everything.df >= _NOISE_FREE_DF and everything.squares == 0,
-        correlation=seed_correlation(evidence.pairs),
+        correlation=seed_correlation(
+            [[(bounded(x), bounded(y)) for x, y in pairs] for pairs in evidence.pairs]
+        ),
         experiments_since_baseline=evidence.experiments_since_baseline,
         rule=rule,
     )
