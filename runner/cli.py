@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from runner import commands
+from runner import commands, image_command
 from runner.errors import RunnerError
 
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
@@ -85,5 +85,7 @@ def cli() -> None:
     """Measures candidates: trains them in a sandbox and scores them where they cannot reach."""
 
 
-for _command in (commands.measure, commands.runner_class, commands.prepare):
+for _command in (
+    commands.measure, commands.runner_class, commands.prepare, image_command.image,
+):  # fmt: skip
     cli.add_command(_command)

@@ -84,7 +84,8 @@ def open_session(
     """Find or prepare everything. Raises RunnerError, whose message says what to do."""
     repository = Path(conditions.repository).resolve()
     interpreter = find_interpreter(repository, settings.candidate)
-    sandbox = choose(settings.sandbox.backend, unconfined)
+    table = settings.sandbox
+    sandbox = choose(table.backend, unconfined, image=table.image, runtime=table.runtime)
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
     # Made now if it is not there.

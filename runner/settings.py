@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+DEFAULT_IMAGE = "mergelab-candidate"
+# [registry[:port]/]name[:tag][@digest], or a digest alone.
+_IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
+
 
 class Table(BaseModel):
     """A table of bot.toml: unknown keys are errors."""
@@ -80,8 +84,15 @@ class BudgetTable(Table):
 class SandboxTable(Table):
     """How candidates are confined."""
 
-    backend: Literal["auto", "bubblewrap", "none"] = "auto"
-    """`none` confines nothing and also needs `--i-know-this-is-not-a-sandbox`."""
+    backend: Literal["auto", "docker", "bubblewrap", "none"] = "auto"
+    """`auto` is Docker where its engine has the image, else bubblewrap. `none` confines
+    nothing and also needs `--i-know-this-is-not-a-sandbox`."""
+    image: Annotated[str, Field(pattern=_IMAGE, max_length=300)] = DEFAULT_IMAGE
+    """The Docker image that candidates run in: a name, name:tag, name@sha256:... or an id. It
+    is never fetched; `python -m runner image --build` makes one."""
+    runtime: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] | None = None
+    """A runtime that the Docker engine knows, for example gVisor's `runsc`; its own default
+    if there is none."""
     memory_gb: Annotated[float, Field(gt=0, le=4_096)] = 8
     processes: Annotated[int, Field(ge=8, le=100_000)] = 256
     output_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512

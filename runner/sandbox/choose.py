@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+
 from runner.errors import SandboxUnavailable
 from runner.sandbox import cgroups, launch
 from runner.sandbox.base import Sandbox
+from runner.settings import DEFAULT_IMAGE
 
-BACKENDS = ("auto", "bubblewrap", "none")
+BACKENDS = ("auto", "docker", "bubblewrap", "none")
 OPT_IN = "--i-know-this-is-not-a-sandbox"
 
 
-def choose(backend: str, allow_none: bool = False) -> Sandbox:
-    """The sandbox of this name, tried out on this machine; `auto` takes the strongest.
+def choose(
+    backend: str,
+    allow_none: bool = False,
+    *,
+    image: str = DEFAULT_IMAGE,
+    runtime: str | None = None,
+) -> Sandbox:
+    """The sandbox of this name, tried out on this machine.
 
-    Leftovers of runners that were killed are removed first.
+    `auto` takes Docker where an engine answers that has `image`, else bubblewrap; where there
+    is an engine, which one it took and why is said on standard error. Leftovers of runners
+    that were killed are removed first.
 
     Raises:
         SandboxUnavailable: it cannot be had; the message says what to do. `none` is never
@@ -30,7 +41,13 @@ def choose(backend: str, allow_none: bool = False) -> Sandbox:
         from runner.sandbox.unconfined import Unconfined
 
         return Unconfined()
-    if backend in ("auto", "bubblewrap"):
+    if backend == "docker":
+        from runner.sandbox.docker.backend import Docker
+
+        return Docker(image, runtime)
+    if backend == "auto":
+        return _docker_if_possible(image, runtime) or choose("bubblewrap")
+    if backend == "bubblewrap":
         from runner.sandbox.bubblewrap import Bubblewrap
 
         return Bubblewrap()
@@ -38,6 +55,26 @@ def choose(backend: str, allow_none: bool = False) -> Sandbox:
         f"There is no sandbox backend {backend!r}; sandbox.backend in bot.toml can be "
         f"{', '.join(BACKENDS)}."
     )
+
+
+def _docker_if_possible(image: str, runtime: str | None) -> Sandbox | None:
+    from runner.sandbox.docker.address import address
+
+    if address() is None and runtime is None:
+        return None
+    try:
+        sandbox = choose("docker", image=image, runtime=runtime)
+    except SandboxUnavailable as error:
+        if runtime is not None:
+            raise  # it was asked for by name, and only Docker has it
+        _say(f"sandbox: bubblewrap, because Docker cannot be used. {error}")
+        return None
+    _say(f"sandbox: Docker, because its engine answers and has the image {image}.")
+    return sandbox
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def reap_orphans() -> int:

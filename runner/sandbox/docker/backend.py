@@ -104,7 +104,10 @@ class Docker:
                 log_bytes_total=tail.total,
                 exit_code=code,
                 signal=signal,
-                peak_memory_bytes=gauge.most_bytes,
+                # What the kernel stopped had come to the limit, whatever was seen before.
+                peak_memory_bytes=job.limits.memory_bytes
+                if state.out_of_memory
+                else gauge.most_bytes,
                 note="" if excess is None else excess.note,
             )
 
@@ -151,7 +154,7 @@ class Docker:
             )
             # The client's patience is for answers; a job may be silent for as long as it likes.
             self._engine.client._disable_socket_timeout(stream)
-            return stream  # type: ignore[no-any-return]
+            return stream
 
     def _start(self, name: str) -> None:
         with _starting(self._engine):

@@ -52,14 +52,20 @@ def sandbox() -> Sandbox:
     return choose("bubblewrap")
 
 
+@pytest.fixture(scope="session")
+def interpreter() -> Path:
+    """What runs the code in the sandbox."""
+    return PYTHON
+
+
 @pytest.fixture
-def run(sandbox: Sandbox, tmp_path: Path) -> Run:
+def run(sandbox: Sandbox, interpreter: Path, tmp_path: Path) -> Run:
     """Run Python code in the sandbox."""
 
     def go(
         code: str,
         *,
-        python: Path = PYTHON,
+        python: Path = interpreter,
         within: Sandbox = sandbox,
         environment: Mapping[str, str] | None = None,
         mounts: tuple[Mount, ...] = (),

@@ -35,7 +35,7 @@ def test_auto_never_falls_back_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_backend_is_named_with_what_is_allowed() -> None:
-    with pytest.raises(SandboxUnavailable, match="auto, bubblewrap, none"):
+    with pytest.raises(SandboxUnavailable, match="auto, docker, bubblewrap, none"):
         choose("jail")
 
 
