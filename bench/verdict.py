@@ -121,7 +121,9 @@ def mixed_figures(rule: VerdictRule, experiments: int) -> dict[str, Any]:
     streams = max(1, experiments // STREAM)
 
     def play(world: World, make: MakeRule) -> Tally:
-        return mixed(world, make, streams, STREAM, seed=3)
+        # Few candidates win: their shares need longer streams to be told apart.
+        more = 4 if world == MIXED else 1
+        return mixed(world, make, more * streams, STREAM, seed=3)
 
     ours = play(MIXED, production(rule, learns=True))
     figures = {
