@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot import texts
-from bot.figures import number
 from bot.step import Concluded
 
 
@@ -13,15 +11,11 @@ def summary(done: Concluded, metric: str) -> str:
     """Hypothesis, difference with its interval, verdict and why, where to look next."""
     pull, verdict = done.pull, done.verdict
     lines = ["", f"Experiment #{pull.number}: {pull.title}"]
-    estimate = verdict.estimate
-    if estimate:
-        lines.append(
-            f"  {metric}: {number(estimate.candidate_mean)} against "
-            f"{number(estimate.baseline_mean)}, difference {texts.difference(estimate)} "
-            f"({estimate.level:.0%} interval)"
-        )
     lines.append(f"  {str(verdict.outcome).capitalize()}: {verdict.reason}")
-    lines += [f"  {line}" for line in verdict.explanation.splitlines()]
+    explanation = verdict.explanation.splitlines()
+    if verdict.estimate and explanation:
+        explanation[0] = f"{metric} {explanation[0]}"
+    lines += [f"  {line}" for line in explanation]
     lines += [
         "",
         f"  python -m bot show {pull.number}   the whole story     "
