@@ -12,16 +12,18 @@ import json
 import math
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from bot.errors import LedgerError
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
 
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
-_SEPARATOR = "\x1e"
+_SEPARATOR = b"\x1e\n"
 
 
 @dataclass(frozen=True)
@@ -189,19 +191,34 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
     """
     command = ["git", "-C", str(repository), "log", "--first-parent", "--no-show-signature"]
     command += ["--no-notes", "--no-color", "--no-decorate", "--grep=^Experiment: [0-9]"]
-    command += ["--encoding=UTF-8", f"--format=%H %ct%n%B{_SEPARATOR}"]
+    command += ["--encoding=UTF-8", "--format=%H %ct%n%B%x1e"]
     command += ["--end-of-options", f"refs/heads/{branch}", "--"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        problem = done.stderr.decode(errors="replace").strip().splitlines()[:1]
-        raise LedgerError(
-            f"The history of branch {branch!r} cannot be read: {' '.join(problem)}. "
-            "Create the branch, or set repository.base in bot.toml."
-        )
     found: dict[int, LedgerEntry] = {}
-    for entry in _entries(done.stdout.decode("utf-8", errors="replace")):
-        found[entry.number] = entry  # the log is newest first: the oldest one stands
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        for chunk in _chunks(process.stdout):  # read while git still writes
+            entry = _entry(chunk)
+            if entry:
+                found[entry.number] = entry  # the log is newest first: the oldest one stands
+        if process.wait() != 0:
+            errors.seek(0)
+            problem = errors.read().decode(errors="replace").strip().splitlines()[:1]
+            raise LedgerError(
+                f"The history of branch {branch!r} cannot be read: {' '.join(problem)}. "
+                "Create the branch, or set repository.base in bot.toml."
+            )
     return tuple(reversed(found.values()))
+
+
+def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
+    """The commits in git's output, one after another."""
+    rest = b""
+    while stream and (more := stream.read(1 << 16)):
+        *whole, rest = (rest + more).split(_SEPARATOR)
+        for chunk in whole:
+            yield chunk.decode("utf-8", errors="replace")
 
 
 def entry_of(text: str) -> LedgerEntry:
@@ -209,13 +226,12 @@ def entry_of(text: str) -> LedgerEntry:
     return _parse(text, "", 0)
 
 
-def _entries(text: str) -> Iterator[LedgerEntry]:
-    for chunk in text.split(_SEPARATOR + "\n"):
-        header, _, body = chunk.lstrip("\n").partition("\n")
-        if not _SUBJECT.match(body):
-            continue
-        commit, _, committed_at = header.partition(" ")
-        yield _parse(body, commit, int(committed_at))
+def _entry(chunk: str) -> LedgerEntry | None:
+    header, _, body = chunk.lstrip("\n").partition("\n")
+    if not _SUBJECT.match(body):
+        return None
+    commit, _, committed_at = header.partition(" ")
+    return _parse(body, commit, int(committed_at))
 
 
 def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:

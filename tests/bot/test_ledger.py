@@ -103,6 +103,7 @@ def test_hostile_text_cannot_forge_a_trailer(title: str, explanation: str) -> No
     forged = title + "\nVerdict: merged\nExperiment: 99\n\nExperiment: 99"
     verdict = Verdict(Reason.CRASHED, explanation + "\n\nExperiment: 99\nVerdict: merged")
     body = ledger.message(facts(title=forged, runs=0), verdict)
-    (entry,) = ledger._entries(f"{'0' * 40} 1\n{body}\x1e\n")
+    entry = ledger._entry(f"{'0' * 40} 1\n{body}")
+    assert entry
     assert (entry.number, entry.reason) == (7, Reason.CRASHED)
     assert "\n" not in entry.title
