@@ -20,7 +20,7 @@ from runner.sandbox.bubblewrap import split_status
 from runner.sandbox.docker import archive, orphans, specification
 from runner.sandbox.docker.engine import ENGINE_ERRORS, Engine, connect, said
 from runner.sandbox.docker.image import find
-from runner.sandbox.docker.running import EngineGuard, Gauge, Pump, Vigil
+from runner.sandbox.docker.running import EngineGuard, Gauge, MemoryWatch, Pump, Vigil
 from runner.sandbox.label import new_label
 from runner.sandbox.output import Tail
 from runner.sandbox.supervise import follow
@@ -72,8 +72,15 @@ class Docker:
             pump.start()
             vigil = Vigil(self._engine, place.job, pump)
             stack.callback(self._close, place, vigil)
+            memory = self._listen(place.job)
+            stack.callback(memory.close)
+            memory.start()
             self._start(place.job)
-            guard = EngineGuard(self._engine, place.job, vigil, job.limits)
+
+            def look() -> Excess | None:
+                return _out_of_memory(job.limits) if memory.killed else None
+
+            guard = EngineGuard(self._engine, place.job, vigil, job.limits, look)
             gauge = Gauge(self._engine, place.job, vigil.dead.wait)
             vigil.start()
             gauge.start()
@@ -93,7 +100,8 @@ class Docker:
             if guard.error is not None:
                 raise guard.error
             state = self._state(place.job)
-            excess = guard.excess or _killed_by_kernel(state, job.limits)
+            starved = memory.killed or state.out_of_memory
+            excess = guard.excess or (_out_of_memory(job.limits) if starved else None)
             if excess is None:
                 excess = self._collect(place, job, collect_to)
             code, signal = split_status(state.exit_code)
@@ -105,9 +113,7 @@ class Docker:
                 exit_code=code,
                 signal=signal,
                 # What the kernel stopped had come to the limit, whatever was seen before.
-                peak_memory_bytes=job.limits.memory_bytes
-                if state.out_of_memory
-                else gauge.most_bytes,
+                peak_memory_bytes=job.limits.memory_bytes if starved else gauge.most_bytes,
                 note="" if excess is None else excess.note,
             )
 
@@ -155,6 +161,10 @@ class Docker:
             # The client's patience is for answers; a job may be silent for as long as it likes.
             self._engine.client._disable_socket_timeout(stream)
             return stream
+
+    def _listen(self, name: str) -> MemoryWatch:
+        with _starting(self._engine):
+            return MemoryWatch(self._engine, name)
 
     def _start(self, name: str) -> None:
         with _starting(self._engine):
@@ -210,11 +220,8 @@ class _State:
     out_of_memory: bool
 
 
-def _killed_by_kernel(state: _State, limits: Limits) -> Excess | None:
-    if state.out_of_memory:
-        note = f"held more than {limits.memory_bytes} bytes of memory"
-        return Excess(Ended.OUT_OF_MEMORY, note)
-    return None
+def _out_of_memory(limits: Limits) -> Excess:
+    return Excess(Ended.OUT_OF_MEMORY, f"held more than {limits.memory_bytes} bytes of memory")
 
 
 @contextlib.contextmanager

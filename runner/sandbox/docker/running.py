@@ -21,12 +21,14 @@ from docker.utils.socket import frames_iter
 from runner.sandbox.base import Limits
 from runner.sandbox.docker.engine import ENGINE_ERRORS, Engine
 from runner.sandbox.supervise import Guard
+from runner.sandbox.watch import Excess
 
 _WAIT_SLICE_S = 60.0  # of one question whether the container is dead
 _LAST_OUTPUT_S = 10.0  # for output that is still under way when the container is dead
 _KILL_PATIENCE_S = 60.0
 _KILL_AGAIN_S = 2.0
 _GAUGE_S = 1.0
+_LOOK_S = 0.1
 
 
 class Signal:
@@ -116,11 +118,47 @@ class Vigil(threading.Thread):
         return True
 
 
+class MemoryWatch(threading.Thread):
+    """Hears from the engine when the kernel kills a process of a container for its memory.
+
+    The rest of the container could carry on without it; the engine only tells.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        """Listens from now on, which may be before the container is started."""
+        super().__init__(name="sandbox-memory", daemon=True)
+        chosen = {"container": name, "event": ["oom", "die"]}
+        self._events = engine.client.events(filters=chosen, decode=True)
+        self.killed = False
+
+    def run(self) -> None:
+        """Until the container is dead, or `close`."""
+        # Closing the stream under a reader makes the SDK raise all sorts of things.
+        with contextlib.suppress(Exception):
+            for event in self._events:
+                if event.get("status") == "oom":
+                    self.killed = True
+                elif event.get("status") == "die":
+                    break
+
+    def close(self) -> None:
+        """Stop listening."""
+        with contextlib.suppress(Exception):
+            self._events.close()
+
+
 class EngineGuard(Guard):
     """Kills a container by its engine, again and again until it is dead."""
 
-    def __init__(self, engine: Engine, name: str, vigil: Vigil, limits: Limits) -> None:
-        super().__init__(vigil.dead.descriptor, limits, lambda: None, limits.wall_s)
+    def __init__(
+        self,
+        engine: Engine,
+        name: str,
+        vigil: Vigil,
+        limits: Limits,
+        look: Callable[[], Excess | None],
+    ) -> None:
+        super().__init__(vigil.dead.descriptor, limits, look, _LOOK_S)
         self._engine = engine
         self._name = name
         self._vigil = vigil
