@@ -60,8 +60,9 @@ class Reporter:
             self._erase()
 
     def say(self, text: str) -> None:
-        """A finished fact that stays on the screen."""
+        """A finished fact that stays on the screen; it ends the current stage."""
         with self._lock:
+            self._stage = None
             self._erase()
             self._stream.write(text + "\n")
             self._stream.flush()
