@@ -5,7 +5,7 @@ CANDIDATE := .venv-candidate/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 TESTS ?= -n 2 -m "not slow"
 
-.PHONY: help install step test verify lint bench lock clean
+.PHONY: help install step test verify lint bench docs lock clean
 
 help:
 	@echo "make step     run one whole experiment (installs what it needs first)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test     linters, types and tests (under 10 minutes on 2 cores)"
 	@echo "make verify   the tests that take long"
 	@echo "make bench    figures: overhead, verdict, search (JSON on standard output)"
+	@echo "make docs     write docs/configuration.md and docs/commands.md anew"
 
 install: .venv/installed .venv-candidate/installed
 
@@ -51,6 +52,9 @@ verify: install .venv/installed-dev
 
 bench: install
 	@$(BOT) -m bench overhead --json
+
+docs: install
+	@$(BOT) docs/make_reference.py
 
 lock:
 	@$(PYTHON) -m venv --clear build/lock

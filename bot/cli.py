@@ -1,8 +1,4 @@
-"""The command line of the bot: finds the subcommand and turns errors into one clear message.
-
-Exit codes: 0 done; 1 something has to be put right (the message says what); 2 wrong usage;
-130 interrupted.
-"""
+"""The command line of the bot: finds the subcommand and turns errors into one clear message."""
 
 from __future__ import annotations
 
@@ -14,8 +10,12 @@ from types import FrameType
 
 import click
 
-# Name -> module in bot.commands that has a click command called `command`.
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 something has to be put right, the message says what;
+2 wrong usage; 130 interrupted.
+"""
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
+# Each is a module in bot.commands that has a click command called `command`.
 _COMMANDS = ("comment", "diff", "log", "open", "pulls", "show", "step")
 
 
@@ -39,7 +39,7 @@ class _Lazy(click.Group):
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: python -m bot step",
+    epilog="Start with: python -m bot step\n\n" + EXIT_CODES,
 )
 @click.version_option(package_name=None, version="0.1.0", prog_name="bot")
 def cli() -> None:

@@ -11,9 +11,67 @@ from bot.forge.base import PullRequest
 from bot.ledger import one_line
 from bot.snapshot import runs_of
 
+PULL_KEYS = {
+    "number": "its number",
+    "title": "the hypothesis in one line",
+    "state": "`open`, `merged` or `closed`",
+    "branch": "its branch",
+    "head": "the commit that the branch is known to be at",
+    "author": "who opened it",
+    "author.name": "name",
+    "author.id": "what stays when names change: an e-mail address",
+    "author.is_bot": "whether that is the bot",
+    "created_at": "seconds since 1970 (UTC)",
+    "closed_at": "the same of its end, null while it is open",
+    "labels": "labels, sorted",
+    "body": "the description, Markdown; text from outside",
+    "record": "machine data noted when it was opened: proposer, phase, cost, hypothesis, fork",
+    "checks": "completed checks, oldest first",
+    "checks[].attempt": "the attempt that it belongs to",
+    "checks[].head": "the commit that it belongs to",
+    "checks[].conclusion": "`success`, `neutral`, `failure`, `timed_out` or `cancelled`",
+    "checks[].title": "one line",
+    "checks[].summary": "Markdown",
+    "comments": "comments, oldest first",
+    "comments[].id": "names the comment",
+    "comments[].author": "who wrote it",
+    "comments[].author.name": "name",
+    "comments[].author.id": "what stays when names change: an e-mail address",
+    "comments[].author.is_bot": "whether that is the bot",
+    "comments[].body": "Markdown; text from outside",
+    "comments[].created_at": "seconds since 1970 (UTC)",
+    "attempts": "attempts to measure, oldest first",
+    "attempts[].id": "names the attempt",
+    "attempts[].base": "the commit whose tree the baseline runs measure",
+    "attempts[].merge_tree": "the tree that the candidate's runs measure",
+    "attempts[].complete": "whether every run has its result",
+    "attempts[].runs": "the runs, in the order in which they are made",
+    "attempts[].runs[].side": "`candidate` or `baseline`",
+    "attempts[].runs[].tree": "the tree that is measured",
+    "attempts[].runs[].seed": "its seed",
+    "attempts[].runs[].purpose": "`screen`, `test`, `confirm` or `audit`",
+    "attempts[].runs[].result": "a measurement with the keys of `python -m runner measure`, null "
+    "while it is missing",
+    "verdict": "null while it is open",
+    "verdict.outcome": "`merged` or `closed`",
+    "verdict.reason": "the typed reason (docs/concepts.md)",
+    "verdict.explanation": "why, in words",
+    "verdict.estimate": "null if nothing was compared",
+    "verdict.estimate.difference": "candidate minus baseline, in the metric's units",
+    "verdict.estimate.low": "lower end of its interval",
+    "verdict.estimate.high": "upper end of its interval",
+    "verdict.estimate.level": "level of the interval, for example 0.95",
+    "verdict.estimate.candidate_mean": "mean of the candidate's runs that count",
+    "verdict.estimate.baseline_mean": "mean of the baseline's runs that count",
+    "verdict.estimate.candidate_runs": "how many those are",
+    "verdict.estimate.baseline_runs": "how many those are",
+    "verdict.estimate.degrees_of_freedom": "how well the spread is known",
+}
+"""Every key of `pull_json` and its meaning."""
+
 
 def pull_json(pull: PullRequest) -> dict[str, Any]:
-    """A pull request as data; the keys are documented in docs/commands.md."""
+    """A pull request as data, with the keys of `PULL_KEYS`."""
     return {
         "number": pull.number,
         "title": pull.title,

@@ -6,6 +6,19 @@ from typing import Any
 
 from bot.step import Concluded
 
+CONCLUDED_KEYS = {
+    "number": "number of the experiment's pull request",
+    "title": "the hypothesis in one line",
+    "verdict": "`merged` or `closed`",
+    "reason": "the typed reason (docs/concepts.md)",
+    "explanation": "why, in words",
+    "metric": "the metric's name",
+    "difference": "candidate minus baseline in the metric's units, null if nothing was compared",
+    "interval": "[low, high] of the difference, or null",
+    "merged": "whether `verdict` is `merged`",
+}
+"""Every key of `concluded_json` and its meaning."""
+
 
 def summary(done: Concluded, metric: str) -> str:
     """Hypothesis, difference with its interval, verdict and why, where to look next."""
@@ -26,7 +39,7 @@ def summary(done: Concluded, metric: str) -> str:
 
 
 def concluded_json(done: Concluded, metric: str) -> dict[str, Any]:
-    """The verdict of a step as data; the keys are documented in docs/commands.md."""
+    """The verdict of a step as data, with the keys of `CONCLUDED_KEYS`."""
     pull, verdict = done.pull, done.verdict
     estimate = verdict.estimate
     return {

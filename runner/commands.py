@@ -1,4 +1,8 @@
-"""The runner's commands. Everything heavy is imported by the one that needs it."""
+"""The runner's commands. Everything heavy is imported by the one that needs it.
+
+With --json, `measure` prints a `runner.result.Measurement` and `class` a
+`runner.result.Comparability`, whose fields say what they mean.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.errors import RequestError
+
+PREPARE_KEYS = {
+    "folder": "where the data is",
+    "version": "version, size and a digest of the salt: equal versions, equal evaluation splits",
+}
 
 if TYPE_CHECKING:
     from runner.events import Emit, EventPipe
@@ -62,13 +71,22 @@ A batch (- reads it from standard input), executed in the given order:
   {{"repository": ".", "budget_s": 30, "runs": [
     {{"id": "a", "tree": "<git tree>", "seed": 1}},
     {{"id": "b", "files": "folder-or-file", "seed": 1, "smoke": false}}]}}
+With --json it prints {{"measurements": [...]}}, in that order.
 
 {_EXIT_CODES}"""
 )
 @click.option(
-    "--candidate", type=click.Path(path_type=Path), help="The file to train, or a folder."
+    "--candidate",
+    type=click.Path(path_type=Path),
+    help="The file to train, or a folder with the allowed files.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="What the candidate gets as SEED.",
+)
 @click.option("--budget", type=float, metavar="SECONDS", help="Instead of that of bot.toml.")
 @click.option(
     "--split",

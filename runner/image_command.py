@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from runner.sandbox.docker.image import Image
     from runner.settings import RunnerSettings
 
+JSON_KEYS = {
+    "name": "what sandbox.image in bot.toml calls it",
+    "id": "its digest",
+    "interpreter": "the candidate's interpreter inside it",
+}
+
 _DOCKERFILE = Path(__file__).with_name("Dockerfile")
 _REQUIREMENTS = "requirements/candidate.txt"
 

@@ -15,7 +15,8 @@ _IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
 class Table(BaseModel):
     """A table of bot.toml: unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The text under a field is its description: docs/configuration.md is made of them.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 def plain_path(value: str) -> str:
@@ -32,13 +33,14 @@ class CandidateTable(Table):
     """What an experiment may change and how it is run."""
 
     paths: Annotated[list[str], Field(min_length=1, max_length=100)] = ["train.py"]
-    """The only files that an experiment may change."""
+    """The only files that an experiment may change, as paths relative to the repository."""
     entry: str = "train.py"
     """The file that is run; one of `paths`."""
     python: str = ".venv-candidate/bin/python"
-    """The interpreter that runs it, relative to the repository or absolute."""
+    """The interpreter that runs it, relative to the repository or absolute. The environment
+    variable `MERGELAB_CANDIDATE_PYTHON` goes before it."""
     max_bytes: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
-    """The largest size that one of the files may have."""
+    """The largest size that one of the files may have, in bytes."""
 
     @field_validator("paths")
     @classmethod
@@ -56,29 +58,37 @@ class MetricTable(Table):
     """The number that decides."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$")] = "mean_rank"
+    """What the metric is called in tables, checks and the ledger. The default task computes
+    `mean_rank` whatever it is called here."""
     direction: Literal["lower", "higher"] = "lower"
+    """Which way the metric is better."""
 
 
 class TaskTable(Table):
     """The data that candidates train on."""
 
     size: Literal["auto", "tiny", "small", "full"] = "auto"
-    """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` follows the profile."""
+    """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` is `full` in the profile
+    `gpu` and `small` in the profile `cpu`. See docs/task.md."""
 
 
 class BudgetTable(Table):
     """Time that a candidate gets, in seconds."""
 
     profile: Literal["auto", "cpu", "gpu"] = "auto"
-    """`auto` is `gpu` when the candidate's interpreter sees one."""
+    """`auto` is `gpu` when the candidate's interpreter sees one. The profile chooses between
+    `cpu_s` and `gpu_s` and is part of the runner class."""
     cpu_s: Annotated[float, Field(gt=0, le=86_400)] = 30
+    """Seconds of wall-clock time for training in the profile `cpu`."""
     gpu_s: Annotated[float, Field(gt=0, le=86_400)] = 300
+    """Seconds of wall-clock time for training in the profile `gpu`."""
     grace_s: Annotated[float, Field(ge=0, le=600)] = 10
-    """How long after the budget a training run is killed."""
+    """How many seconds after the budget a training run is killed."""
     predict_s: Annotated[float, Field(gt=0, le=3_600)] = 60
-    """The limit of one prediction run."""
+    """The limit of one prediction run, in seconds; each group of inputs has one of its own."""
     smoke_s: Annotated[float, Field(ge=0, le=600)] = 3
-    """The budget of the smoke run before a candidate's first full run; 0 switches it off."""
+    """The training budget, in seconds, of the smoke run before a candidate's first full run;
+    0 switches it off."""
 
 
 class SandboxTable(Table):
@@ -94,9 +104,13 @@ class SandboxTable(Table):
     """A runtime that the Docker engine knows, for example gVisor's `runsc`; its own default
     if there is none."""
     memory_gb: Annotated[float, Field(gt=0, le=4_096)] = 8
+    """Main memory of all processes together and of what they write, in GiB."""
     processes: Annotated[int, Field(ge=8, le=100_000)] = 256
+    """How many processes and threads may be alive at once."""
     output_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    """Size of the output folder, in MiB. Predictions have 256 MiB at most."""
     scratch_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
+    """Size of /tmp, in MiB."""
 
 
 class RunnerSettings(Table):

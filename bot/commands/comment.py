@@ -6,6 +6,11 @@ import click
 
 from bot.output import json_option, print_json
 
+JSON_KEYS = {
+    "number": "number of the pull request",
+    "commented": "true",
+}
+
 
 @click.command(
     epilog="""\b
@@ -13,8 +18,8 @@ Examples:
   python -m bot comment 12 "Looks plausible; try it with a longer warm-up as well."
 """
 )
-@click.argument("number", type=click.IntRange(min=1))
-@click.argument("text")
+@click.argument("number", type=click.IntRange(min=1), help="The pull request.")
+@click.argument("text", help="What to say, Markdown.")
 @json_option
 def command(number: int, text: str, as_json: bool) -> None:
     """Comment on a pull request in your own name (git's user.name and user.email)."""

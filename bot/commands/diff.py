@@ -6,6 +6,11 @@ import click
 
 from bot.output import json_option, print_json
 
+JSON_KEYS = {
+    "number": "number of the pull request",
+    "diff": "what it changes, as git prints it; cut after 200,000 bytes",
+}
+
 
 @click.command(
     epilog="""\b
@@ -14,7 +19,7 @@ Examples:
   python -m bot diff 12 --json   {"number": 12, "diff": "..."}
 """
 )
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=click.IntRange(min=1), help="The pull request.")
 @json_option
 def command(number: int, as_json: bool) -> None:
     """Show what a pull request changes."""

@@ -13,6 +13,27 @@ from bot.output import json_option, print_json, print_table
 from bot.peek import Peek, peek
 from bot.scratchpad import difference
 
+JSON_KEYS = {
+    "experiments": "the finished experiments, oldest first",
+    "experiments[].number": "number of the pull request",
+    "experiments[].title": "the hypothesis in one line",
+    "experiments[].phase": "phase of the programme",
+    "experiments[].proposer": "who proposed it: a proposer's name, or a person's",
+    "experiments[].verdict": "`merged` or `closed`",
+    "experiments[].reason": "the typed reason (docs/concepts.md)",
+    "experiments[].difference": "candidate minus baseline in the metric's units, null if unknown",
+    "experiments[].interval": "[low, high] of the difference, null if unknown",
+    "experiments[].baseline": "mean of the baseline's runs that count, null if unknown",
+    "experiments[].metric": "mean of the candidate's runs that count, null if there is none",
+    "experiments[].seeds": "how many seeds the candidate was run with",
+    "experiments[].duration_s": "seconds of all its sandboxed runs, the baseline's included",
+    "experiments[].cost_usd": "what the proposal cost, in US dollars",
+    "experiments[].merged": "whether `verdict` is `merged`",
+    "metric": "the metric of bot.toml",
+    "metric.name": "its name",
+    "metric.direction": "which way it is better: `lower` or `higher`",
+}
+
 
 @click.command(
     epilog="""\b

@@ -6,6 +6,12 @@ import click
 
 from bot.output import json_option, print_json
 
+JSON_KEYS = {
+    "number": "number of the new pull request",
+    "branch": "its branch",
+    "title": "the hypothesis in one line",
+}
+
 
 @click.command(
     epilog="""\b
@@ -16,7 +22,7 @@ Examples:
   python -m bot open wider-tower       the same, from any branch
 """
 )
-@click.argument("branch", required=False)
+@click.argument("branch", required=False, help="The branch.  [default: the current one]")
 @click.option("--title", help="The hypothesis; by default the subject of the branch's last commit.")
 @click.option("--body", default="", help="Why it should help.")
 @json_option

@@ -6,6 +6,11 @@ import click
 
 from bot.output import json_option, print_json, print_table
 
+JSON_KEYS = {
+    "pulls": "pull requests in order of their numbers; each has the keys of `python -m bot show` "
+    "without `diff`",
+}
+
 
 @click.command(
     epilog="""\b
@@ -19,6 +24,7 @@ Examples:
     type=click.Choice(["open", "merged", "closed", "all"]),
     default="open",
     show_default=True,
+    help="Only those in this state.",
 )
 @json_option
 def command(state: str, as_json: bool) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import click
 
 from bot.output import json_option, print_json
+from bot.pullview import PULL_KEYS, pull_json, pull_text
+
+JSON_KEYS = {**PULL_KEYS, "diff": "what it changes; cut after 200,000 bytes"}
 
 
 @click.command(
@@ -14,13 +17,12 @@ Examples:
   python -m bot show 12 --json   the same as data
 """
 )
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=click.IntRange(min=1), help="The pull request.")
 @json_option
 def command(number: int, as_json: bool) -> None:
     """Show one pull request with everything that has happened to it."""
     from bot.app import open_place
     from bot.change import pull_diff
-    from bot.pullview import pull_json, pull_text
     from runner.text import clean_text
 
     place = open_place()

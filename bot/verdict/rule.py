@@ -14,7 +14,7 @@ Level = Annotated[float, Field(gt=0, lt=0.5)]
 class VerdictRule(BaseModel):
     """When a candidate is better, and how many runs may be spent on finding out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     alpha: Level = 0.006
     """Probability, per experiment, of merging a candidate that is not better."""
@@ -23,10 +23,12 @@ class VerdictRule(BaseModel):
     min_effect: Annotated[float, Field(ge=0)] = 0.001
     """The smallest improvement worth merging; relative unless `min_effect_is_absolute`."""
     min_effect_is_absolute: bool = False
+    """Whether `min_effect` is in the metric's own units instead of a share of the baseline's
+    mean."""
     max_seeds: Annotated[int, Field(ge=3, le=1000)] = 8
     """The most runs of each side that one experiment may ask for, confirmation included."""
     interval: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    """Level of the intervals that are shown."""
+    """Level of the two-sided intervals that are shown, for example 0.95."""
     confirm_alpha: Level = 0.3
     """Probability that a candidate which is not better holds up in its confirmation runs."""
     confirm_seeds: Annotated[int, Field(ge=2, le=100)] = 3
@@ -42,7 +44,7 @@ class VerdictRule(BaseModel):
     noise_prior_runs: Annotated[float, Field(gt=0, le=1e9)] = 3.0
     """Degrees of freedom up to which the prior fills up what repeated runs have shown."""
     likeness: Annotated[float, Field(gt=0, le=1e9)] = 2.0
-    """How alike the spreads of different code are, in degrees of freedom (see docs)."""
+    """How alike the spreads of different code are, in degrees of freedom (docs/verdict.md)."""
 
     @model_validator(mode="after")
     def _confirmation_fits(self) -> VerdictRule:
