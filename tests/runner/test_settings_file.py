@@ -19,6 +19,18 @@ def test_the_bots_own_tables_are_none_of_the_runners_business(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    "image",
+    [
+        "mergelab-candidate", "lab/candidates:2026-11", "localhost:5000/a/b:c",
+        "name@sha256:" + "0" * 64, "sha256:" + "0" * 64, "0123456789ab",
+    ],
+)  # fmt: skip
+def test_an_image_is_a_name_a_tag_a_digest_or_an_id(image: str, tmp_path: Path) -> None:
+    (tmp_path / "bot.toml").write_text(f'[sandbox]\nimage = "{image}"\n')
+    assert load(tmp_path / "bot.toml").sandbox.image == image
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("[budget]\ncpu_s = -1\n", "budget.cpu_s: must be greater than 0; found -1"),
@@ -26,6 +38,9 @@ def test_the_bots_own_tables_are_none_of_the_runners_business(tmp_path: Path) ->
         ('[budget]\ncpu_s = "long"\n', "found 'long'"),
         ('[candidate]\npaths = ["../x"]\n', "inside the repository"),
         ('[candidate]\nentry = "other.py"\n', "must be one of paths"),
+        ('[sandbox]\nbackend = "jail"\n', "sandbox.backend"),
+        ('[sandbox]\nimage = "-v /:/host"\n', "sandbox.image"),
+        ('[sandbox]\nruntime = "--privileged"\n', "sandbox.runtime"),
         ("[budget\n", "not valid TOML"),
         ("budget = 1\n", "budget"),
     ],

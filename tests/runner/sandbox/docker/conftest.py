@@ -29,7 +29,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if ours and not REQUIRED and not engine_possible():
         items[:] = [item for item in items if item not in ours]
         config.hook.pytest_deselected(items=ours)
-        print("NOTICE: no Docker engine here, its tests are left out (see tests/engine.py)")
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.write_line(
+                f"NOTICE: no Docker engine here: {len(ours)} tests of the Docker backend are left "
+                "out. Start one, or install docker.io and be root (see tests/engine.py).",
+                yellow=True,
+            )
 
 
 @pytest.fixture(scope="session")

@@ -63,15 +63,16 @@ def test_system_calls_that_lead_out_are_refused(run: Run) -> None:
 def test_there_is_no_network_and_no_route(run: Run) -> None:
     ran = run(
         "import socket, os\n"
-        "print([line for line in open('/proc/net/route').read().splitlines()[1:] if line.strip()])\n"
+        "routes = open('/proc/net/route').read().splitlines()[1:]\n"
+        "print([line for line in routes if line.strip()])\n"
         "print([l.split(':')[0].strip() for l in open('/proc/net/dev').readlines()[2:]])\n"
         "for family, address in ((socket.AF_INET, ('169.254.169.254', 80)),"
         " (socket.AF_INET, ('1.1.1.1', 53)), (socket.AF_INET6, ('2606:4700::1111', 53))):\n"
         "    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):\n"
         "        try: socket.socket(family, kind).connect(address); print('CONNECTED', address)\n"
         "        except OSError as error: pass\n"
-        "for kind in ((socket.AF_INET, socket.SOCK_RAW, 1), (socket.AF_PACKET, socket.SOCK_RAW, 3)):\n"
-        "    try: socket.socket(*kind); print('MADE', kind)\n"
+        "for family, number in ((socket.AF_INET, 1), (socket.AF_PACKET, 3)):\n"
+        "    try: socket.socket(family, socket.SOCK_RAW, number); print('MADE', family)\n"
         "    except OSError: pass\n"
         "try: print(socket.getaddrinfo('example.com', 80))\n"
         "except OSError: print('no name service')\n"
@@ -100,7 +101,8 @@ def test_only_three_places_can_be_written_and_each_has_its_size(run: Run, tmp_pa
         " '/proc/sysrq-trigger', '/proc/sys/kernel/hostname'):\n"
         "    try: open(path, 'r+'); written.append(path)\n"
         "    except OSError: pass\n"
-        "print(json.dumps([[m for m in mounts if m[1] == '/'][0][3].split(',')[0], sizes, written]))",
+        "root = [mount for mount in mounts if mount[1] == '/'][0]\n"
+        "print(json.dumps([root[3].split(',')[0], sizes, written]))",
         mounts=(Mount(data, "/data"),),
     )
     root, sizes, written = json.loads(ran.text)
@@ -118,8 +120,9 @@ def test_of_the_host_only_the_image_and_the_mounts_are_seen(run: Run) -> None:
         "print([path for path in paths if os.path.exists(path)])\n"
         "print([place for place, _, files in os.walk('/usr') for name in files"
         " if os.lstat(place + '/' + name).st_mode & 0o6000])\n"
-        "print(os.uname().nodename, open('/proc/kallsyms').read() + open('/proc/modules').read())\n"
-        "print('nameserver 127.0.0.1' in open('/etc/resolv.conf').read())\n"
+        "print(os.uname().nodename, open('/proc/kallsyms').read())\n"
+        "servers = [line for line in open('/etc/resolv.conf') if line.startswith('nameserver')]\n"
+        "print({'nameserver 127.0.0.1\\n'}.issuperset(servers))\n"
     )
     assert ran.text.splitlines() == ["True", "[]", "[]", "sandbox ", "True"]
 
@@ -128,7 +131,7 @@ def test_very_many_tiny_files_end_in_a_limit(run: Run) -> None:
     code = "import os\nfor n in range(3_000_000): os.close(os.open(f'{}/{{n}}', os.O_CREAT))"
     for folder in ("/out", "/tmp"):
         ran = run(code.format(folder))
-        assert ran.outcome.ended is Ended.EXITED
+        assert ran.outcome.ended is (Ended.OUTPUT_LIMIT if folder == "/out" else Ended.EXITED)
         assert "No space left on device" in ran.text
 
 
