@@ -64,8 +64,7 @@ class Reporter:
         with self._lock:
             self._stage = None
             self._erase()
-            self._stream.write(text + "\n")
-            self._stream.flush()
+            self._write(text + "\n")
 
     def stage(self, title: str, limit_s: float | None = None, *, lasting: bool = True) -> None:
         """Something begins; it is the current stage until the next one.
@@ -79,7 +78,7 @@ class Reporter:
             self.tick()
         elif lasting:
             limit = "" if limit_s is None else f" (up to {limit_s:.0f} s)"
-            self.say(f"  {title}{limit}")
+            self._write(f"  {title}{limit}\n")
 
     def output(self, line: str) -> None:
         """The last line that the candidate printed: data, already stripped by the runner."""
@@ -113,6 +112,10 @@ class Reporter:
         self._stream.write(shown)
         self._stream.flush()
         self._width = len(shown)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
 
     def _keep_ticking(self) -> None:
         # Nothing may be printed for a while; the clock goes on all the same.

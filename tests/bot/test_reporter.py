@@ -49,3 +49,20 @@ def test_progress_is_a_bar() -> None:
     with Reporter(stream, clock=lambda: 0.0) as reporter:
         reporter.progress("preparing the data", 0.5, "scenes")
     assert "[##########          ] 50% scenes" in stream.getvalue()
+
+
+def test_a_pipe_gets_one_line_for_a_long_preparation() -> None:
+    stream = io.StringIO()
+    with Reporter(stream, clock=lambda: 0.0) as reporter:
+        for share in range(10):
+            reporter.progress("preparing the data", share / 10)
+    assert stream.getvalue() == "  preparing the data\n"
+
+
+def test_a_stage_whose_result_was_told_does_not_come_back() -> None:
+    stream = Terminal()
+    with Reporter(stream, clock=lambda: 0.0) as reporter:
+        reporter.stage("training")
+        reporter.say("done")
+        reporter.tick()
+    assert stream.getvalue().count("training") == 1
