@@ -22,7 +22,9 @@ from bot.errors import LedgerError
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
 
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
+_TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_PIPE = 1 << 20
 _SEPARATOR = b"\x1e\n"
 
 
@@ -196,7 +198,7 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
     found: dict[int, LedgerEntry] = {}
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pipesize=_PIPE) as process,
     ):
         for chunk in _chunks(process.stdout):  # read while git still writes
             entry = _entry(chunk)
@@ -236,8 +238,7 @@ def _entry(chunk: str) -> LedgerEntry | None:
 
 def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
     head, _, block = body.rstrip("\n").rpartition("\n\n")
-    lines = (line.partition(": ") for line in block.splitlines())
-    trailers = {key: value for key, _, value in lines}
+    trailers = dict(_TRAILER.findall(block))
     try:
         interval = [float(part) for part in trailers.get("Interval", "").split()]
         metric, direction, value = trailers["Metric"].split()
