@@ -113,7 +113,7 @@ class Vigil(threading.Thread):
         except ENGINE_ERRORS as error:
             if getattr(error, "status_code", None) == 404:
                 return True
-            time.sleep(0.2)
+            time.sleep(0.05)
             return False
         return True
 

@@ -67,9 +67,7 @@ def volume(job: Job, facts: Facts) -> dict[str, str]:
 
 def keeper(job: Job, image: Image, run: str) -> Body:
     """A container that does nothing but hold the output's volume until it is read."""
-    body = _confined(
-        image, labels(run, job.limits.wall_s), KEEPER_USER, {"PATH": "/usr/bin:/bin"}
-    )
+    body = _confined(image, labels(run, job.limits.wall_s), KEEPER_USER, {"PATH": "/usr/bin:/bin"})
     body |= {"Entrypoint": ["sleep"], "Cmd": [str(int(job.limits.wall_s) + _EXPIRY_SLACK_S)]}
     body["HostConfig"] |= {
         "Memory": _KEEPER_MEMORY, "MemorySwap": _KEEPER_MEMORY, "PidsLimit": 4,

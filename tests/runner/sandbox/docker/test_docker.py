@@ -139,7 +139,8 @@ def test_the_job_runs_as_a_user_of_its_own_outside_too(run: Run) -> None:
     users: set[str] = set()
 
     def look(chunk: bytes) -> None:
-        for pid in alive(chunk.decode().strip()):
+        mark = chunk.decode().strip()
+        for pid in alive(mark) if mark else ():
             if Path(f"/proc/{pid}/comm").read_text().startswith("python"):
                 users.update(re.findall(r"^Uid:.*$", Path(f"/proc/{pid}/status").read_text(), re.M))
 
