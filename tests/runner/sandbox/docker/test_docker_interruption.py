@@ -34,12 +34,13 @@ choose("docker", image=image).run(
 """
 
 
-def ours(engine: Engine) -> set[str]:
-    """Names of all containers and volumes of this project in the engine."""
+def ours(engine: Engine, pid: int) -> set[str]:
+    """Names of all containers and volumes in the engine that this process made."""
     chosen = {"label": RUN_LABEL}
     containers = engine.client.containers(all=True, filters=chosen)
     volumes = engine.client.volumes(filters=chosen)["Volumes"] or []
-    return {one["Names"][0] for one in containers} | {one["Name"] for one in volumes}
+    names = {one["Names"][0] for one in containers} | {one["Name"] for one in volumes}
+    return {name for name in names if f"-{pid}-" in name}
 
 
 def start(image: str, python: Path, mark: str, folder: Path) -> subprocess.Popen[str]:
@@ -54,9 +55,9 @@ def start(image: str, python: Path, mark: str, folder: Path) -> subprocess.Popen
     return runner
 
 
-def assert_gone(engine: Engine, mark: str) -> None:
+def assert_gone(engine: Engine, mark: str, pid: int) -> None:
     end = time.monotonic() + 30
-    while alive(mark) or ours(engine):
+    while alive(mark) or ours(engine, pid):
         assert time.monotonic() < end, "something outlived its runner"
         time.sleep(0.1)
 
@@ -71,7 +72,7 @@ def test_an_interrupted_run_removes_its_containers_and_raises_again(
     with pytest.raises(error):
         run(f"# {tmp_path}\n{FOREVER}", on_output=interrupt)
     assert not alive(str(tmp_path))
-    assert not ours(connection)
+    assert not ours(connection, os.getpid())
 
 
 def test_ctrl_c_removes_everything(
@@ -81,7 +82,7 @@ def test_ctrl_c_removes_everything(
     runner.send_signal(signal.SIGINT)
     assert runner.wait(timeout=30) != 0
     assert not alive("ctrl-c-" + tmp_path.name)
-    assert not ours(connection)
+    assert not ours(connection, runner.pid)
 
 
 def test_a_killed_runner_leaves_nothing_running(
@@ -89,10 +90,10 @@ def test_a_killed_runner_leaves_nothing_running(
 ) -> None:
     mark = "killed-" + tmp_path.name
     runner = start(image, interpreter, mark, tmp_path)
-    assert len(ours(connection)) == 3
+    assert len(ours(connection, runner.pid)) == 3
     runner.kill()
     runner.wait()
-    assert_gone(connection, mark)
+    assert_gone(connection, mark, runner.pid)
 
 
 def test_what_outlived_even_the_watchdog_is_removed_at_the_next_start(
@@ -100,7 +101,7 @@ def test_what_outlived_even_the_watchdog_is_removed_at_the_next_start(
 ) -> None:
     mark = "outlived-" + tmp_path.name
     runner = start(image, interpreter, mark, tmp_path)
-    label = next(name for name in ours(connection) if not name.startswith("/"))
+    label = next(name for name in ours(connection, runner.pid) if not name.startswith("/"))
     watchdogs = [pid for pid in alive(label) if b"watchdog" in cmdline(pid)]
     assert len(watchdogs) == 1
     os.kill(watchdogs[0], signal.SIGKILL)
@@ -108,7 +109,7 @@ def test_what_outlived_even_the_watchdog_is_removed_at_the_next_start(
     runner.wait()
     assert alive(mark)
     choose("docker", image=image)
-    assert_gone(connection, mark)
+    assert_gone(connection, mark, runner.pid)
 
 
 def cmdline(pid: int) -> bytes:
@@ -137,4 +138,4 @@ def test_nothing_is_left_after_many_honest_and_dishonest_runs(run: Run, connecti
     run("pass")
     run("import os; os.symlink('/', '/out/x')")
     run("while True: pass", wall_s=0.3)
-    assert not ours(connection)
+    assert not ours(connection, os.getpid())
