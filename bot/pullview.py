@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bot import texts
 from bot.forge.base import PullRequest
 from bot.ledger import one_line
+from bot.model import Estimate, Purpose
 from bot.snapshot import runs_of
 
 PULL_KEYS = {
@@ -49,7 +51,7 @@ PULL_KEYS = {
     "attempts[].runs[].side": "`candidate` or `baseline`",
     "attempts[].runs[].tree": "the tree that is measured",
     "attempts[].runs[].seed": "its seed",
-    "attempts[].runs[].purpose": "`screen`, `test`, `confirm` or `audit`",
+    "attempts[].runs[].purpose": f"one of: {', '.join(Purpose)}",
     "attempts[].runs[].result": "a measurement with the keys of `python -m runner measure`, null "
     "while it is missing",
     "verdict": "null while it is open",
@@ -65,7 +67,7 @@ PULL_KEYS = {
     "verdict.estimate.baseline_mean": "mean of the baseline's runs that count",
     "verdict.estimate.candidate_runs": "how many those are",
     "verdict.estimate.baseline_runs": "how many those are",
-    "verdict.estimate.degrees_of_freedom": "how well the spread is known",
+    "verdict.estimate.degrees_of_freedom": "how well the spread is known, null if there is none",
 }
 """Every key of `pull_json` and its meaning."""
 
@@ -122,9 +124,14 @@ def pull_json(pull: PullRequest) -> dict[str, Any]:
             "outcome": str(pull.verdict.outcome),
             "reason": str(pull.verdict.reason),
             "explanation": pull.verdict.explanation,
-            "estimate": asdict(pull.verdict.estimate) if pull.verdict.estimate else None,
+            "estimate": _estimate_json(pull.verdict.estimate) if pull.verdict.estimate else None,
         },
     }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """JSON has no infinity: without noise the degrees of freedom become None."""
+    return {key: value if math.isfinite(value) else None for key, value in asdict(estimate).items()}
 
 
 def pull_text(pull: PullRequest, metric: str, diff: str) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from bot.errors import SettingsError
-from bot.verdict import VerdictRule
+from bot.audit import AuditRule
+from bot.verdict import Guard, SimplicityRule, VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
 from runner.settings import RunnerSettings, Table, plain_path
 from runner.settings_file import explain, read_document
@@ -33,7 +34,7 @@ class ProposerTable(Table):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seeds the proposer's random choices. Seeds of training runs are drawn apart from it."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    """How often a refused proposal may be followed by another one within a step."""
+    """How many proposals may be refused in a row before a step gives up."""
 
 
 class ScratchpadTable(Table):
@@ -54,6 +55,10 @@ class Settings(RunnerSettings):
     proposer: ProposerTable = ProposerTable()
     scratchpad: ScratchpadTable = ScratchpadTable()
     verdict: VerdictRule = VerdictRule()
+    simplification: SimplicityRule = SimplicityRule()
+    guard: Annotated[list[Guard], Field(max_length=100)] = []
+    """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
+    audit: AuditRule = AuditRule()
 
 
 def parse(data: bytes, where: str = FILE_NAME) -> Settings:
