@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from bot.errors import SettingsError
-from bot.audit import AuditRule
-from bot.verdict import Guard, SimplicityRule, VerdictRule
+from bot.verdict import VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
 from runner.settings import RunnerSettings, Table, plain_path
 from runner.settings_file import explain, read_document
@@ -55,10 +54,6 @@ class Settings(RunnerSettings):
     proposer: ProposerTable = ProposerTable()
     scratchpad: ScratchpadTable = ScratchpadTable()
     verdict: VerdictRule = VerdictRule()
-    simplification: SimplicityRule = SimplicityRule()
-    guard: Annotated[list[Guard], Field(max_length=100)] = []
-    """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
-    audit: AuditRule = AuditRule()
 
 
 def parse(data: bytes, where: str = FILE_NAME) -> Settings:
