@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.cost import Cost
+
 
 class Outcome(StrEnum):
     """The two ways in which an experiment ends."""
@@ -133,12 +135,11 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a proposal cost."""
+class Source:
+    """A page of the web that a proposal refers to. The title is text from outside."""
 
-    usd: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
+    url: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,3 +151,4 @@ class Proposal:
     proposer: str
     cost: Cost = field(default_factory=Cost)
     notes: str = ""  # changes of belief, for the pull request
+    sources: tuple[Source, ...] = ()
