@@ -21,6 +21,7 @@ sys.path.insert(0, str(TOP))  # the packages are run from the repository, not in
 
 import click
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from bot.cli import EXIT_CODES
 from bot.cli import cli as bot_cli
@@ -126,20 +127,32 @@ def configuration() -> str:
     parts = [NOTE, CONFIGURATION]
     schema = Settings.model_json_schema()
     for name, field in Settings.model_fields.items():
-        table = field.annotation
-        assert inspect.isclass(table) and issubclass(table, BaseModel)  # noqa: S101 (of our own)
+        table, heading = table_of(field), name
+        about = table.__doc__ or ""
+        if field.description:  # of a list of tables
+            heading, about = f"[{name}]", field.description
         properties = schema["$defs"][table.__name__]["properties"]
         rows = [_setting_row(key, described) for key, described in properties.items()]
         head = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
-        parts += [f"## `[{name}]`", inspect.cleandoc(table.__doc__ or ""), "\n".join([head, *rows])]
+        parts += [f"## `[{heading}]`", " ".join(about.split())]
+        parts.append("\n".join([head, *rows]))
     parts.append("More about `[verdict]` is in [verdict.md](verdict.md), about the data in")
     return "\n\n".join(part.strip() for part in parts) + " [task.md](task.md).\n"
+
+
+def table_of(field: FieldInfo) -> type[BaseModel]:
+    """The model of one table of bot.toml, or of each of a list of tables."""
+    kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
+    return next(k for k in kinds if inspect.isclass(k) and issubclass(k, BaseModel))
 
 
 def _setting_row(key: str, described: Mapping[str, Any]) -> str:
     meaning = " ".join(described.get("description", "").split())
     meaning = _linked(meaning)
-    default = "none" if described["default"] is None else f"`{_toml(described['default'])}`"
+    default = "required"
+    if "default" in described:
+        value = described["default"]
+        default = "none" if value is None else f"`{_toml(value)}`"
     return f"| `{key}` | {_cell(_allowed(described))} | {default} | {_cell(meaning)} |"
 
 
