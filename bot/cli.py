@@ -6,13 +6,16 @@ import importlib
 import os
 import signal
 import sys
-from types import FrameType
+from io import TextIOWrapper
+from typing import TextIO
 
 import click
 
+from bot import interrupts
+
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 something has to be put right, the message says what;
-2 wrong usage; 130 interrupted.
+2 wrong usage; 130 interrupted; 141 nobody reads its output any more.
 """
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
 # Each is a module in bot.commands that has a click command called `command`.
@@ -46,11 +49,14 @@ def cli() -> None:
     """Research as pull requests: propose, measure in a sandbox, merge what is truly better."""
 
 
-def main() -> None:
-    """Run the command line and exit."""
-    signal.signal(signal.SIGTERM, _interrupt)
+def main() -> int:
+    """Run the command line; the exit code. Never lets a traceback reach a person."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal may lack a sign that a text has
+            stream.reconfigure(errors="replace")
     try:
         code = cli.main(standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except click.exceptions.Exit as ending:
         code = ending.exit_code
     except click.UsageError as error:
@@ -60,20 +66,42 @@ def main() -> None:
         error.show()
         code = 1
     except (KeyboardInterrupt, click.Abort):
-        print("\nStopped. Nothing is lost: the next `python -m bot step` goes on.", file=sys.stderr)
-        code = 130
+        code = _interrupted()
     except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
-    except OSError as error:
-        print(f"error: {_system(error)}", file=sys.stderr)
-        code = 1
+        code = _nobody_listens()
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        print(f"error: {_told(error)}", file=sys.stderr)
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
+        code = _interrupted() if interrupts.seen() else _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    told = _system(error) if isinstance(error, OSError) else _told(error)
+    print(f"error: {told}", file=sys.stderr)
+    _give_up(sys.stdout)
+    return 1
+
+
+def _interrupted() -> int:
+    print(f"\n{interrupts.STOPPED}", file=sys.stderr)
+    _give_up(sys.stdout)
+    return interrupts.EXIT_CODE
+
+
+def _nobody_listens() -> int:
+    """Like a program that SIGPIPE ends, as the shell shows it: `bot log | head` is no mistake."""
+    for stream in (sys.stdout, sys.stderr):
+        _give_up(stream)
+    return 128 + signal.SIGPIPE
+
+
+def _give_up(stream: TextIO) -> None:
+    """Send what a stream still holds to nowhere: at its end, Python would complain about it."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _told(error: Exception) -> str:
@@ -95,8 +123,3 @@ def _system(error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"the disk is full{place}. Free some space; the next step goes on where this ended."
     return f"{error.strerror or error}{place}."
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt

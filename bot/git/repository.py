@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.git import trees
 from bot.git.batch import read_objects
 from bot.git.process import Git, GitError, GitFailed, NoIdentity, NotARepository, check_version
 from bot.git.refs import RefChange, resolve_ref, update_refs
-
-_REGULAR, _EXECUTABLE = "100644", "100755"
+from bot.git.trees import clean_path
 
 # Everything that configuration could change about a diff, said out loud.
 _DIFF_OPTIONS = (
@@ -103,7 +102,7 @@ class Repository:
     def read_files(self, tree: str, paths: Iterable[str]) -> dict[str, bytes | None]:
         """The bytes of several files, read by one process."""
         wanted = list(dict.fromkeys(paths))
-        names = [f"{tree}:".encode() + _clean(path) for path in wanted]
+        names = [f"{tree}:".encode() + clean_path(path) for path in wanted]
         found = read_objects(self.git, names)
         return {
             path: None if entry is None or entry.kind != "blob" else entry.data
@@ -118,7 +117,7 @@ class Repository:
         None stands for a file that does not exist, or is larger than `limit` bytes.
         """
         unique = list(dict.fromkeys(wanted))
-        names = [f"{tree}:".encode() + _clean(path) for tree, path in unique]
+        names = [f"{tree}:".encode() + clean_path(path) for tree, path in unique]
         found = read_objects(self.git, names, limit)
         return {
             key: None if entry is None or entry.kind != "blob" else entry.data
@@ -168,47 +167,19 @@ class Repository:
 
     def write_blob(self, data: bytes) -> str:
         """Store bytes exactly as they are."""
-        done = self.git.run("hash-object", "-w", "--no-filters", "--stdin", stdin=data)
-        return done.stdout.decode().strip()
+        return trees.write_blob(self.git, data)
 
     def write_tree(self, entries: Mapping[str, tuple[str, str]]) -> str:
         """Store one level of a tree: name to (mode, object id). The objects must exist."""
-        lines = [
-            f"{mode} {'tree' if mode == '040000' else 'blob'} {entry}\t".encode() + _clean(name)
-            for name, (mode, entry) in entries.items()
-        ]
-        done = self.git.run("mktree", "-z", stdin=b"".join(line + b"\0" for line in lines))
-        return done.stdout.decode().strip()
+        return trees.write_tree(self.git, entries)
 
     def tree_with(self, base: str, files: Mapping[str, bytes | None]) -> str:
         """The tree of `base` (commit or tree) with other bytes in some files; None removes one.
 
-        A file keeps its executable bit; a link becomes a regular file.
+        A file keeps its executable bit; a link becomes a regular file. Raises GitError when a
+        folder is where a file must come, or the other way round.
         """
-        modes = self._modes(base, files)
-        lines = b""
-        for path, data in files.items():
-            name = _clean(path)
-            if data is None:
-                lines += b"0 " + b"0" * len(base) + b"\t" + name + b"\0"
-                continue
-            mode = _EXECUTABLE if modes.get(path) == _EXECUTABLE else _REGULAR
-            lines += f"{mode} {self.write_blob(data)}\t".encode() + name + b"\0"
-        with tempfile.TemporaryDirectory(prefix="bot-index-") as folder:
-            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            plain = ("-c", "core.splitIndex=false", "-c", "index.sparse=false")
-            self.git.run(*plain, "read-tree", "--end-of-options", base, environment=index)
-            self.git.run(
-                *plain,
-                "update-index",
-                "--add",
-                "-z",
-                "--index-info",
-                stdin=lines,
-                environment=index,
-            )
-            done = self.git.run(*plain, "write-tree", environment=index)
-        return done.stdout.decode().strip()
+        return trees.edited(self.git, base, files)
 
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, author: Identity, when: int
@@ -307,20 +278,6 @@ class Repository:
             return tuple(dirty)
         wanted = set(paths)
         return tuple(path for path in dirty if wanted & {path, *map(str, Path(path).parents)})
-
-    def _modes(self, tree: str, paths: Iterable[str]) -> dict[str, str]:
-        names = [_clean(path) for path in paths]
-        listing = self.git.run("ls-tree", "-z", "--full-tree", tree, "--", *names).stdout
-        fields = (entry.split("\t", 1) for entry in _split(listing))
-        return {path: head.split(" ")[0] for head, path in fields}
-
-
-def _clean(path: str) -> bytes:
-    """A path inside a tree as git stores it. Raises GitError for one that cannot be in a tree."""
-    parts = path.split("/")
-    if "\0" in path or any(part in {"", ".", "..", ".git"} for part in parts):
-        raise GitError(f"{path!r} is not a path inside a repository.")
-    return os.fsencode(path)
 
 
 def _split(output: bytes) -> tuple[str, ...]:

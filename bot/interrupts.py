@@ -1,0 +1,56 @@
+"""Ctrl-C and its relatives: one exception, whatever code they happen to arrive in.
+
+Python raises KeyboardInterrupt wherever it is at that moment. Two places lose it: extension
+modules that are just being imported turn it into an error of their own, and clean-up code that
+Python calls by itself (`__del__`, weak references) prints and forgets it. So it is remembered,
+and delivered again where it was lost. Imports nothing heavy: it comes before everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+EXIT_CODE = 130
+STOPPED = "Stopped. Nothing is lost: the next `python -m bot step` goes on."
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.05
+
+_seen: list[int] = []
+
+
+def watch() -> None:
+    """Turn interrupts into KeyboardInterrupt from now on. Those that are ignored stay ignored."""
+    for number in _NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & want it
+            signal.signal(number, _raise)
+    sys.unraisablehook = _lost
+
+
+def ignore() -> None:
+    """Hear no more of them: all is done, and only Python itself has to end."""
+    for number in _NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def seen() -> bool:
+    """Whether there was one, so that an error may be what an import made of it."""
+    return bool(_seen)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    del frame
+    _seen.append(number)
+    raise KeyboardInterrupt
+
+
+def _lost(unraisable: sys.UnraisableHookArgs) -> None:
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()
