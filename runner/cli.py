@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from runner import commands, image_command
+from runner import checks_command, commands, image_command
 from runner.errors import RunnerError
 
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
@@ -87,5 +87,6 @@ def cli() -> None:
 
 for _command in (
     commands.measure, commands.runner_class, commands.prepare, image_command.image,
+    checks_command.doctor, checks_command.redteam,
 ):  # fmt: skip
     cli.add_command(_command)

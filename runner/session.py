@@ -79,9 +79,17 @@ def settings_for(conditions: Conditions, settings_file: Path | None) -> RunnerSe
 
 
 def open_session(
-    conditions: Conditions, settings: RunnerSettings, emit: Emit, *, unconfined: bool
+    conditions: Conditions,
+    settings: RunnerSettings,
+    emit: Emit,
+    *,
+    unconfined: bool,
+    cache: Path | None = None,
 ) -> Session:
-    """Find or prepare everything. Raises RunnerError, whose message says what to do."""
+    """Find or prepare everything; the data in `cache`, which is `cache_folder()` by default.
+
+    Raises RunnerError, whose message says what to do.
+    """
     repository = Path(conditions.repository).resolve()
     interpreter = find_interpreter(repository, settings.candidate)
     table = settings.sandbox
@@ -91,6 +99,7 @@ def open_session(
     # Made now if it is not there.
     data = prepare(
         _size(settings.task, gpu),
+        cache,
         on_progress=lambda fraction, what: emit(DataEvent(fraction, what)),
     )
     return Session(

@@ -18,10 +18,13 @@ _SCRATCH = "/tmp"  # noqa: S108
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--new-session", "--die-with-parent")
 # What /proc tells anybody about the whole machine, hidden as container engines hide it. What
 # only root may read there needs no mask: the job is not root. /proc/sys and the like are made
-# read-only by bubblewrap itself.
-_MASKED_IN_PROC = (
-    "acpi", "asound", "fs", "interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg",
-    "latency_stats", "modules", "scsi", "sched_debug", "timer_list", "timer_stats",
+# read-only by bubblewrap itself. Counters of the whole machine are among them because one
+# sandbox can raise them and another one read them.
+MASKED_IN_PROC = (
+    "acpi", "asound", "buddyinfo", "diskstats", "fs", "interrupts", "kallsyms", "kcore",
+    "key-users", "keys", "kmsg", "latency_stats", "locks", "modules", "pagetypeinfo", "pressure",
+    "sched_debug", "schedstat", "scsi", "slabinfo", "softirqs", "swaps", "timer_list",
+    "timer_stats", "vmallocinfo", "vmstat", "zoneinfo",
 )  # fmt: skip
 
 
@@ -115,7 +118,7 @@ def file_system(
 def _masks() -> tuple[str, ...]:
     """Masks over those files of /proc that exist and that others than root can read."""
     masks: list[str] = []
-    for path in (Path("/proc", name) for name in _MASKED_IN_PROC):
+    for path in (Path("/proc", name) for name in MASKED_IN_PROC):
         if path.is_dir() and any(path.iterdir()):
             masks += _mount(Mount(None, str(path)), str)
         elif path.is_file() and path.stat().st_mode & 0o007:

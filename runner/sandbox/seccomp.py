@@ -2,8 +2,9 @@
 
 It is a deny list on top of namespaces, dropped capabilities and no-new-privileges: what it
 takes away is the kernel's rarely used and often exploited surface, the ways to make new
-namespaces, and the ways to hold memory that no other limit sees. Written by hand so that
-no system library is needed; the numbers are those of the kernel's own tables
+namespaces, the ways to hold memory that no other limit sees, and the ways to ask or tell the
+page cache about files, by which two sandboxes that read the same file could talk. Written by
+hand so that no system library is needed; the numbers are those of the kernel's own tables
 (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h).
 """
 
@@ -27,7 +28,7 @@ _KILL_PROCESS = 0x80000000
 _ERRNO = 0x00050000
 
 # Offsets in struct seccomp_data; the low halves of the arguments (both machines are little-endian).
-_NUMBER, _MACHINE, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24
+_NUMBER, _MACHINE, _ARGUMENT_0, _ARGUMENT_1, _ARGUMENT_2, _ARGUMENT_5 = 0, 4, 16, 24, 32, 56
 
 # Anything newer than this has not been looked at yet and does not exist for the job.
 _LAST_KNOWN_CALL = 462  # mseal
@@ -35,6 +36,8 @@ _FIRST_X32_CALL = 0x40000000
 
 _NEW_NAMESPACE_FLAGS = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+_EVICTING_ADVICE = (20, 21)  # MADV_COLD, MADV_PAGEOUT
+_ONLY_WHAT_IS_CACHED = 0x8  # RWF_NOWAIT
 _SOCKET_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
 
 
@@ -46,6 +49,9 @@ class _Architecture:
     ioctl: int
     socket: int
     socketpair: int
+    madvise: int
+    preadv2: int
+    advice: tuple[int, ...]  # fadvise64, readahead: taken, and not followed
     denied: dict[str, int]
 
 
@@ -55,11 +61,12 @@ _DENIED_EVERYWHERE = {
     "fspick": 433, "mount_setattr": 442, "statmount": 457, "listmount": 458,
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
     "pidfd_getfd": 438, "process_madvise": 440, "process_mrelease": 448,
-    "quotactl_fd": 443, "memfd_secret": 447,
+    "quotactl_fd": 443, "memfd_secret": 447, "cachestat": 451,
 }  # fmt: skip
 
 _X86_64 = _Architecture(
     audit=0xC000003E, clone=56, clone3=435, ioctl=16, socket=41, socketpair=53,
+    madvise=28, preadv2=327, advice=(221, 187),
     denied=_DENIED_EVERYWHERE | {
         # file systems and name spaces
         "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272,
@@ -68,7 +75,7 @@ _X86_64 = _Architecture(
         "sysfs": 139, "uselib": 134,
         # other processes
         "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
-        "migrate_pages": 256, "move_pages": 279,
+        "migrate_pages": 256, "move_pages": 279, "mincore": 27,
         # the kernel
         "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "kexec_load": 246,
         "kexec_file_load": 320, "init_module": 175, "finit_module": 313, "delete_module": 176,
@@ -89,12 +96,13 @@ _X86_64 = _Architecture(
 
 _AARCH64 = _Architecture(
     audit=0xC00000B7, clone=220, clone3=435, ioctl=29, socket=198, socketpair=199,
+    madvise=233, preadv2=286, advice=(223, 213),
     denied=_DENIED_EVERYWHERE | {
         "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "unshare": 97,
         "setns": 268, "open_by_handle_at": 265, "name_to_handle_at": 264,
         "quotactl": 60, "swapon": 224, "swapoff": 225, "fanotify_init": 262,
         "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272,
-        "migrate_pages": 238, "move_pages": 239,
+        "migrate_pages": 238, "move_pages": 239, "mincore": 232,
         "bpf": 280, "userfaultfd": 282, "perf_event_open": 241, "kexec_load": 104,
         "kexec_file_load": 294, "init_module": 105, "finit_module": 273, "delete_module": 106,
         "reboot": 142, "acct": 89, "syslog": 116, "lookup_dcookie": 18, "nfsservctl": 42,
@@ -144,6 +152,8 @@ def program(machine: str | None = None) -> bytes:
     code += [_step(_JUMP_ABOVE, _LAST_KNOWN_CALL, if_false=1), _fail(errno.ENOSYS)]
     for number in sorted(architecture.denied.values()):
         code += [_step(_JUMP_EQUAL, number, if_false=1), _fail(errno.EPERM)]
+    for number in architecture.advice:
+        code += [_step(_JUMP_EQUAL, number, if_false=1), _fail(0)]
     # Its flags lie in memory, out of a filter's sight; C libraries fall back to clone.
     code += [_step(_JUMP_EQUAL, architecture.clone3, if_false=1), _fail(errno.ENOSYS)]
     code += _rule(
@@ -159,6 +169,19 @@ def program(machine: str | None = None) -> bytes:
     for request in _TERMINAL_INJECTION:
         forbidden += [_step(_JUMP_EQUAL, request, if_false=1), _fail(errno.EPERM)]
     code += _rule(architecture.ioctl, [*forbidden, _step(_RETURN, _ALLOW)])
+    evicting = [_step(_LOAD_WORD, _ARGUMENT_2)]
+    for advice in _EVICTING_ADVICE:
+        evicting += [_step(_JUMP_EQUAL, advice, if_false=1), _fail(errno.EINVAL)]
+    code += _rule(architecture.madvise, [*evicting, _step(_RETURN, _ALLOW)])
+    code += _rule(
+        architecture.preadv2,
+        [
+            _step(_LOAD_WORD, _ARGUMENT_5),
+            _step(_JUMP_ANY_BIT, _ONLY_WHAT_IS_CACHED, if_false=1),
+            _fail(errno.EOPNOTSUPP),
+            _step(_RETURN, _ALLOW),
+        ],
+    )
     families = [_step(_LOAD_WORD, _ARGUMENT_0)]
     for family in _SOCKET_FAMILIES:
         families += [_step(_JUMP_EQUAL, family, if_false=1), _step(_RETURN, _ALLOW)]
