@@ -5,6 +5,7 @@ Whatever is not plainly right here is handed to `bot.settings`, which explains w
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -40,15 +41,17 @@ def peek(start: Path) -> Peek:
 
 
 def _top_folder(start: Path) -> Path:
-    done = subprocess.run(
-        ["git", "-C", str(start), "rev-parse", "--show-toplevel"], capture_output=True, check=False
-    )
+    command = ["git", "-C", str(start), "rev-parse", "--show-toplevel"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise BotError("The program git was not found. Install git 2.38 or newer.") from None
     if done.returncode != 0:
         raise BotError(
             f"{start} is not inside a git repository with a working tree. Change into your "
             "clone and run the command again."
         )
-    return Path(done.stdout.decode().rstrip("\n"))
+    return Path(os.fsdecode(done.stdout).rstrip("\n"))
 
 
 def _string(document: dict[str, Any], table: str, key: str, default: str) -> str | None:

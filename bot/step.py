@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bot.checkout import check_checkout
 from bot.decide import Action, Conclude, Measure, Propose, Resume, decide
-from bot.errors import AlreadyRunning, BotError, DirtyCheckout
+from bot.errors import AlreadyRunning, BotError
 from bot.execute import Executor
 from bot.forge.base import Conflict, PullRequest
 from bot.git import Repository
@@ -23,7 +24,6 @@ from bot.model import Verdict
 from bot.propose import Place, open_proposal
 from bot.proposers.base import NothingToPropose, Proposer
 from bot.reporter import Reporter
-from bot.settings import FILE_NAME
 from bot.snapshot import View, take
 
 _MAX_CONFLICTS = 20
@@ -53,10 +53,12 @@ class Stepper:
         Raises:
             BotError, GitError, ForgeError: with a message that says what to do.
         """
-        check_checkout(self.place)
         self.place.repository.identity()  # asks for a name now, not after minutes of training
         with only_one(self.place.repository):
-            self.place.forge.recover()
+            self.place.forge.recover()  # first: what a crash has left behind looks like edits
+            note = check_checkout(self.place)
+            if note:
+                self.reporter.say(note)
             runner_class = self.measurer.runner_class()
             conflicts = 0
             while True:
@@ -101,30 +103,6 @@ class Stepper:
         except NothingToPropose as error:
             raise BotError(str(error)) from None
         self.reporter.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
-
-
-def check_checkout(place: Place) -> None:
-    """Refuse to begin when files that a verdict must write carry uncommitted changes.
-
-    Only where the base branch is checked out; changes of other files do no harm.
-
-    Raises:
-        DirtyCheckout: names the files and what to do.
-    """
-    settings = place.settings
-    base = settings.repository.base
-    folder = place.repository.checked_out(base)
-    if folder is None:
-        return
-    paths = [*settings.candidate.paths, settings.scratchpad.path, FILE_NAME, "program.md"]
-    dirty = Repository(folder).dirty_paths(paths)
-    if dirty:
-        raise DirtyCheckout(
-            f"{', '.join(dirty)} in {folder} {'has' if len(dirty) == 1 else 'have'} changes that "
-            f"are not committed, and a step must be able to move {base} forward. Nothing was "
-            f"changed. Commit them (`git commit`), put them aside (`git stash`), or make your "
-            "own idea an experiment: `git switch -c my-idea`, commit, `python -m bot open`."
-        )
 
 
 @contextmanager

@@ -264,20 +264,27 @@ class Repository:
                 return place
         return None
 
-    def dirty_paths(self, paths: Sequence[str] | None = None) -> tuple[str, ...]:
-        """Changed, staged, unmerged and untracked (not ignored) paths of this working tree.
+    def dirty_paths(
+        self, paths: Sequence[str] | None = None, *, ignored: bool = False
+    ) -> tuple[str, ...]:
+        """Changed, staged, unmerged and untracked paths of this working tree.
 
-        With `paths`, only those among them or below them.
+        With `paths`, only those among them or below them; with `ignored`, also untracked files
+        that git was told to ignore.
         """
+        if paths is not None and not paths:
+            return ()
         done = self.git.run(
             *("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all"),
-            *("--ignored=no", "--ignore-submodules=none"),
+            *(f"--ignored={'matching' if ignored else 'no'}", "--ignore-submodules=none"),
+            *("--", *(paths or ())),
         )
-        dirty = sorted({entry[3:] for entry in _split(done.stdout)})
-        if paths is None:
-            return tuple(dirty)
-        wanted = set(paths)
-        return tuple(path for path in dirty if wanted & {path, *map(str, Path(path).parents)})
+        return tuple(sorted({entry[3:].rstrip("/") for entry in _split(done.stdout)}))
+
+    def unmerged_paths(self) -> tuple[str, ...]:
+        """Paths with conflicts that a person has not resolved yet."""
+        listing = self.git.run("diff", "--name-only", "--diff-filter=U", "-z", "--no-ext-diff")
+        return tuple(dict.fromkeys(_split(listing.stdout)))
 
 
 def _split(output: bytes) -> tuple[str, ...]:

@@ -88,7 +88,12 @@ class SearchProposer:
 
     def propose(self, context: Context) -> Proposal:
         """One new proposal, never one that was measured before. Raises NothingToPropose."""
-        source = context.files.get(context.entry, b"")
+        source = context.files.get(context.entry)
+        if source is None:
+            raise NothingToPropose(
+                f"there is no {context.entry} on the base branch: commit one there, or name the "
+                "script that experiments change in bot.toml (candidate.entry, candidate.paths)"
+            )
         constants = _constants_of(source, context.entry)
         seed = f"{context.seed}/{context.number}/{len(context.refused)}"
         chance = random.Random(seed)  # noqa: S311  (a search, not a secret)
