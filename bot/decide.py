@@ -9,21 +9,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot import audit
+from bot.audit import AuditAction, AuditState
 from bot.model import Direction, Purpose, Reason, Run, Verdict
-from bot.verdict import Accept, Evidence, MoreRuns, Reject, VerdictRule, judge
+from bot.ruling import Case, Rules, rule_on
+from bot.verdict import Evidence, GuardResult, MoreRuns
 
 
 @dataclass(frozen=True)
 class OpenExperiment:
     """An experiment without a verdict, as it stands against the base branch of now.
 
-    `subject` is the digest of the allowed files in the merge tree of base and head; `runs`
-    are its finished runs of exactly these files in the runner class of now.
+    `subject` is the digest of the allowed files in the merge tree of base and head, `tokens`
+    the size of their code; `runs` are its finished runs of exactly these files in the runner
+    class of now.
     """
 
     number: int
     head: str
     subject: str = ""
+    tokens: int = 0
     runs: tuple[Run, ...] = ()
     violations: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()  # paths that do not merge
@@ -31,6 +36,8 @@ class OpenExperiment:
     merged_by_hand: bool = False  # the base branch contains the head already
     branch_lost: bool = False  # deleted, or rewritten so that it lacks the head
     unfinished_attempt: str | None = None  # asked for, not all of its results are there
+    reverts: int | None = None  # the winner that it takes back
+    asked_person: bool = False  # that it conflicts was said already
 
 
 @dataclass(frozen=True)
@@ -38,17 +45,23 @@ class Snapshot:
     """Everything a decision depends on.
 
     `baseline`, `repeats`, `pairs` and `experiments_since_baseline` are what
-    `bot.verdict.Evidence` says of them, over all experiments of the runner class.
+    `bot.verdict.Evidence` says of them, over all experiments of the runner class. `tokens` is
+    the size of the baseline's code; `audited` and `improved` are what `judge_simplification`
+    says of them.
     """
 
     base: str
     subject: str
     direction: Direction
-    rule: VerdictRule
+    rules: Rules
     baseline: tuple[Run, ...] = ()
     repeats: tuple[tuple[str, tuple[float, ...]], ...] = ()  # subject, values
     pairs: tuple[tuple[int, tuple[tuple[float, float], ...]], ...] = ()  # experiment, values
     experiments_since_baseline: int = 0
+    tokens: int = 0
+    audited: tuple[Run, ...] = ()
+    improved: tuple[Run, ...] = ()
+    audits: AuditState = field(default_factory=AuditState)
     open: tuple[OpenExperiment, ...] = ()
 
 
@@ -81,22 +94,44 @@ class Conclude:
 
     number: int
     verdict: Verdict
-    evidence: Evidence | None = field(default=None, compare=False)
+    guards: tuple[GuardResult, ...] = ()
 
 
-Action = Propose | Measure | Resume | Conclude
+@dataclass(frozen=True)
+class AskPerson:
+    """A revert conflicts with what came later: say so, and leave it to a person."""
+
+    number: int
+
+
+Action = Propose | Measure | Resume | Conclude | AskPerson | AuditAction
 
 
 def decide(snapshot: Snapshot) -> tuple[Action, ...]:
     """The actions that are possible now, in the order in which to carry them out.
 
-    Every open experiment yields exactly one; a new one is proposed when none is open.
+    Every open experiment yields exactly one, unless it waits for a person. When none does, an
+    audit goes on if one is due; else a new experiment is proposed.
     """
-    actions = tuple(_next(experiment, snapshot) for experiment in snapshot.open)
-    return actions or (Propose(),)
+    found = (_next(experiment, snapshot) for experiment in snapshot.open)
+    actions = tuple(action for action in found if action is not None)
+    return actions or (audit_action(snapshot) or Propose(),)
 
 
-def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action:
+def audit_action(snapshot: Snapshot) -> AuditAction | None:
+    """What an audit needs next, if one was begun or is due."""
+    return audit.next_action(
+        snapshot.audits,
+        snapshot.rules.verdict,
+        snapshot.direction,
+        repeats=tuple(values for _, values in snapshot.repeats),
+        pairs=tuple(values for _, values in snapshot.pairs),
+    )
+
+
+def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
+    if _conflicts_for_a_person(experiment):
+        return None if experiment.asked_person else AskPerson(experiment.number)
     verdict = _verdict_without_runs(experiment, snapshot)
     if verdict:
         return Conclude(experiment.number, verdict)
@@ -110,17 +145,24 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action:
         pairs=tuple(v for number, v in snapshot.pairs if number != experiment.number),
         experiments_since_baseline=snapshot.experiments_since_baseline,
     )
-    decision = judge(evidence, snapshot.rule)
-    match decision:
-        case MoreRuns():
-            return Measure(
-                experiment.number, decision.candidate, decision.baseline, decision.purpose
-            )
-        case Accept():
-            verdict = Verdict(Reason.IMPROVEMENT, decision.explanation, decision.estimate)
-        case Reject():
-            verdict = Verdict(decision.reason, decision.explanation, decision.estimate)
-    return Conclude(experiment.number, verdict, evidence)
+    case = Case(
+        evidence=evidence,
+        tokens_before=snapshot.tokens,
+        tokens_after=experiment.tokens,
+        audited=snapshot.audited,
+        improved=snapshot.improved,
+        revert=experiment.reverts is not None,
+    )
+    ruling = rule_on(case, snapshot.rules)
+    if isinstance(ruling, MoreRuns):
+        return Measure(experiment.number, ruling.candidate, ruling.baseline, ruling.purpose)
+    return Conclude(experiment.number, ruling.verdict, ruling.guards)
+
+
+def _conflicts_for_a_person(experiment: OpenExperiment) -> bool:
+    """A revert that does not apply; what a person did with it meanwhile goes before."""
+    done = experiment.merged_by_hand or experiment.branch_lost or experiment.violations
+    return experiment.reverts is not None and bool(experiment.conflicts) and not done
 
 
 def _verdict_without_runs(experiment: OpenExperiment, snapshot: Snapshot) -> Verdict | None:

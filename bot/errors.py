@@ -30,5 +30,9 @@ class RunnerChanged(BotError):
     """The machine, the runner or its settings changed while it was measuring."""
 
 
+class BaselineFails(BotError):
+    """The base branch's own files do not produce a metric."""
+
+
 class RunnerFailed(BotError):
     """The runner itself failed (not the candidate)."""

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot import ledger, scratchpad, texts
-from bot.decide import Conclude, Measure, Resume
-from bot.errors import BotError, RunnerChanged
+from bot.decide import AskPerson, Conclude, Measure, Resume
+from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
-from bot.model import Direction, Reason, Side
+from bot.model import Direction, Reason, Side, Verdict
+from bot.multiplicity import Multiplicity
 from bot.propose import BOT, PHASE
+from bot.reduce import class_of
 from bot.scratchpad import Bounds
 from bot.settings import Settings
-from bot.snapshot import Standing, View, class_of
-from runner.result import Measurement
+from bot.snapshot import NEEDS_HUMAN, Standing, View, reverts_of
+from runner.result import Measurement, Status
 
 
 class Measurer(Protocol):
@@ -73,7 +75,7 @@ class Executor:
     def conclude(self, action: Conclude, view: View) -> None:
         """Merge or close: one ledger commit, one transaction, then the check for people."""
         standing = view.standing(action.number)
-        verdict, metric = action.verdict, self.settings.metric.name
+        verdict = action.verdict
         base = view.snapshot.base
         merges = verdict.merged and verdict.reason is not Reason.UNMEASURED
         tree = standing.merge_tree if merges else self.repository.tree(base)
@@ -82,11 +84,22 @@ class Executor:
         message = ledger.message(self._facts(standing, view), verdict)
         notes = self._scratchpad(view, ledger.entry_of(message))
         tree = self.repository.tree_with(tree, {self.settings.scratchpad.path: notes})
-        parents = [base, standing.pull.head] if merges else [base]
+        parents = [base]
+        if verdict.merged and not self.repository.is_ancestor(standing.pull.head, base):
+            parents.append(standing.pull.head)
+        if merges:
+            self._check_touches_only(base, tree)
         author = Identity(BOT.name, BOT.id)
         commit = self.repository.commit_tree(tree, parents, message, author, self.now())
-        comment = texts.closing_comment(metric, verdict, standing.runs)
-        self._post_check(standing, action)
+        told = texts.Told(
+            metric=self.settings.metric.name,
+            verdict=verdict,
+            runs=standing.runs,
+            guards=action.guards,
+            multiplicity=multiplicity(view, verdict, self.settings),
+        )
+        comment = texts.closing_comment(told)
+        self._post_check(standing, told)
         if verdict.merged:
             head = standing.pull.head
             self.forge.merge(
@@ -97,14 +110,29 @@ class Executor:
                 action.number, base=base, commit=commit, verdict=verdict, comment=comment
             )
 
-    def _post_check(self, standing: Standing, action: Conclude) -> None:
+    def ask_person(self, action: AskPerson, view: View) -> None:
+        """Label a revert that conflicts, and say what a person can do."""
+        standing = view.standing(action.number)
+        self.forge.set_labels(action.number, standing.pull.labels | {NEEDS_HUMAN})
+        paths = ", ".join(f"`{path}`" for path in standing.experiment.conflicts[:5])
+        self.forge.comment(action.number, BOT, texts.conflict_comment(standing.pull, paths))
+
+    def _post_check(self, standing: Standing, told: texts.Told) -> None:
         attempts = standing.pull.attempts
-        latest = attempts[-1].id if attempts else f"{action.number}.0"
-        if any(check.attempt == latest for check in standing.pull.checks):
-            return  # a check is made once; an interrupted conclusion made it already
-        metric = self.settings.metric.name
-        check = texts.check(latest, standing.pull.head, metric, action.verdict, standing.runs)
-        self.forge.post(action.number, check)
+        latest = attempts[-1].id if attempts else f"{standing.pull.number}.0"
+        check = texts.check(latest, standing.pull.head, told)
+        if check not in standing.pull.checks:  # an interrupted conclusion may have made it already
+            self.forge.post(standing.pull.number, check)
+
+    def _check_touches_only(self, base: str, tree: str) -> None:
+        """The last lock before a merge: nothing changes but allowed files and the scratchpad."""
+        allowed = {*self.settings.candidate.paths, self.settings.scratchpad.path}
+        other = set(self.repository.changed_paths(base, tree)) - allowed
+        if other:
+            raise BotError(
+                f"A merge would also change {', '.join(sorted(other))}, so nothing was merged. "
+                "This is a defect of the bot; please report it."
+            )
 
     def _plan(self, action: Measure, view: View, standing: Standing) -> tuple[PlannedRun, ...]:
         """Interleave the two sides, baseline first, on shared seeds that were never used here."""
@@ -141,6 +169,26 @@ class Executor:
                 )
 
         self.measurer.measure(missing, keep)
+        if not view.snapshot.baseline:
+            self._check_baseline_works(number, attempt.id)
+
+    def _check_baseline_works(self, number: int, attempt_id: str) -> None:
+        """Stop for a person where the baseline itself fails: no candidate can be compared."""
+        attempts = self.forge.pull(number).attempts
+        attempt = next(item for item in attempts if item.id == attempt_id)
+        results = [
+            attempt.results[index]
+            for index, run in enumerate(attempt.runs)
+            if run.side is Side.BASELINE and index in attempt.results
+        ]
+        if results and all(result.get("status") != Status.OK for result in results):
+            last = results[-1]
+            raise BaselineFails(
+                f"The baseline itself ended as {last.get('status')}: "
+                f"{last.get('message') or 'no message'}. "
+                f"Nothing can be compared with it. Mend the files on the base branch, or the "
+                f"machine, and run the step again; #{number} waits."
+            )
 
     def _facts(self, standing: Standing, view: View) -> ledger.Facts:
         record = standing.pull.record
@@ -158,6 +206,7 @@ class Executor:
             cost_usd=float(usd),
             fork=self.repository.merge_base(view.snapshot.base, standing.pull.head) or "",
             fingerprint=standing.fingerprint,
+            reverts=reverts_of(standing.pull),
         )
 
     def _scratchpad(self, view: View, entry: ledger.LedgerEntry) -> bytes:
@@ -167,3 +216,9 @@ class Executor:
         entries = [*view.entries, entry]
         text = scratchpad.with_entries(old.decode("utf-8", errors="replace"), entries, bounds)
         return text.encode()
+
+
+def multiplicity(view: View, verdict: Verdict, settings: Settings) -> Multiplicity:
+    """How many experiments were tested, this verdict included."""
+    reasons = [entry.reason for entry in view.entries]
+    return Multiplicity.of([*reasons, verdict.reason], settings.verdict.alpha)

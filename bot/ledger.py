@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -21,11 +22,17 @@ from typing import IO
 from bot.errors import LedgerError
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
 
+GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
 _TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+_REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
 _PIPE = 1 << 20
-_SEPARATOR = b"\x1e\n"
+_SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
+_MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"} | {
+    "GIT_NAMESPACE",
+    "GIT_COMMON_DIR",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class LedgerEntry:
     fingerprint: str = ""  # of the candidate's normalised files, see bot.fingerprint
     explanation: str = ""
     evidence: str = "[]"
+    reverts: tuple[int, int] | None = None  # a winner and the audit session that refuted it
     commit: str = ""
     committed_at: int = 0
 
@@ -94,6 +102,7 @@ class Facts:
     cost_usd: float = 0.0
     fork: str = ""
     fingerprint: str = ""
+    reverts: tuple[int, int] | None = None
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -120,6 +129,7 @@ def message(facts: Facts, verdict: Verdict) -> str:
         ("Head", facts.head),
         ("Fork", facts.fork or "-"),
         ("Fingerprint", facts.fingerprint or "-"),
+        *([("Reverts", "{} {}".format(*facts.reverts))] if facts.reverts else []),
         ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
     ]
     block = "\n".join(f"{key}: {value}" for key, value in trailers)
@@ -191,19 +201,37 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
     Raises:
         LedgerError: git failed, or a ledger commit lacks what it must have.
     """
-    command = ["git", "-C", str(repository), "log", "--first-parent", "--no-show-signature"]
-    command += ["--no-notes", "--no-color", "--no-decorate", "--grep=^Experiment: [0-9]"]
-    command += ["--encoding=UTF-8", "--format=%H %ct%n%B%x1e"]
-    command += ["--end-of-options", f"refs/heads/{branch}", "--"]
     found: dict[int, LedgerEntry] = {}
+    for chunk in commits(repository, branch, GREP):
+        entry = entry_in(chunk)
+        if entry:
+            found[entry.number] = entry  # the log is newest first: the oldest one stands
+    return tuple(reversed(found.values()))
+
+
+def commits(repository: Path, branch: str, *patterns: str) -> Iterator[str]:
+    """Commits on the first-parent line of `branch` whose message has a line like a pattern.
+
+    Newest first, each as "<id> <seconds since 1970>", a line end, and its message; while git
+    still writes. Raises LedgerError when git fails.
+    """
+    # Nothing in a person's configuration or environment may change what is found.
+    command = ["git", "-C", str(repository), "--no-replace-objects", "log", "-z", "--first-parent"]
+    command += ["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--no-mailmap"]
+    command += ["--basic-regexp", *(f"--grep={pattern}" for pattern in patterns)]
+    command += ["--encoding=UTF-8", "--format=%H %ct%n%B"]
+    command += ["--end-of-options", f"refs/heads/{branch}", "--"]
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, pipesize=_PIPE) as process,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pipesize=_PIPE,
+            env={key: value for key, value in os.environ.items() if key not in _MISLEADING},
+        ) as process,
     ):
-        for chunk in _chunks(process.stdout):  # read while git still writes
-            entry = _entry(chunk)
-            if entry:
-                found[entry.number] = entry  # the log is newest first: the oldest one stands
+        yield from _chunks(process.stdout)
         if process.wait() != 0:
             errors.seek(0)
             problem = errors.read().decode(errors="replace").strip().splitlines()[:1]
@@ -211,7 +239,6 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
                 f"The history of branch {branch!r} cannot be read: {' '.join(problem)}. "
                 "Create the branch, or set repository.base in bot.toml."
             )
-    return tuple(reversed(found.values()))
 
 
 def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
@@ -225,20 +252,27 @@ def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
 
 def entry_of(text: str) -> LedgerEntry:
     """The entry that a commit with this message will be. Raises LedgerError."""
-    return _parse(text, "", 0)
+    return _parse(text, _trailers(text), "", 0)
 
 
-def _entry(chunk: str) -> LedgerEntry | None:
+def entry_in(chunk: str) -> LedgerEntry | None:
+    """The entry in one of `commits`; None when it is not the ledger's. Raises LedgerError.
+
+    A person's commit may quote the ledger in any way: only a commit with the subject *and*
+    all the trailers of the ledger is one of its own.
+    """
     header, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None
+    trailers = _trailers(body)
+    if not trailers.keys() >= _REQUIRED:
+        return None
     commit, _, committed_at = header.partition(" ")
-    return _parse(body, commit, int(committed_at))
+    return _parse(body, trailers, commit, int(committed_at))
 
 
-def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
-    head, _, block = body.rstrip("\n").rpartition("\n\n")
-    trailers = dict(_TRAILER.findall(block))
+def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: int) -> LedgerEntry:
+    head = body.rstrip("\n").rpartition("\n\n")[0]
     try:
         interval = [float(part) for part in trailers.get("Interval", "").split()]
         metric, direction, value = trailers["Metric"].split()
@@ -263,6 +297,7 @@ def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
             fingerprint=trailers["Fingerprint"],
             explanation=head.partition("\n\n")[2],
             evidence=trailers["Evidence"],
+            reverts=_pair(trailers["Reverts"]) if "Reverts" in trailers else None,
             commit=commit,
             committed_at=committed_at,
         )
@@ -271,6 +306,15 @@ def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry:
             f"The ledger commit {commit[:12]} cannot be read ({error!r}). It looks like one of "
             "the bot's but its trailers are damaged; revert whatever rewrote it."
         ) from None
+
+
+def _trailers(body: str) -> dict[str, str]:
+    return dict(_TRAILER.findall(body.rstrip("\n").rpartition("\n\n")[2]))
+
+
+def _pair(text: str) -> tuple[int, int]:
+    first, second = text.split()
+    return int(first), int(second)
 
 
 def _optional(text: str) -> float | None:

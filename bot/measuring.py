@@ -11,9 +11,9 @@ from bot.errors import RunnerFailed
 from bot.figures import number
 from bot.forge.base import PlannedRun
 from bot.model import Purpose, Side
+from bot.reduce import comparable_class
 from bot.reporter import Reporter
 from bot.settings import Settings
-from bot.snapshot import comparable_class
 from runner.client import current_class, run_batch
 from runner.errors import RunnerError
 from runner.events import DataEvent, Event, OutputEvent, ResultEvent, StageEvent

@@ -44,8 +44,14 @@ class Reason(StrEnum):
         """The outcome that goes with this reason."""
         return Outcome.MERGED if self in _MERGED else Outcome.CLOSED
 
+    @property
+    def tested(self) -> bool:
+        """Whether the sequential test judged it, and so had its chance of a false merge."""
+        return self in _TESTED
+
 
 _MERGED = {Reason.IMPROVEMENT, Reason.SIMPLER, Reason.UNMEASURED, Reason.DID_NOT_REPLICATE}
+_TESTED = {Reason.IMPROVEMENT, Reason.SIMPLER, Reason.WORSE, Reason.NO_EVIDENCE}
 
 
 class Side(StrEnum):
@@ -61,6 +67,7 @@ class Purpose(StrEnum):
     SCREEN = "screen"
     TEST = "test"
     CONFIRM = "confirm"
+    SIMPLIFY = "simplify"
     AUDIT = "audit"
 
 
@@ -88,6 +95,7 @@ class Run:
     attempt: str = ""
     duration_s: float = 0.0
     secondary: tuple[tuple[str, float], ...] = ()
+    message: str = ""  # the runner's one line about a failure
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The three things that `bot log` needs of bot.toml, without the time that full checking takes.
+"""The few things that `bot log` needs of bot.toml, without the time that full checking takes.
 
 Whatever is not plainly right here is handed to `bot.settings`, which explains what is wrong.
 """
@@ -14,6 +14,9 @@ from typing import Any
 
 from bot.errors import BotError
 
+DEFAULT_ALPHA = 0.006
+"""`bot.verdict.VerdictRule().alpha`, which takes too long to ask."""
+
 
 @dataclass(frozen=True)
 class Peek:
@@ -23,6 +26,7 @@ class Peek:
     base: str
     metric: str
     direction: str
+    alpha: float
 
 
 def peek(start: Path) -> Peek:
@@ -35,9 +39,12 @@ def peek(start: Path) -> Peek:
     base = _string(document, "repository", "base", "main")
     metric = _string(document, "metric", "name", "mean_rank")
     direction = _string(document, "metric", "direction", "lower")
-    if base is None or metric is None or direction not in {"lower", "higher"}:
+    alpha = document.get("verdict", {})
+    alpha = alpha.get("alpha", DEFAULT_ALPHA) if isinstance(alpha, dict) else None
+    plain = base is not None and metric is not None and direction in {"lower", "higher"}
+    if not plain or not isinstance(alpha, float):
         return _carefully(folder)
-    return Peek(folder, base, metric, direction)
+    return Peek(folder, str(base), str(metric), str(direction), alpha)
 
 
 def _top_folder(start: Path) -> Path:
@@ -64,4 +71,7 @@ def _carefully(folder: Path) -> Peek:
     from bot.settings import load
 
     settings = load(folder)
-    return Peek(folder, settings.repository.base, settings.metric.name, settings.metric.direction)
+    metric = settings.metric
+    return Peek(
+        folder, settings.repository.base, metric.name, metric.direction, settings.verdict.alpha
+    )

@@ -11,7 +11,10 @@ from bot import texts
 from bot.forge.base import PullRequest
 from bot.ledger import one_line
 from bot.model import Estimate, Purpose
-from bot.snapshot import runs_of
+from bot.reduce import runs_of
+from runner.text import clean_text
+
+_LOG_BYTES = 4_000
 
 PULL_KEYS = {
     "number": "its number",
@@ -134,6 +137,17 @@ def _estimate_json(estimate: Estimate) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in asdict(estimate).items()}
 
 
+def failed_log(pull: PullRequest) -> str:
+    """The end of what the latest failed run printed: the candidate's text, as data."""
+    for attempt in reversed(pull.attempts):
+        for _, result in sorted(attempt.results.items(), reverse=True):
+            tail = result.get("log_tail")
+            if result.get("status") != "ok" and isinstance(tail, str) and tail.strip():
+                text = clean_text(tail.encode(errors="replace"), _LOG_BYTES)
+                return text.replace("`" * 4, "'" * 4).strip("\n")
+    return ""
+
+
 def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
     """Body, diff, runs, checks, comments and verdict as Markdown."""
     opened = datetime.fromtimestamp(pull.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -151,6 +165,9 @@ def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
     runs = runs_of(pull.attempts)
     if runs:
         parts += ["## Runs", texts.runs_table(metric, runs)]
+    log = failed_log(pull)
+    if log:
+        parts += ["## Log of the last failed run (its end)", f"````text\n{log}\n````"]
     for check in pull.checks:
         parts += [f"## Check {check.attempt}: {check.conclusion}", one_line(check.title)]
     if pull.comments:

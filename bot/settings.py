@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from bot.audit import AuditRule
 from bot.errors import SettingsError
-from bot.verdict import VerdictRule
+from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
+from bot.verdict import Guard, SimplicityRule, VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
 from runner.settings import RunnerSettings, Table, plain_path
 from runner.settings_file import explain, read_document
@@ -28,8 +30,10 @@ class RepositoryTable(Table):
 class ProposerTable(Table):
     """Where hypotheses come from."""
 
-    name: Literal["search"] = "search"
-    """`search`: Optuna over the constants block of the entry file."""
+    name: Literal["search", "claude", "command"] = "search"
+    """`search`: Optuna over the constants block of the entry file, without key or network.
+    `claude`: a Claude model that edits the files. `command`: any coding agent's command line.
+    See docs/proposers.md."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seeds the proposer's random choices. Seeds of training runs are drawn apart from it."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
@@ -52,8 +56,15 @@ class Settings(RunnerSettings):
 
     repository: RepositoryTable = RepositoryTable()
     proposer: ProposerTable = ProposerTable()
+    claude: ClaudeTable = ClaudeTable()
+    command: CommandTable = CommandTable()
+    caps: CapsTable = CapsTable()
     scratchpad: ScratchpadTable = ScratchpadTable()
     verdict: VerdictRule = VerdictRule()
+    simplification: SimplicityRule = SimplicityRule()
+    guard: Annotated[tuple[Guard, ...], Field(max_length=100)] = ()
+    """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
+    audit: AuditRule = AuditRule()
 
 
 def parse(data: bytes, where: str = FILE_NAME) -> Settings:

@@ -6,21 +6,28 @@ does not need: the pull requests, their merge trees and all runs with their side
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from bot import fingerprint, ledger, policy
+from bot import auditlog, fingerprint, policy
+from bot.auditlog import AuditEntry
+from bot.auditstate import AuditReader
 from bot.decide import OpenExperiment, Snapshot
-from bot.forge.base import Attempt, Forge, PullRequest, State
+from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, Repository
 from bot.gitdiff import read_raw
 from bot.ledger import LedgerEntry
-from bot.model import Direction, Purpose, Run, Side
+from bot.model import Direction, Outcome, Run, Side
+from bot.past import Past, in_class, settled_by
+from bot.reduce import SidedRun, runs_of
+from bot.references import References
+from bot.ruling import Rules
 from bot.settings import Settings
 from runner.digests import candidate_digest
-from runner.result import Measurement, Status
 
-SidedRun = tuple[Side, Run]
+NEEDS_HUMAN = "needs-human"
+"""The label of a revert that conflicts."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class View:
 
     snapshot: Snapshot
     entries: tuple[LedgerEntry, ...]
+    audits: tuple[AuditEntry, ...]
     standings: tuple[Standing, ...]
     files: dict[str, bytes]  # the allowed files on the base branch
     runner_class: str
@@ -49,43 +57,54 @@ class View:
         return next(item for item in self.standings if item.pull.number == number)
 
 
-def comparable_class(runner_class: str, harness: str) -> str:
-    """The name under which runs may be compared: same runner class, same harness."""
-    return f"{runner_class}-{harness[:12]}"
-
-
-def class_of(measurement: Measurement) -> str:
-    """The comparable class that a measurement was made in."""
-    return comparable_class(measurement.runner_class.id, measurement.digests.harness)
-
-
 def take(repository: Repository, forge: Forge, settings: Settings, runner_class: str) -> View:
     """Read everything that the next decision depends on.
 
     `runner_class` is the comparable class of this machine (see `comparable_class`).
     """
     base = forge.base()
-    entries = ledger.read(repository.path, settings.repository.base)
+    entries, audits = auditlog.read(repository.path, settings.repository.base)
     files = allowed_files(repository, base, settings)
     subject = candidate_digest(files)
     strays = frozenset(stray.number for stray in forge.sync_heads())
-    reader = _Reader(repository, settings, base, files, runner_class, entries, strays)
+    reader = _Reader(repository, settings, base, subject, runner_class, entries, strays)
     standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
-    past = {e.number: e.runs() for e in entries if runner_class in e.evidence}
-    past |= {standing.pull.number: standing.runs for standing in standings}
-    groups = {number: _in_class(runs, runner_class) for number, runs in past.items()}
+    past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
+    auditing = AuditReader(forge, entries, audits, runner_class, reader.subject)
+    references = References(past, auditing)
+    reverting = [pair for s in standings if (pair := reverts_of(s.pull))]
     snapshot = Snapshot(
         base=base,
         subject=subject,
         direction=Direction(settings.metric.direction),
-        rule=settings.verdict,
-        baseline=_baseline(groups.values(), subject),
-        repeats=tuple(_repeats(groups.values(), subject)),
-        pairs=tuple((number, pairs) for number, runs in groups.items() if (pairs := _pairs(runs))),
-        experiments_since_baseline=_since_baseline(tuple(groups.values()), subject),
+        rules=rules_of(settings),
+        baseline=past.honest(subject),
+        repeats=past.repeats(subject),
+        pairs=past.pairs(),
+        experiments_since_baseline=past.since(subject),
+        tokens=size_of(files),
+        audited=references.audited(subject),
+        improved=references.improved(subject),
+        audits=auditing.state(settings.audit, reverting),
         open=tuple(standing.experiment for standing in standings),
     )
-    return View(snapshot, entries, standings, files, runner_class)
+    return View(snapshot, entries, audits, standings, files, runner_class)
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What bot.toml says about verdicts."""
+    return Rules(settings.verdict, settings.simplification, settings.guard, settings.audit)
+
+
+def size_of(files: Mapping[str, bytes]) -> int:
+    """The size of some files: tokens of code, without comments."""
+    return sum(fingerprint.code_tokens(content) for content in files.values())
+
+
+def reverts_of(pull: PullRequest) -> tuple[int, int] | None:
+    """The winner that a pull request takes back, and the audit session that refuted it."""
+    number, session = pull.record.get("reverts"), pull.record.get("session")
+    return (number, session) if isinstance(number, int) and isinstance(session, int) else None
 
 
 def allowed_files(repository: Repository, tree: str, settings: Settings) -> dict[str, bytes]:
@@ -94,68 +113,60 @@ def allowed_files(repository: Repository, tree: str, settings: Settings) -> dict
     return {path: data for path, data in found.items() if data is not None}
 
 
-def runs_of(attempts: Iterable[Attempt]) -> tuple[SidedRun, ...]:
-    """Every finished run of some attempts, in the order in which they were asked for."""
-    runs = []
-    for attempt in attempts:
-        for index, result in sorted(attempt.results.items()):
-            planned = attempt.runs[index]
-            measurement = Measurement.model_validate(result)
-            run = run_of(measurement, planned.purpose, attempt.id)
-            runs.append((planned.side, run))
-    return tuple(runs)
-
-
-def run_of(measurement: Measurement, purpose: Purpose, attempt: str) -> Run:
-    """A measurement reduced to what verdicts need."""
-    seconds = (measurement.smoke_s, measurement.train_s, measurement.predict_s, measurement.score_s)
-    return Run(
-        subject=measurement.digests.candidate,
-        seed=measurement.seed,
-        status=str(measurement.status),
-        value=measurement.metric if measurement.status is Status.OK else None,
-        purpose=purpose,
-        runner_class=class_of(measurement),
-        attempt=attempt,
-        duration_s=sum(seconds),
-        secondary=tuple(sorted(measurement.secondary.items())),
-    )
-
-
 @dataclass(frozen=True)
 class _Reader:
     repository: Repository
     settings: Settings
     base: str
-    base_files: dict[str, bytes]
+    base_subject: str
     runner_class: str
     entries: tuple[LedgerEntry, ...]
     strays: frozenset[int]
 
     def standing(self, pull: PullRequest) -> Standing:
         runs = runs_of(pull.attempts)
-        by_hand = self.repository.is_ancestor(pull.head, self.base)
-        violations = () if by_hand else self._violations(pull)
+        contained = self.repository.is_ancestor(pull.head, self.base)
+        violations = () if contained else self._violations(pull)
         merged: str | Conflicts | None = None
-        if not violations and not by_hand:
+        if not violations and not contained:
             merged = self.repository.merge_tree(self.base, pull.head)
         tree = merged if isinstance(merged, str) else None
+        if tree and tree != self.repository.tree(self.base):
+            # With several merge bases a three-way merge can change what the branch did not.
+            violations = check_change(self.repository, self.base, tree, self.settings)
         files = allowed_files(self.repository, tree or pull.head, self.settings)
         subject = candidate_digest(files)
         mark = fingerprint.exact(files)
+        reverts = reverts_of(pull)
+        known = self._merged_before(pull, subject)
         experiment = OpenExperiment(
             number=pull.number,
             head=pull.head,
             subject=subject,
+            tokens=size_of(files),
             runs=self._counting(runs, subject),
             violations=tuple(str(violation) for violation in violations),
             conflicts=merged.paths if isinstance(merged, Conflicts) else (),
-            duplicate_of=self._duplicate(mark),
-            merged_by_hand=by_hand,
+            duplicate_of=known or (None if reverts else self._duplicate(mark)),
+            merged_by_hand=known is None and (contained or self._taken_over(pull, subject)),
             branch_lost=pull.number in self.strays,
             unfinished_attempt=self._unfinished(pull, subject),
+            reverts=reverts[0] if reverts else None,
+            asked_person=NEEDS_HUMAN in pull.labels,
         )
         return Standing(pull, experiment, tree, mark, runs)
+
+    def subject(self, tree: str) -> str:
+        """The digest of the allowed files in a commit or tree."""
+        if tree not in self._subjects:
+            self._subjects[tree] = candidate_digest(
+                allowed_files(self.repository, tree, self.settings)
+            )
+        return self._subjects[tree]
+
+    @cached_property
+    def _subjects(self) -> dict[str, str]:
+        return {}
 
     def _violations(self, pull: PullRequest) -> tuple[policy.Violation, ...]:
         fork = self.repository.merge_base(self.base, pull.head)
@@ -165,23 +176,42 @@ class _Reader:
         return check_change(self.repository, fork, pull.head, self.settings)
 
     def _counting(self, runs: Sequence[SidedRun], subject: str) -> tuple[Run, ...]:
-        own = (run for side, run in _in_class(runs, self.runner_class) if side is Side.CANDIDATE)
+        own = (run for side, run in in_class(runs, self.runner_class) if side is Side.CANDIDATE)
         return tuple(run for run in own if run.subject == subject)
 
     def _duplicate(self, mark: str) -> int | None:
-        for entry in self.entries:
-            if entry.fingerprint == mark and self.runner_class in entry.evidence:
+        return settled_by(self.entries, mark, self.runner_class)
+
+    def _merged_before(self, pull: PullRequest, subject: str) -> int | None:
+        """The winner that brought exactly these files, or this very head, to the base branch."""
+        for entry in reversed(self.entries):
+            if entry.outcome is not Outcome.MERGED or entry.number == pull.number:
+                continue
+            if entry.head == pull.head:
+                return entry.number
+            if subject == self.base_subject and subject in entry.evidence:
                 return entry.number
         return None
+
+    def _taken_over(self, pull: PullRequest, subject: str) -> bool:
+        """Whether a person brought the change to the base branch by squash or cherry-pick."""
+        if subject != self.base_subject:
+            return False
+        fork = self.repository.merge_base(self.base, pull.head)
+        if fork is None:
+            return False
+        return self.subject(fork) != subject
 
     def _unfinished(self, pull: PullRequest, subject: str) -> str | None:
         """The latest attempt that lacks results, if it measures what would be measured today."""
         for attempt in reversed(pull.attempts):
             if attempt.complete:
                 continue
-            files = allowed_files(self.repository, attempt.merge_tree, self.settings)
-            base_files = allowed_files(self.repository, attempt.base, self.settings)
-            if candidate_digest(files) == subject and base_files == self.base_files:
+            classes = {run.runner_class for _, run in runs_of([attempt])}
+            if classes - {self.runner_class}:
+                continue  # a batch is made on one machine, or not at all
+            same = self.subject(attempt.merge_tree) == subject
+            if same and self.subject(attempt.base) == self.base_subject:
                 return attempt.id
         return None
 
@@ -197,47 +227,3 @@ def check_change(
         return broken
     before = allowed_files(repository, fork, settings)
     return policy.check_files(allowed_files(repository, head, settings), rules, before)
-
-
-def _in_class(runs: Iterable[SidedRun], runner_class: str) -> list[SidedRun]:
-    return [(side, run) for side, run in runs if run.runner_class == runner_class]
-
-
-def _baseline(groups: Iterable[Sequence[SidedRun]], subject: str) -> tuple[Run, ...]:
-    """The runs of the base branch's own files, without those that selected them."""
-    return tuple(
-        run
-        for runs in groups
-        for side, run in runs
-        if run.subject == subject and (side is Side.BASELINE or run.purpose is Purpose.CONFIRM)
-    )
-
-
-def _repeats(
-    groups: Iterable[Sequence[SidedRun]], subject: str
-) -> Iterable[tuple[str, tuple[float, ...]]]:
-    """Values of repeated runs of the same code, for every code but the present baseline's."""
-    by_subject: dict[str, list[float]] = {}
-    for runs in groups:
-        for _, run in runs:
-            if run.value is not None and run.subject != subject:
-                by_subject.setdefault(run.subject, []).append(run.value)
-    return ((code, tuple(values)) for code, values in by_subject.items() if len(values) > 1)
-
-
-def _pairs(runs: Iterable[SidedRun]) -> tuple[tuple[float, float], ...]:
-    """The values (candidate, baseline) of an experiment's runs that shared a seed."""
-    by_seed: dict[tuple[str, int], dict[Side, float]] = {}
-    for side, run in runs:
-        if run.value is not None:
-            by_seed.setdefault((run.attempt, run.seed), {})[side] = run.value
-    both = (values for values in by_seed.values() if len(values) == len(Side))
-    return tuple((values[Side.CANDIDATE], values[Side.BASELINE]) for values in both)
-
-
-def _since_baseline(groups: Sequence[Sequence[SidedRun]], subject: str) -> int:
-    """How many experiments have been measured since the base branch's own files last were."""
-    for age, runs in enumerate(reversed(groups)):
-        if any(run.subject == subject for _, run in runs):
-            return age
-    return 0

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bot.checkout import check_checkout
-from bot.decide import Action, Conclude, Measure, Propose, Resume, decide
+from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
 from bot.errors import AlreadyRunning, BotError
-from bot.execute import Executor
+from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, PullRequest
 from bot.git import Repository
 from bot.measuring import LocalMeasurer
 from bot.model import Verdict
+from bot.multiplicity import Multiplicity
 from bot.propose import Place, open_proposal
 from bot.proposers.base import NothingToPropose, Proposer
 from bot.reporter import Reporter
@@ -35,6 +36,7 @@ class Concluded:
 
     pull: PullRequest
     verdict: Verdict
+    multiplicity: Multiplicity | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class Stepper:
             case Conclude():
                 executor.conclude(action, view)
                 pull = place.forge.pull(action.number)
-                return Concluded(pull, action.verdict)
+                tested = multiplicity(view, action.verdict, place.settings)
+                return Concluded(pull, action.verdict, tested)
+            case AskPerson():
+                self.reporter.say(f"#{action.number}: conflicts, and waits for a person")
+                executor.ask_person(action, view)
         return None
 
     def _propose(self, view: View) -> None:

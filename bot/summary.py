@@ -16,6 +16,7 @@ CONCLUDED_KEYS = {
     "difference": "candidate minus baseline in the metric's units, null if nothing was compared",
     "interval": "[low, high] of the difference, or null",
     "merged": "whether `verdict` is `merged`",
+    "expected_false_merges": "how many of all merges so far are expected to be false, at most",
 }
 """Every key of `concluded_json` and its meaning."""
 
@@ -29,6 +30,8 @@ def summary(done: Concluded, metric: str) -> str:
     if verdict.estimate and explanation:
         explanation[0] = f"{metric} {explanation[0]}"
     lines += [f"  {line}" for line in explanation]
+    if done.multiplicity:
+        lines.append(f"  {done.multiplicity.text}")
     lines += [
         "",
         f"  python -m bot show {pull.number}   the whole story     "
@@ -52,4 +55,5 @@ def concluded_json(done: Concluded, metric: str) -> dict[str, Any]:
         "difference": estimate.difference if estimate else None,
         "interval": [estimate.low, estimate.high] if estimate else None,
         "merged": verdict.merged,
+        "expected_false_merges": done.multiplicity.expected if done.multiplicity else None,
     }

@@ -7,11 +7,14 @@ it comes here or is fenced here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bot.figures import number, rounded
-from bot.forge.base import Check, Conclusion
+from bot.forge.base import Check, Conclusion, PullRequest
 from bot.ledger import one_line
 from bot.model import Estimate, Proposal, Reason, Run, Side, Verdict
+from bot.multiplicity import Multiplicity
+from bot.verdict import GuardResult
 
 _CONCLUSIONS = {
     Reason.CRASHED: Conclusion.FAILURE,
@@ -54,37 +57,81 @@ def pull_body(proposal: Proposal, phase: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def check(
-    attempt: str, head: str, metric: str, verdict: Verdict, runs: Sequence[tuple[Side, Run]]
-) -> Check:
+@dataclass(frozen=True)
+class Told:
+    """A verdict and what is shown with it."""
+
+    metric: str
+    verdict: Verdict
+    runs: Sequence[tuple[Side, Run]] = ()
+    guards: Sequence[GuardResult] = ()
+    multiplicity: Multiplicity | None = None
+
+
+def check(attempt: str, head: str, told: Told) -> Check:
     """The completed check of an experiment that has its verdict."""
+    verdict = told.verdict
     conclusion = (
         Conclusion.SUCCESS
         if verdict.merged
         else _CONCLUSIONS.get(verdict.reason, Conclusion.NEUTRAL)
     )
-    summary = f"{verdict.explanation}\n\n{runs_table(metric, runs)}"
-    return Check(attempt, head, conclusion, headline(metric, verdict), summary)
+    return Check(attempt, head, conclusion, headline(told.metric, verdict), _account(told))
 
 
-def closing_comment(metric: str, verdict: Verdict, runs: Sequence[tuple[Side, Run]]) -> str:
+def closing_comment(told: Told) -> str:
     """The comment that comes with a verdict: what became of it, why, and the numbers."""
-    parts = [f"**{str(verdict.outcome).capitalize()}: {verdict.reason}.**", verdict.explanation]
-    if verdict.estimate:
-        parts.append(_estimate_table(metric, verdict.estimate))
-    if runs:
-        parts.append(runs_table(metric, runs))
-    return "\n\n".join(parts) + "\n"
+    verdict = told.verdict
+    return f"**{str(verdict.outcome).capitalize()}: {verdict.reason}.**\n\n{_account(told)}\n"
 
 
-def _estimate_table(metric: str, estimate: Estimate) -> str:
+def _account(told: Told) -> str:
+    """Why, in a few lines; difference, interval, seeds and guards in a table; every run."""
+    parts = ["\n".join(f"- {line}" for line in told.verdict.explanation.splitlines() if line)]
+    if told.verdict.estimate:
+        parts.append(_estimate_table(told.metric, told.verdict.estimate, told.runs))
+    if told.guards:
+        parts.append(guards_table(told.guards))
+    if told.multiplicity:
+        parts.append(told.multiplicity.text)
+    if told.runs:
+        parts.append(runs_table(told.metric, told.runs))
+    return "\n\n".join(parts)
+
+
+def conflict_comment(pull: PullRequest, paths: str) -> str:
+    """Why a revert waits, and what a person can do about it."""
+    return (
+        f"This revert does not apply to the base branch of now: {paths}. It waits for a person; "
+        "the bot goes on with other work. Any of these ends the wait:\n\n"
+        f"- merge the base branch into `{pull.branch}`, resolve the conflict and commit: the "
+        "result is measured and judged;\n"
+        f"- change the base branch by hand, so that `{pull.branch}` applies or has nothing left "
+        "to take back;\n"
+        f"- keep the winner after all: delete the branch, `git branch -D {pull.branch}`.\n"
+    )
+
+
+def guards_table(guards: Sequence[GuardResult]) -> str:
+    """How every guard stands, also when it decided nothing."""
+    rows = ["| guard | stands |", "| --- | --- |"]
+    for result in guards:
+        state = "BROKEN" if result.broken else "holds"
+        state = "NOT CHECKED" if not result.checked else state
+        rows.append(f"| {result.guard.name} | {state}: {result.explanation} |")
+    return "\n".join(rows)
+
+
+def _estimate_table(metric: str, estimate: Estimate, runs: Sequence[tuple[Side, Run]]) -> str:
+    seeds = {side: len({run.seed for at, run in runs if at is side}) for side in Side}
     return (
         f"| {metric} | candidate | baseline | difference | {estimate.level:.0%} interval |\n"
         "| --- | ---: | ---: | ---: | ---: |\n"
         f"| mean | {number(estimate.candidate_mean)} | {number(estimate.baseline_mean)} "
         f"| {rounded(estimate.difference, 3, sign=True)} "
         f"| {rounded(estimate.low, 3, sign=True)} to {rounded(estimate.high, 3, sign=True)} |\n"
-        f"| runs | {estimate.candidate_runs} | {estimate.baseline_runs} | | |"
+        f"| runs compared | {estimate.candidate_runs} | {estimate.baseline_runs} | | |\n"
+        f"| seeds in this experiment | {seeds[Side.CANDIDATE]} | {seeds[Side.BASELINE]} | | |"
     )
 
 

@@ -38,6 +38,7 @@ class Batch:
     smoke: Staged
     workplace: Path
     emit: Emit
+    sealed: Staged | None = None  # the sealed split, when an audit asks for it
     _good: set[str] = field(default_factory=set)
     _refused: dict[str, Scored] = field(default_factory=dict)
 
@@ -81,9 +82,12 @@ class Batch:
         make = Plan.smoke_run if smoke else Plan.full
         budget_s = self.around.same.runner_class.budget_s
         plan = make(staged.training, staged.inputs, budget_s, self.settings.budget)
+        sealed = None if smoke else self.sealed
+        if sealed:
+            plan = plan.with_sealed(sealed.inputs)
         place = folder / ("smoke" if smoke else "full")
         place.mkdir(mode=0o755)
         trial = Pass(
             planned.id, candidate, plan, planned.seed, self.confinement, place, self.emit
         ).run()
-        return judged(trial, staged)
+        return judged(trial, staged, sealed)

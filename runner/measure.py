@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -10,7 +11,16 @@ from runner.curve import training_curve
 from runner.digests import candidate_digest
 from runner.errors import InvalidOutput
 from runner.failure import Failure
-from runner.result import CandidateError, Comparability, Digests, Measurement, Split, Stage, Status
+from runner.result import (
+    CandidateError,
+    Comparability,
+    Digests,
+    Measurement,
+    Sealed,
+    Split,
+    Stage,
+    Status,
+)
 from runner.staging import Numbers, Staged
 from runner.text import clean_line, clean_text
 from runner.trial import Candidate, Trial
@@ -34,10 +44,15 @@ class Scored:
     trial: Trial
     numbers: Numbers | None = None
     score_s: float = 0.0
+    sealed: Numbers | None = None
 
 
-def judged(trial: Trial, staged: Staged) -> Scored:
-    """Score the predictions of a pass, if it came so far; a failure is noted in `trial`."""
+def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored:
+    """Score the predictions of a pass, if it came so far; a failure is noted in `trial`.
+
+    With `sealed`, its predictions for that split are scored as well. That they failed where
+    those for validation did not is no failure of the trial: the score is missing then.
+    """
     if trial.failure is not None:
         return Scored(trial)
     smoke = trial.stage is Stage.SMOKE
@@ -52,7 +67,16 @@ def judged(trial: Trial, staged: Staged) -> Scored:
         reason = f"the smoke run's {reason}" if smoke else _LONG_NUMBER.sub("(a number)", reason)
         error = CandidateError(type="InvalidOutput", stage=trial.stage)
         trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
-    return Scored(trial, numbers, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    beside = None
+    if sealed and trial.sealed and trial.failure is None and trial.sealed.failure is None:
+        with contextlib.suppress(InvalidOutput):
+            beside = sealed.judge(trial.sealed.predictions)
+    return Scored(trial, numbers, seconds, beside)
+
+
+def _sealed(numbers: Numbers | None) -> Sealed | None:
+    return Sealed(metric=numbers.metric, secondary=dict(numbers.secondary)) if numbers else None
 
 
 def measurement(
@@ -69,6 +93,7 @@ def measurement(
         secondary=dict(scored.numbers.secondary) if scored.numbers else {},
         seed=seed,
         split=around.split,
+        sealed=_sealed(scored.sealed),
         smoke_s=smoke_s,
         train_s=0.0 if smoke else trial.train_s,
         predict_s=0.0 if smoke else trial.predict_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -51,8 +51,16 @@ class Conditions(Strict):
     budget_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """Instead of the budget of the settings."""
     split: Split = "validation"
+    sealed: bool = False
+    """Predict and score the sealed split too, from the same training: for audits."""
     settings: RunnerSettings | None = None
     """Instead of what bot.toml in the working tree says, which may not be what was committed."""
+
+    @model_validator(mode="after")
+    def _sealed_goes_with_validation(self) -> Self:
+        if self.sealed and self.split != "validation":
+            raise ValueError("sealed adds to the split validation; ask for one of the two")
+        return self
 
 
 class BatchRequest(Conditions):

@@ -102,6 +102,15 @@ class Digests(Strict):
     """The runner's own files and the settings that can change a number."""
 
 
+class Sealed(Strict):
+    """What the sealed split says of the same training. For people, never for a proposer."""
+
+    metric: FiniteFloat
+    """The metric on the sealed split."""
+    secondary: dict[str, FiniteFloat] = {}
+    """What the task reports beside it, by name."""
+
+
 class Measurement(Strict):
     """One sandboxed run of one candidate with one seed."""
 
@@ -119,6 +128,9 @@ class Measurement(Strict):
     """The seed that the candidate was given."""
     split: Split = "validation"
     """What was predicted and scored: `validation` or `sealed`."""
+    sealed: Sealed | None = None
+    """The score on the sealed split, of the same training; null unless an audit asked for it and
+    it could be made."""
     self_reported: bool = False
     """Whether the candidate printed the metric itself; never so in the default task."""
     smoke_s: float = 0.0

@@ -38,6 +38,7 @@ class Session:
     confinement: Confinement
     data: TaskData
     split: Split
+    sealed: bool
     runner_class: RunnerClass
 
     def comparability(self) -> Comparability:
@@ -56,7 +57,8 @@ class Session:
         with workspace() as folder:
             full = stage_full(self.data, self.split, folder)
             smoke = stage_smoke(self.data, folder)
-            yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit)
+            sealed = stage_full(self.data, "sealed", folder) if self.sealed else None
+            yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit, sealed)
 
 
 def _shaping(settings: RunnerSettings) -> dict[str, Any]:
@@ -110,6 +112,7 @@ def open_session(
         ),
         data=data,
         split=conditions.split,
+        sealed=conditions.sealed,
         runner_class=describe(
             interpreter=interpreter,
             gpu=gpu,

@@ -6,6 +6,7 @@ of the targets is not among them.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,15 @@ class Staged:
 
 
 def stage_full(data: task.TaskData, split: Split, folder: Path) -> Staged:
-    """The data of a run that counts, staged below `folder`."""
+    """The data of a run that counts, staged below `folder`.
+
+    Mounts tell their origin, so the name of the split is in no path: a prediction must not
+    know whether it is made for an audit.
+    """
+    place = folder / f"inputs-{secrets.token_hex(4)}"
     inputs = {}
     for group in data.groups:
-        inputs[group] = folder / split / group
+        inputs[group] = place / group
         task.stage_inputs(data, split, group, inputs[group])
 
     def judge(predictions: Mapping[str, Path]) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ class Plan:
     train_limit_s: float  # when it is killed
     predict_limit_s: float
     smoke: bool
+    sealed: Mapping[str, Path] = field(default_factory=dict)  # the same of another split
 
     @classmethod
     def full(
@@ -49,6 +51,10 @@ class Plan:
         """A run that counts."""
         limit_s = budget_s + table.grace_s
         return cls(training, inputs, budget_s, limit_s, table.predict_s, smoke=False)
+
+    def with_sealed(self, inputs: Mapping[str, Path]) -> Plan:
+        """The same, followed by predictions for the inputs of the sealed split."""
+        return replace(self, sealed=inputs)
 
     @classmethod
     def smoke_run(
@@ -80,6 +86,7 @@ class Trial:
     stage: Stage = Stage.TRAIN
     failure: Failure | None = None
     predictions: dict[str, Path] = field(default_factory=dict)  # by group, their folders
+    sealed: Trial | None = None  # the predictions for the sealed split, when they were asked for
     log: bytes = b""  # of training only
     train_s: float = 0.0
     predict_s: float = 0.0
@@ -107,12 +114,21 @@ class Pass:
     emit: Emit
 
     def run(self) -> Trial:
-        """Train, then predict every group, until something fails."""
+        """Train, then predict every group, until something fails.
+
+        Predictions for the sealed split come last, and whatever becomes of them changes nothing
+        of the trial itself. A sandbox cannot tell which split it is given.
+        """
         trial = Trial(stage=Stage.SMOKE if self.plan.smoke else Stage.TRAIN)
         self._train(trial)
         for group, inputs in self.plan.inputs.items():
             if trial.failure is None:
                 self._predict(trial, group, inputs)
+        if self.plan.sealed and trial.failure is None:
+            trial.sealed = Trial()
+            for group, inputs in self.plan.sealed.items():
+                if trial.sealed.failure is None:
+                    self._predict(trial.sealed, group, inputs)
         return trial
 
     def _train(self, trial: Trial) -> None:
@@ -136,7 +152,8 @@ class Pass:
         environment = {"PHASE": "predict", "MODEL_DIR": "/model", "GROUP": group}
         job = self._job(environment, limit_s, limit_s)
         job = _with_mounts(job, Mount(inputs, "/data"), Mount(self.workplace / "model", "/model"))
-        output = self.workplace / f"predicted-{group}"
+        # Mounts tell their origin: nothing in this name may tell one split from another.
+        output = self.workplace / f"predicted-{group}-{secrets.token_hex(4)}"
         self.emit(StageEvent(self.run_id, trial.stage, group, limit_s, limit_s))
         outcome = self.confinement.sandbox.run(job, output)
         trial.note(outcome)

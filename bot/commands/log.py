@@ -9,6 +9,7 @@ import click
 
 from bot.ledger import LedgerEntry, read
 from bot.model import Outcome
+from bot.multiplicity import Multiplicity
 from bot.output import json_option, print_json, print_table
 from bot.peek import Peek, peek
 from bot.scratchpad import difference
@@ -29,6 +30,8 @@ JSON_KEYS = {
     "experiments[].duration_s": "seconds of all its sandboxed runs, the baseline's included",
     "experiments[].cost_usd": "what the proposal cost, in US dollars",
     "experiments[].merged": "whether `verdict` is `merged`",
+    "expected_false_merges": "how many of all merges are expected to be false, at most: alpha "
+    "times the experiments that the test judged (all of them, also with --last)",
     "metric": "the metric of bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
@@ -49,12 +52,15 @@ def command(last: int | None, as_json: bool) -> None:
     """List all finished experiments with their verdicts."""
     about = peek(Path.cwd())
     entries = read(about.folder, about.base)
+    tested = Multiplicity.of((entry.reason for entry in entries), about.alpha)
     entries = entries[-last:] if last else entries
     if as_json:
-        print_json(_json(entries, about))
+        print_json(_json(entries, about, tested))
         return
     headers = ("#", "hypothesis", "phase", "difference", "verdict", "cost", "duration")
     print_table(headers, [_row(entry) for entry in entries], "No experiment is finished yet.")
+    if entries:
+        click.echo(tested.text, err=True)
 
 
 def _row(entry: LedgerEntry) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ def _row(entry: LedgerEntry) -> tuple[str, ...]:
     )
 
 
-def _json(entries: tuple[LedgerEntry, ...], about: Peek) -> dict[str, Any]:
+def _json(entries: tuple[LedgerEntry, ...], about: Peek, tested: Multiplicity) -> dict[str, Any]:
     return {
         "experiments": [
             {
@@ -90,5 +96,6 @@ def _json(entries: tuple[LedgerEntry, ...], about: Peek) -> dict[str, Any]:
             }
             for entry in entries
         ],
+        "expected_false_merges": tested.expected,
         "metric": {"name": about.metric, "direction": about.direction},
     }

@@ -7,7 +7,7 @@ One contract test suite runs against every forge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -82,6 +82,36 @@ class Attempt:
     base: str  # base commit whose tree the baseline runs measure
     head: str  # head commit that was merged into it
     merge_tree: str
+    runs: tuple[PlannedRun, ...]
+    results: Mapping[int, Mapping[str, Any]]
+    created_at: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned run has its result."""
+        return len(self.results) == len(self.runs)
+
+
+@dataclass(frozen=True)
+class AuditedWinner:
+    """A merged experiment whose tree is measured again beside that of its parent."""
+
+    number: int
+    winner: str  # git trees
+    parent: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A session of an audit: winners, the runs that it asks for, and their results so far.
+
+    Kept apart from the pull requests, and never shown with them: a result holds the sealed
+    score as well. `runner_class` is the only one whose results it takes.
+    """
+
+    number: int
+    runner_class: str
+    winners: tuple[AuditedWinner, ...]
     runs: tuple[PlannedRun, ...]
     results: Mapping[int, Mapping[str, Any]]
     created_at: int = 0
@@ -267,6 +297,37 @@ class Forge(Protocol):
         """Close the pull request and move the base branch to its ledger commit, likewise.
 
         Where the branch of the pull request is does not matter here.
+        """
+        ...
+
+    def advance(self, *, base: str, commit: str) -> None:
+        """Move the base branch from `base` to `commit`, which belongs to no pull request.
+
+        All or nothing. Raises Conflict when the base branch is elsewhere; WorktreeDirty when
+        it is checked out and a person's changes are in the way.
+        """
+        ...
+
+    def audit_numbers(self) -> tuple[int, ...]:
+        """The numbers of all audits, in order."""
+        ...
+
+    def audits(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
+        """Audits in order of their numbers; all of them, or those with `numbers`."""
+        ...
+
+    def begin_audit(self, audit: Audit) -> None:
+        """Write down an audit before any of it is run.
+
+        Its number is above all others; `results` and `created_at` are the forge's to fill.
+        Raises Conflict when it is not: another bot has begun one.
+        """
+        ...
+
+    def record_audit(self, number: int, index: int, result: Mapping[str, Any]) -> None:
+        """Keep the result of one planned run of an audit.
+
+        Raises Conflict when there is one already; ForgeError when there is no such run.
         """
         ...
 

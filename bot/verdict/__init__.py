@@ -9,7 +9,8 @@ side, interleaved on shared fresh seeds. `Accept(estimate, explanation)` and
 bot.toml. Evidence that breaks its contract raises `InvalidEvidence`.
 
 Beside it: `judge_simplification` (equal but simpler), `check_guards` (secondary metrics),
-`replication` (did a winner replicate), `expected_false_merges` (multiplicity). docs/verdict.md
+`replication` (did a winner replicate), `judge_revert` (may it be taken back),
+`expected_false_merges` (multiplicity). docs/verdict.md
 explains the rule and shows what the simulator (`python -m bench verdict`) measures of it.
 """
 
@@ -27,6 +28,7 @@ from bot.verdict.guards import Guard, GuardResult, check_guards
 from bot.verdict.judge import judge
 from bot.verdict.multiplicity import expected_false_merges
 from bot.verdict.replication import Replication, replication
+from bot.verdict.revert import judge_revert
 from bot.verdict.rule import VerdictRule
 from bot.verdict.simplify import SimplicityRule, judge_simplification
 
@@ -45,6 +47,7 @@ __all__ = [
     "check_guards",
     "expected_false_merges",
     "judge",
+    "judge_revert",
     "judge_simplification",
     "replication",
 ]

@@ -20,8 +20,8 @@ def failed(run: Run, runs: int) -> str:
     return "\n".join(
         [
             f"The run with seed {run.seed} ended as {run.status}; {runs} made in all.",
-            "A winner has to be reliable: one failed run closes an experiment.",
-            "Every run ending with a value would have changed this.",
+            *([f"{run.message[:1].upper()}{run.message[1:]}."] if run.message else []),
+            "A winner has to be reliable: every run ending with a value would have changed this.",
         ]
     )
 
@@ -37,7 +37,8 @@ def baseline_fails(runs: Sequence[Run]) -> str:
     )
 
 
-def _difference(comparison: Comparison, level: float) -> str:
+def difference(comparison: Comparison, level: float) -> str:
+    """Both means, their difference, its interval and how well the spread is known."""
     estimate = comparison.estimate(level)
     return (
         f"{number(estimate.candidate_mean)} against {number(estimate.baseline_mean)} "
@@ -56,7 +57,7 @@ def rejected(comparison: Comparison, limits: Boundary, rule: VerdictRule, *, wor
     )
     return "\n".join(
         [
-            _difference(comparison, rule.interval),
+            difference(comparison, rule.interval),
             verdict,
             f"It would have been run again with a gain above {number(limits.keeps)}; "
             f"it was {number(comparison.gain)}.",
@@ -68,7 +69,7 @@ def undecided(comparison: Comparison, limits: Boundary, rule: VerdictRule) -> st
     """The runs are used up without a decision."""
     return "\n".join(
         [
-            _difference(comparison, rule.interval),
+            difference(comparison, rule.interval),
             f"The limit of {rule.max_seeds} seeds is reached and a gain is not shown.",
             f"A gain of {number(limits.accepts_from)} over the same runs would have been; "
             f"it was {number(comparison.gain)}.",
@@ -80,7 +81,7 @@ def not_confirmed(comparison: Comparison, rule: VerdictRule, *, needed: float) -
     """It won the test and did not hold up."""
     return "\n".join(
         [
-            _difference(comparison, rule.interval),
+            difference(comparison, rule.interval),
             "Promising at first, but fresh seeds did not confirm it.",
             f"A confirmed gain of {number(needed)} would have been merged; "
             f"it was {number(comparison.gain)}.",
@@ -92,7 +93,7 @@ def not_together(comparison: Comparison, together: Comparison, rule: VerdictRule
     """It held up, but counting every run the gain is not shown after all."""
     return "\n".join(
         [
-            _difference(comparison, rule.interval),
+            difference(comparison, rule.interval),
             "It held up on fresh seeds, but its runs spread so much that all of them together "
             "do not show a gain.",
             f"A gain of {number(together.gain_at(rule.test_alpha))} over all runs would have; "
@@ -105,7 +106,7 @@ def accepted(
     comparison: Comparison, tested: Comparison | None, rule: VerdictRule, *, needed: float
 ) -> str:
     """Shown by the test, held up on fresh seeds."""
-    lines = [_difference(comparison, rule.interval)]
+    lines = [difference(comparison, rule.interval)]
     if tested:
         lines.append(
             f"Shown by {tested.candidate.runs} and {tested.baseline.runs} runs before "

@@ -18,10 +18,11 @@ DURATION = "duration_s"  # the one secondary metric that every run has
 class Guard(BaseModel):
     """A secondary metric, such as peak memory, that must not grow too much."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    """A secondary metric of the task, or `duration_s`."""
+    """A secondary metric of the task, `peak_memory_bytes`, `peak_gpu_memory_bytes`, `train_s`,
+    `predict_s`, or `duration_s` (all of a run)."""
     max_factor: Annotated[float, Field(ge=1, le=1000)]
     """The candidate's mean over the baseline's may be this at most."""
 
@@ -35,6 +36,11 @@ class GuardResult:
     baseline_mean: float | None
 
     @property
+    def checked(self) -> bool:
+        """Whether both sides reported the metric."""
+        return self.candidate_mean is not None and self.baseline_mean is not None
+
+    @property
     def broken(self) -> bool:
         """Whether the merge is blocked; what was not reported by both sides blocks nothing."""
         if self.candidate_mean is None or self.baseline_mean is None:
@@ -44,8 +50,14 @@ class GuardResult:
     @property
     def explanation(self) -> str:
         """One line for a person."""
+        if self.candidate_mean is None and self.baseline_mean is None:
+            return (
+                f"{self.guard.name}: not checked, because no run reports a metric of this name. "
+                "Correct the guard in bot.toml."
+            )
         if self.candidate_mean is None or self.baseline_mean is None:
-            return f"{self.guard.name}: not reported by both sides, so not compared."
+            side = "candidate" if self.candidate_mean is None else "baseline"
+            return f"{self.guard.name}: not checked, because no run of the {side} reports it."
         verb = "exceeds" if self.broken else "is within"
         return (
             f"{self.guard.name}: {self.candidate_mean:.4g} against {self.baseline_mean:.4g} "

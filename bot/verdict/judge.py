@@ -19,7 +19,7 @@ from bot.verdict.study import Study, study
 
 _WORSE_LEVEL = 0.05  # a screened candidate is `worse` rather than `no-evidence` at this level
 _OVERWHELMING = 8.0  # predicted standard errors that make a short confirmation enough
-_FAILURES = {
+FAILURES = {
     "crashed": Reason.CRASHED,
     "timed-out": Reason.TIMED_OUT,
     "out-of-memory": Reason.OUT_OF_MEMORY,
@@ -40,7 +40,7 @@ def judge(evidence: Evidence, rule: VerdictRule) -> Decision:
     check(evidence)
     failed = next((run for run in evidence.candidate if run.status != OK), None)
     if failed:
-        reason = _FAILURES.get(failed.status, Reason.CRASHED)
+        reason = FAILURES.get(failed.status, Reason.CRASHED)
         return Reject(reason, None, explain.failed(failed, len(evidence.candidate)))
     facts = study(evidence, rule)
     if not facts.baseline:
@@ -112,7 +112,9 @@ def _judge_confirmation(facts: Study, rule: VerdictRule) -> Decision:
     candidate = max(0, candidate - len(facts.confirmation))
     baseline = max(0, baseline - facts.baseline_confirmations_tried)
     if candidate or baseline:
-        return MoreRuns(candidate, baseline, Purpose.CONFIRM)
+        # Baseline runs count beside a confirmation run of the candidate only, so that each
+        # batch needs one: without, a lost baseline run would be asked for again and again.
+        return MoreRuns(max(1, candidate), baseline, Purpose.CONFIRM)
     comparison = facts.confirmed()
     estimate = comparison.estimate(rule.interval)
     # Runs that no test preceded (the metric seemed to be without noise until other

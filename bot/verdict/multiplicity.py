@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.model import Reason
-
-# Verdicts that the sequential test reached: each had its chance of a false merge. A candidate
-# that crashed or was refused by policy had none.
-_TESTED = frozenset({Reason.IMPROVEMENT, Reason.WORSE, Reason.NO_EVIDENCE, Reason.SIMPLER})
+from bot.multiplicity import Multiplicity
 
 
 def expected_false_merges(reasons: Iterable[Reason], alpha: float) -> float:
-    """`alpha` times the number of experiments that were judged by the test.
+    """`alpha` times the number of experiments that were judged by the test (`Reason.tested`).
 
     An upper bound of the expected number when no candidate is truly better: alpha is per
     experiment and is not corrected for their number, so this is shown beside every verdict.
     """
-    return alpha * sum(reason in _TESTED for reason in reasons)
+    return Multiplicity.of(reasons, alpha).expected

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.model import Estimate, Purpose, Reason, Run
 from bot.verdict.compare import Comparison
 from bot.verdict.evidence import OK, Accept, Decision, Evidence, MoreRuns, Reject, check
-from bot.verdict.explain import number
+from bot.verdict.explain import difference, number
 from bot.verdict.rule import VerdictRule
 from bot.verdict.student import normal_quantile
 from bot.verdict.study import Study, study
@@ -27,7 +27,7 @@ from bot.verdict.study import Study, study
 class SimplicityRule(BaseModel):
     """When a smaller file may replace an equally good one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """The largest loss that passes as equal, relative to the baseline's mean."""
@@ -47,11 +47,13 @@ def judge_simplification(
     tokens_before: int,
     tokens_after: int,
     audited: Sequence[Run] = (),
+    improved: Sequence[Run] = (),
 ) -> Decision:
     """Say which runs to make next, or whether the smaller file is as good.
 
-    `audited` are runs of the last audited baseline; without any, the present baseline is the
-    reference. Tokens are those of code, not of comments. Its `Accept` means `Reason.SIMPLER`.
+    `audited` are runs of the last audited baseline, `improved` those of the last improvement
+    that was merged after it: the margin is counted from each of them, and from the present
+    baseline. Tokens are those of code, not of comments. Its `Accept` means `Reason.SIMPLER`.
 
     Raises:
         InvalidEvidence: see `judge`.
@@ -67,7 +69,7 @@ def judge_simplification(
         if len(evidence.baseline) < rule.max_seeds:
             return MoreRuns(0, rule.baseline_seeds, Purpose.TEST)
         return _no("No run of the baseline produced a value.", None)
-    wanted = 1 if facts.noise_free else _runs_needed(facts, simplicity)
+    wanted = 1 if facts.noise_free else runs_needed(facts, simplicity)
     if wanted > rule.max_seeds:
         text = (
             f"Smaller, but showing that it is not worse by more than {simplicity.margin:.1%} "
@@ -79,13 +81,16 @@ def judge_simplification(
         baseline = min(missing, max(0, wanted - len(facts.baseline)))
         return MoreRuns(missing, baseline, Purpose.TEST)
     references = [("the baseline", facts)]
-    if any(run.value is not None for run in audited):
-        earlier = study(replace(evidence, baseline=tuple(audited)), rule)
-        references.append(("the last audited baseline", earlier))
+    earlier = (("the last audited baseline", audited), ("the last improvement", improved))
+    references += [
+        (name, study(replace(evidence, baseline=tuple(runs)), rule))
+        for name, runs in earlier
+        if any(run.value is not None for run in runs)
+    ]
     return _decide(references, rule, simplicity, tokens_after / tokens_before)
 
 
-def _runs_needed(facts: Study, simplicity: SimplicityRule) -> int:
+def runs_needed(facts: Study, simplicity: SimplicityRule) -> int:
     """Runs of each side for the power asked for, from what is known of the noise.
 
     It depends on how much runs spread and never on the difference, so that asking for them
@@ -112,11 +117,14 @@ def _decide(
         margin = simplicity.margin * reference.level
         if against.gain - against.gain_at(simplicity.alpha) < -margin:
             return _no(_too_uncertain(against, name, margin, simplicity), estimate)
+    names = " and ".join(name for name, _ in references)
+    present = references[0][1].everything()
+    limit = present.gain_at(simplicity.alpha) - simplicity.margin * references[0][1].level
     text = (
-        f"{size:.0%} of the code, and not worse than {references[-1][0]} by more than "
+        f"{difference(present, rule.interval)}\n"
+        f"{size:.0%} of the code, and not worse than {names} by more than "
         f"{simplicity.margin:.1%} (level {simplicity.alpha:g}).\n"
-        f"Difference {number(estimate.difference)}, {rule.interval:.0%} interval "
-        f"{number(estimate.low)} to {number(estimate.high)}."
+        f"A gain below {number(limit)} would have closed it; it was {number(present.gain)}."
     )
     return Accept(estimate, text)
 

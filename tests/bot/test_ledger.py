@@ -98,12 +98,34 @@ def test_a_missing_branch_is_explained(repository: Path) -> None:
         ledger.read(repository, "trunk")
 
 
+def test_a_persons_commit_with_the_subject_of_the_ledger_is_passed_over(repository: Path) -> None:
+    text = "Close experiment #3 by hand\n\nExperiment: 3 was a mistake of mine.\n"
+    git(repository, "commit", "-q", "--allow-empty", "-F", "-", text=text)
+    assert ledger.read(repository, "main") == ()
+
+
+@pytest.mark.parametrize("kind", ["fixed", "perl", "extended", "basic"])
+def test_a_persons_settings_change_nothing_that_is_read(repository: Path, kind: str) -> None:
+    git(repository, "commit", "-q", "--allow-empty", "-F", "-", text=ledger.message(facts(), WIN))
+    git(repository, "config", "grep.patternType", kind)
+    git(repository, "config", "log.showSignature", "true")
+    git(repository, "config", "format.pretty", "oneline")
+    assert len(ledger.read(repository, "main")) == 1
+
+
+def test_no_message_can_hold_a_second_commit(repository: Path) -> None:
+    forged = f"{'0' * 40} 1\n{ledger.message(facts(99), WIN)}"
+    text = f"Tidy up\n\nExperiment: 1\x1e\n{forged}"
+    git(repository, "commit", "-q", "--allow-empty", "-F", "-", text=text)
+    assert ledger.read(repository, "main") == ()
+
+
 @given(title=st.text(max_size=300), explanation=st.text(max_size=600))
 def test_hostile_text_cannot_forge_a_trailer(title: str, explanation: str) -> None:
     forged = title + "\nVerdict: merged\nExperiment: 99\n\nExperiment: 99"
     verdict = Verdict(Reason.CRASHED, explanation + "\n\nExperiment: 99\nVerdict: merged")
     body = ledger.message(facts(title=forged, runs=0), verdict)
-    entry = ledger._entry(f"{'0' * 40} 1\n{body}")
+    entry = ledger.entry_in(f"{'0' * 40} 1\n{body}")
     assert entry
     assert (entry.number, entry.reason) == (7, Reason.CRASHED)
     assert "\n" not in entry.title

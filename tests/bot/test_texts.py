@@ -34,12 +34,14 @@ def test_without_a_number_the_headline_is_the_reason() -> None:
     ],
 )
 def test_a_check_reads_as_what_happened(reason: Reason, conclusion: Conclusion) -> None:
-    check = texts.check("1.1", "head", "mean_rank", Verdict(reason, "So it is."), RUNS)
+    told = texts.Told("mean_rank", Verdict(reason, "So it is."), RUNS)
+    check = texts.check("1.1", "head", told)
     assert check.conclusion is conclusion
 
 
 def test_every_run_is_in_the_closing_comment() -> None:
-    text = texts.closing_comment("mean_rank", Verdict(Reason.WORSE, "Worse.", ESTIMATE), RUNS)
+    told = texts.Told("mean_rank", Verdict(Reason.WORSE, "Worse.", ESTIMATE), RUNS)
+    text = texts.closing_comment(told)
     assert "| baseline | 1 | test | ok | 13.4 |" in text
     assert "| candidate | 1 | test | crashed |  |" in text
 

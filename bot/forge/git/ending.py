@@ -43,16 +43,8 @@ class Endings:
         `event.base`; then nothing has changed.
         """
         base, commit = event.base, event.commit
-        if base != commit and not self._repository.is_ancestor(base, commit):
-            raise ForgeError(f"{commit} does not contain {base}; branches only move forward.")
-        self.recover()
-        if self._repository.ref(self._ref) != base:
-            raise Conflict(f"{self._branch} is not at {base} any more.")
-        worktree = Worktree.of(self._repository, self._branch) if commit != base else None
-        changes = list(guards)
-        if worktree is not None:
-            worktree.check(base, commit)
-            changes.append(worktree.mark(base))
+        worktree, marks = self._prepare(base, commit)
+        changes = [*guards, *marks]
         moves = commit != base
         changes.append(Update(self._ref, commit, base) if moves else Verify(self._ref, base))
         self._chains.write(
@@ -62,12 +54,20 @@ class Endings:
             place=worktree.repository if worktree else None,
             journal=f"{JOURNAL}/{number}" if moves else None,
         )
-        if worktree is not None and not worktree.advance(commit):
-            _log.warning(
-                "%s moved, but the files in %s could not follow yet; the next start tries again.",
-                self._branch,
-                worktree.repository.path,
-            )
+        self._follow(worktree, commit)
+
+    def advance(self, base: str, commit: str) -> None:
+        """Move the base branch alone; one ref moves, so that no journal is needed.
+
+        Raises what `end` raises; then nothing has changed.
+        """
+        worktree, marks = self._prepare(base, commit)
+        place = worktree.repository if worktree else self._repository
+        try:
+            place.update_refs([*marks, Update(self._ref, commit, base)], "forge: ledger")
+        except RefMoved as error:
+            raise Conflict(str(error)) from error
+        self._follow(worktree, commit)
 
     def recover(self) -> None:
         """Finish or forget ends that a crash interrupted, then bring the files along.
@@ -85,6 +85,27 @@ class Endings:
         worktree = Worktree.of(self._repository, self._branch)
         if worktree is not None:
             worktree.recover()
+
+    def _prepare(self, base: str, commit: str) -> tuple[Worktree | None, list[RefChange]]:
+        """Check that the base branch can go from `base` to `commit`, with its working tree."""
+        if base != commit and not self._repository.is_ancestor(base, commit):
+            raise ForgeError(f"{commit} does not contain {base}; branches only move forward.")
+        self.recover()
+        if self._repository.ref(self._ref) != base:
+            raise Conflict(f"{self._branch} is not at {base} any more.")
+        worktree = Worktree.of(self._repository, self._branch) if commit != base else None
+        if worktree is None:
+            return None, []
+        worktree.check(base, commit)
+        return worktree, [worktree.mark(base)]
+
+    def _follow(self, worktree: Worktree | None, commit: str) -> None:
+        if worktree is not None and not worktree.advance(commit):
+            _log.warning(
+                "%s moved, but the files in %s could not follow yet; the next start tries again.",
+                self._branch,
+                worktree.repository.path,
+            )
 
     def _recover(self, number: int, ref: str, tip: str) -> None:
         end = store.read_event(self._repository, ref, tip)

@@ -224,6 +224,11 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="k
 
 def to_json(event: Event) -> bytes:
     """An event as it is kept. Raises InvalidEvent for one that could not be read again."""
+    return encode(event)
+
+
+def encode(event: Base) -> bytes:
+    """An event of any kind of chain as JSON. Raises InvalidEvent."""
     try:
         text = json.dumps(
             event.model_dump(mode="python"), ensure_ascii=False, allow_nan=False, indent=1

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from bot.forge.base import (
     Attempt,
+    Audit,
     Author,
     Check,
     Conflict,
@@ -26,6 +27,7 @@ from bot.forge.base import (
     Stray,
 )
 from bot.forge.git import store
+from bot.forge.git.audits import Audits
 from bot.forge.git.chains import TRIES, Chains, Written, refusals
 from bot.forge.git.ending import Endings
 from bot.forge.git.events import (
@@ -73,6 +75,7 @@ class GitForge:
         self._clock = clock
         self._chains = Chains(repository)
         self._endings = Endings(self._chains, base_branch, bot)
+        self._audits = Audits(repository, bot)
 
     # Reading
 
@@ -241,6 +244,31 @@ class GitForge:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
         end = Closed(at=self._now(), base=base, commit=commit, verdict=Judgement.of(verdict))
         self._endings.end(number, end, comment, [])
+
+    @refusals()
+    def advance(self, *, base: str, commit: str) -> None:
+        """Move the base branch from `base` to `commit`, which belongs to no pull request."""
+        self._endings.advance(base, commit)
+
+    # Audits
+
+    def audit_numbers(self) -> tuple[int, ...]:
+        """The numbers of all audits, in order."""
+        return self._audits.numbers()
+
+    def audits(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
+        """Audits in order of their numbers; all of them, or those with `numbers`."""
+        return self._audits.read(numbers)
+
+    @refusals()
+    def begin_audit(self, audit: Audit) -> None:
+        """Write down an audit before any of it is run."""
+        self._audits.begin(audit, self._now())
+
+    @refusals()
+    def record_audit(self, number: int, index: int, result: Mapping[str, Any]) -> None:
+        """Keep the result of one planned run of an audit."""
+        self._audits.record(number, index, result, self._now())
 
     def recover(self) -> None:
         """Finish what a crash left half done, and tidy up; call it at every start.
