@@ -37,10 +37,15 @@ def scorer_digest() -> str:
 
 
 def harness_digest(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the runner's own sources together with the settings that shape a run."""
+    """SHA-256 of the runner's own sources together with the settings that shape a run.
+
+    Without the red team, which attacks what is measured with and is no part of it.
+    """
+    paths = (path.relative_to(_RUNNER) for path in sorted(_RUNNER.rglob("*.py")))
     sources = {
-        path.relative_to(_RUNNER).as_posix(): path.read_bytes()
-        for path in sorted(_RUNNER.rglob("*.py"))
+        path.as_posix(): (_RUNNER / path).read_bytes()
+        for path in paths
+        if path.parts[0] != "redteam"
     }
     sources["settings"] = data_digest(settings).encode()
     return candidate_digest(sources)
