@@ -17,8 +17,11 @@ from runner.errors import RunnerError
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Terminated(KeyboardInterrupt):
-    """Asked to end by a signal other than Ctrl-C; tidies up like Ctrl-C."""
+    """Asked to end by a signal, Ctrl-C or another."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -28,7 +31,7 @@ class Terminated(KeyboardInterrupt):
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. Never lets a traceback reach a person."""
     os.umask(0o022)  # what is laid out for a sandbox is read by another user if root runs this
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _terminate)
     try:
         return _run(list(arguments))
@@ -66,10 +69,20 @@ def _reported(error: Exception) -> int:
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
+    # Only the first one counts: another (an impatient keyboard, the bot's signal and the end of
+    # its pipe) must not interrupt the tidying. Not SIG_IGN, which programs started would inherit.
+    for ending in _ENDING:
+        signal.signal(ending, _heard)
     raise Terminated(number)
 
 
+def _heard(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
 def _interrupted(cause: BaseException | None) -> int:
+    for ending in _ENDING:  # while Python shuts down its own handlers are gone
+        signal.signal(ending, signal.SIG_IGN)
     number = cause.number if isinstance(cause, Terminated) else signal.SIGINT
     _say("interrupted: the sandbox is ended and temporary files are removed.")
     return 128 + number

@@ -149,7 +149,8 @@ MISTAKES: dict[str, tuple[list[str], int, str]] = {
 @pytest.fixture
 def inside() -> Iterator[None]:
     """For commands that run in this process: puts back what `main` sets for its own."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in ending}
     mask = os.umask(0o022)
     yield
     os.umask(mask)
@@ -222,6 +223,21 @@ def test_an_interrupted_runner_leaves_nothing(
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     assert b"interrupted" in said
+    assert b"Traceback" not in said
+    assert survivors(seed) == []
+    assert left_behind(project) == []
+
+
+def test_more_signals_while_it_ends_do_not_disturb_the_tidying(project: Path) -> None:
+    seed = 50_200
+    process = start_sleeping(project, seed)
+    ending = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    while process.poll() is None:
+        for number in ending:
+            process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in {128 + number for number in ending}
+    assert said.count(b"interrupted") == 1
     assert b"Traceback" not in said
     assert survivors(seed) == []
     assert left_behind(project) == []
