@@ -6,11 +6,12 @@ limit count: links, submodules and devices are refused before a byte is read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runner.errors import RequestError
 from runner.settings import CandidateTable
@@ -46,11 +47,12 @@ def read_folder(place: Path, table: CandidateTable) -> dict[str, bytes]:
         RequestError: the entry is missing, or a file is not allowed or cannot be read.
     """
     if not place.is_dir():
-        return _complete({table.entry: _read(place, str(place), table)}, str(place), table)
+        content = _read(place.parent, place.name, str(place), table)
+        return _complete({table.entry: content}, str(place), table)
     files = {}
     for path in table.paths:
-        if (place / path).exists() or (place / path).is_symlink():
-            files[path] = _read(place / path, path, table)
+        with contextlib.suppress(_NoSuchFile):
+            files[path] = _read(place, path, path, table)
     return _complete(files, str(place), table)
 
 
@@ -64,12 +66,18 @@ def lay_out(files: Mapping[str, bytes], folder: Path) -> Path:
     return folder
 
 
-def _read(place: Path, name: str, table: CandidateTable) -> bytes:
+class _NoSuchFile(RequestError):
+    pass
+
+
+def _read(folder: Path, path: str, name: str, table: CandidateTable) -> bytes:
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(folder, PurePosixPath(path))
+    except FileNotFoundError as error:
+        raise _NoSuchFile(f"{name} cannot be read: {error.strerror}.") from None
     except OSError as error:
-        raise RequestError(f"{name} cannot be read: {error.strerror}.") from None
+        reason = f"{error.strerror} (links are not followed)"
+        raise RequestError(f"{name} cannot be read: {reason}.") from None
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
@@ -77,6 +85,21 @@ def _read(place: Path, name: str, table: CandidateTable) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         _check_size(name, facts.st_size, table)
         return file.read(table.max_bytes)
+
+
+def _open(folder: Path, path: PurePosixPath) -> int:
+    """A descriptor of the file `path` below `folder`, on the way to which no link is followed."""
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    parent = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.parts[:-1]:
+            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | flags, dir_fd=parent)
+            os.close(parent)
+            parent = inner
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        return os.open(path.name, os.O_RDONLY | os.O_NONBLOCK | flags, dir_fd=parent)
+    finally:
+        os.close(parent)
 
 
 def _check_size(name: str, size: int, table: CandidateTable) -> None:

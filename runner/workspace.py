@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "mergelab-measure-"
+_UNFINISHED = "mergelab-new-"  # until it is locked
 _LOCK = "lock"
 _UNLOCKED_FOR_S = 3600
 # Waits until the runner closes its end of the pipe, by dying if need be, and then removes the
@@ -32,7 +33,22 @@ def workspace() -> Iterator[Path]:
     should that be killed too, the next `workspace` finds the folder unlocked and removes it.
     """
     remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    with _locked_folder() as folder, _janitor(folder):
+        yield _inner(folder)
+
+
+@contextlib.contextmanager
+def _locked_folder() -> Iterator[Path]:
+    """A new folder that is locked by the time it has the name of a workspace."""
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED))
+    name = PREFIX + unfinished.name.removeprefix(_UNFINISHED)
+    with (unfinished / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield unfinished.rename(unfinished.with_name(name))
+
+
+@contextlib.contextmanager
+def _janitor(folder: Path) -> Iterator[None]:
     janitor = subprocess.Popen(
         ["/bin/sh", "-c", _JANITOR, "sh", str(folder)],
         stdin=subprocess.PIPE,
@@ -42,9 +58,7 @@ def workspace() -> Iterator[Path]:
         cwd="/",
     )
     try:
-        with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield _inner(folder)
+        yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         janitor.communicate()
@@ -52,18 +66,21 @@ def workspace() -> Iterator[Path]:
 
 def remove_abandoned() -> None:
     """Remove workspaces of processes that are no more. Those in use are locked."""
-    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+    place = Path(tempfile.gettempdir())
+    for folder in (*place.glob(PREFIX + "*"), *place.glob(_UNFINISHED + "*")):
         with contextlib.suppress(OSError):
-            facts = folder.lstat()
-            if facts.st_uid == os.getuid() and _abandoned(folder, facts.st_mtime):
+            if folder.lstat().st_uid == os.getuid() and _abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _abandoned(folder: Path, changed_at: float) -> bool:
+def _abandoned(folder: Path) -> bool:
+    old = time.time() - folder.lstat().st_mtime > _UNLOCKED_FOR_S
+    if folder.name.startswith(_UNFINISHED):
+        return old
     try:
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return time.time() - changed_at > _UNLOCKED_FOR_S  # it may be just being made
+        return old  # it may be just being removed
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -85,6 +85,14 @@ def test_only_regular_files_within_the_limit_are_read(repository: Path, kind: st
             read_tree(repository, tree_of(repository), TABLE)
 
 
+@pytest.mark.parametrize("target", ["elsewhere", "/etc"])
+def test_a_folder_that_is_a_link_is_not_followed(repository: Path, target: str) -> None:
+    (repository / "model").rename(repository / "elsewhere")
+    (repository / "model").symlink_to(target)
+    with pytest.raises(RequestError, match=r"model/net\.py.*links are not followed"):
+        read_folder(repository, TABLE)
+
+
 def test_an_unknown_tree_is_a_clear_error(repository: Path) -> None:
     with pytest.raises(RequestError, match="ls-tree failed"):
         read_tree(repository, "0" * 40, TABLE)

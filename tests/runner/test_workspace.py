@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -60,6 +62,38 @@ def test_the_folder_is_removed_even_when_its_owner_is_killed() -> None:
     process.kill()
     process.communicate()
     assert gone(folder)
+
+
+def test_a_folder_is_locked_before_another_process_can_take_it_for_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    seen: list[list[Path]] = []
+
+    def just_before_it_is_locked(file: IO[bytes], operation: int) -> None:
+        if not seen:
+            seen.append(list(tmp_path.iterdir()))
+            remove_abandoned()
+        lock(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", just_before_it_is_locked)
+    with workspace() as folder:
+        assert len(seen[0]) == 1
+        assert folder.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_process_left_that_was_killed_while_it_made_a_folder_goes_in_time(
+    tmp_path: Path,
+) -> None:
+    fresh, old = tmp_path / "mergelab-new-a", tmp_path / "mergelab-new-b"
+    for folder in (fresh, old):
+        folder.mkdir()
+        (folder / "lock").touch()
+    os.utime(old, (0, 0))
+    remove_abandoned()
+    assert fresh.is_dir()
+    assert not old.exists()
 
 
 def test_folders_in_use_are_left_alone_and_abandoned_ones_are_not(tmp_path: Path) -> None:
