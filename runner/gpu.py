@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +15,6 @@ from runner.errors import RunnerError
 from runner.interpreter import Interpreter, ask
 from runner.settings import BudgetTable
 
-_DRIVER_FILE = Path("/proc/driver/nvidia/version")
 _DRIVER_VERSION = re.compile(r"NVRM version:.{0,100}?\s(\d{2,4}\.\d{1,4}(?:\.\d{1,4})?)\s")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 # Counted like nvidia-smi and the sandbox do, which is not CUDA's own default.
@@ -41,18 +42,26 @@ class _Answer(BaseModel):
     name: str = Field(max_length=200)
 
 
-def find_gpu(table: BudgetTable, interpreter: Interpreter, cache: Path) -> Gpu | None:
+def find_gpu(
+    table: BudgetTable,
+    interpreter: Interpreter,
+    cache: Path,
+    proc: Path = Path("/proc"),
+    dev: Path = Path("/dev"),
+) -> Gpu | None:
     """The GPU to run on, or None for the CPU profile.
 
-    Without a device file there is no question. With one, torch is asked (which takes seconds),
-    and its answer is kept below `cache` until torch, the driver or the choice changes.
+    Without a device file there is no question. With one, torch is asked, which takes seconds.
+    That it sees a GPU is kept below `cache`, which several machines may share, until machine,
+    cards, torch, driver or choice are others; that it sees none is asked anew each time.
 
     Raises:
         RunnerError: bot.toml demands a GPU and there is none.
     """
     if table.profile == "cpu":
         return None
-    gpu = _ask_torch(interpreter, cache) if any(Path("/dev").glob("nvidia[0-9]*")) else None
+    devices = sorted(path.name for path in dev.glob("nvidia[0-9]*"))
+    gpu = _ask_torch(interpreter, cache, proc, devices) if devices else None
     if gpu is None and table.profile == "gpu":
         raise RunnerError(
             f"budget.profile is gpu, but {interpreter.path} sees no CUDA device. Install a torch "
@@ -61,23 +70,39 @@ def find_gpu(table: BudgetTable, interpreter: Interpreter, cache: Path) -> Gpu |
     return gpu
 
 
-def _ask_torch(interpreter: Interpreter, cache: Path) -> Gpu | None:
+def _ask_torch(
+    interpreter: Interpreter, cache: Path, proc: Path, devices: Sequence[str]
+) -> Gpu | None:
     if not interpreter.torch:
         return None
-    driver, visible = _driver_version(), os.environ.get(_VISIBLE, "")
+    # Unset means every card, empty means none.
+    driver, visible = _driver_version(proc), os.environ.get(_VISIBLE)
+    facts = {"python": str(interpreter.path), "torch": interpreter.torch, "driver": driver}
     key = data_digest(
-        {"python": str(interpreter.path), "torch": interpreter.torch, "driver": driver}
-        | {"visible": visible, "devices": sorted(map(str, Path("/dev").glob("nvidia[0-9]*")))}
+        {**facts, "visible": visible, "devices": devices}
+        | {"machine": _machine(proc), "cards": _cards(proc)}
     )
     remembered = cache / f"gpu-{key[:16]}.json"
     try:
         answer = _Answer.model_validate_json(remembered.read_bytes())
     except (OSError, ValidationError):
         answer = _Answer.model_validate_json(ask(interpreter.path, _QUESTION))
-        _remember(remembered, answer)
+        if answer.seen:
+            _remember(remembered, answer)
     if not answer.seen:
         return None
-    return Gpu(index=visible.split(",")[0] or "0", name=answer.name, driver=driver)
+    return Gpu(index=(visible or "0").split(",")[0], name=answer.name, driver=driver)
+
+
+def _machine(proc: Path) -> str:
+    """This boot of this machine: another boot may find another card in the same place."""
+    return _text(proc / "sys/kernel/random/boot_id") or platform.node()
+
+
+def _cards(proc: Path) -> dict[str, str]:
+    """What the driver says of each card (model, uuid, bus and more), by its address."""
+    files = proc.glob("driver/nvidia/gpus/*/information")
+    return {file.parent.name: _text(file) for file in files}
 
 
 def _remember(place: Path, answer: _Answer) -> None:
@@ -87,10 +112,14 @@ def _remember(place: Path, answer: _Answer) -> None:
     partial.replace(place)
 
 
-def _driver_version() -> str:
-    try:
-        text = _DRIVER_FILE.read_text(errors="replace")
-    except OSError:
-        return "unknown"
-    match = _DRIVER_VERSION.search(text[:2_000])
+def _driver_version(proc: Path) -> str:
+    match = _DRIVER_VERSION.search(_text(proc / "driver/nvidia/version"))
     return match[1] if match else "unknown"
+
+
+def _text(file: Path) -> str:
+    """The beginning of a file of the kernel's; empty if it cannot be read."""
+    try:
+        return file.read_text(errors="replace")[:4_000]
+    except OSError:
+        return ""
