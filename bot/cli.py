@@ -67,7 +67,7 @@ def main() -> int:
         code = 1
     except (KeyboardInterrupt, click.Abort):
         code = _interrupted()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
         code = _nobody_listens()
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):

@@ -74,6 +74,11 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
     """Run the runner to its end; what it wrote to its standard output."""
     # Relative paths count from where this process was started, wherever the runner's starts.
     repository = str(Path(conditions.repository).resolve())
+    if not _is_text(repository):
+        raise RunnerError(
+            f"The runner cannot work in {repository!r}: this name is no text in the character "
+            "set in use. Rename the folder, or choose a locale such as LC_ALL=C.UTF-8."
+        )
     request = conditions.model_copy(update={"repository": repository})
     command = [*command, "--i-know-this-is-not-a-sandbox"] if unconfined else command
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
@@ -96,6 +101,15 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
             told = _text(errors).strip().removeprefix("error: ")
             raise RunnerError(told or f"The runner ended with code {code} and said nothing.")
         return _text(output).encode()
+
+
+def _is_text(path: str) -> bool:
+    """Whether it holds none of the stand-ins for bytes that could not be decoded."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _start(

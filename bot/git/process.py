@@ -8,6 +8,7 @@ point the command elsewhere. Identity, credentials and configuration files stay 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import subprocess
@@ -218,6 +219,11 @@ def _not_started(place: Path, error: OSError) -> GitError:
 
 
 def _better(stderr: str, place: Path) -> GitError | None:
+    if any(os.strerror(number) in stderr for number in (errno.ENOSPC, errno.EDQUOT)):
+        return GitError(
+            f"The disk is full: git could not write into the repository {place}. Nothing is lost."
+            " Free some space and run this again."
+        )
     if "not a git repository" in stderr:
         return NotARepository(
             f"{place} is not inside a git repository. Change into one, or make one with `git init`."

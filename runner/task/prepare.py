@@ -215,13 +215,19 @@ def load_targets(data: TaskData, split: str) -> Targets:
 
 
 def _copy(source: Path, destination: Path) -> None:
-    with explained(destination, 0):
+    try:
         destination.mkdir(parents=True, exist_ok=True)
         if any(destination.iterdir()):
             raise DataError(f"{destination} is not empty: give a new folder to copy inputs to")
         for path in source.iterdir():
             shutil.copyfile(path, destination / path.name)
         make_public(destination)
+    except OSError as error:
+        raise DataError(
+            f"the inputs cannot be copied to {destination} ({error.strerror or error}): free some "
+            "space there, or choose another folder for temporary files with the environment "
+            "variable TMPDIR"
+        ) from error
 
 
 if __name__ == "__main__":
