@@ -6,18 +6,24 @@ proposal goes back to the proposer with the reason, a bounded number of times.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
-from bot import fingerprint, texts
+from bot import background, fingerprint, policy, spending, texts
+from bot.cost import Cost
 from bot.errors import BotError
 from bot.forge.base import Author, Conflict, Forge, NewPull, PullRequest
 from bot.git import Identity, Repository
-from bot.model import Direction, Estimate, Proposal
+from bot.hygiene import Secrets
+from bot.model import Direction, Estimate, Hypothesis, Proposal
 from bot.naming import slug
-from bot.proposers.base import Context, PastExperiment, Proposer
+from bot.past import settled_by
+from bot.proposers.base import Context, Left, PastExperiment, ProposalFailed, Proposer
 from bot.settings import Settings
 from bot.snapshot import View, check_change
+from bot.spending import CapReached
 
 BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
 PHASE = "default"
@@ -43,29 +49,74 @@ def open_proposal(
 ) -> PullRequest:
     """Ask for a proposal until one passes the checks, and open it.
 
+    What was spent is written down as soon as it is known, whatever comes of it.
+
     Raises:
-        NoProposal: every one was refused; the message names the reasons.
+        NoProposal: every one was refused or dropped; the message names the reasons.
+        CapReached: a cap of bot.toml does not allow another one.
         NothingToPropose: the proposer has run out of ideas.
     """
     refused: list[str] = []
+    dropped: list[Dropped] = []
     for _ in range(place.settings.proposer.attempts):
-        proposal = proposer.propose(context(place, view, tuple(refused)))
+        told = context(place, view, tuple(refused))
         try:
-            head = _commit(place, view, proposal, now())
+            proposal = _ask(place, proposer, told, now())
+        except ProposalFailed as failure:
+            if failure.capped:
+                raise CapReached(f"Stopped before a cap of bot.toml: {failure}.") from None
+            refused.append(str(failure))
+            dropped.append(Dropped(str(failure), failure.cost))
+            if not failure.again:
+                break
+            continue
+        try:
+            head = _commit(place, view, proposal, told, now())
         except _Refused as reason:
             refused.append(str(reason))
+            dropped.append(Dropped(str(reason), proposal.cost))
             continue
-        return _open(place, view, proposal, head)
+        return _open(place, view, proposal, told, head=head, dropped=dropped)
+    spent = sum((one.cost for one in dropped), Cost())
     raise NoProposal(
-        f"{len(refused)} proposals in a row were refused: {'; '.join(refused)}. "
-        "Nothing was opened. Change program.md or the constants of the entry file, or run again."
+        f"{len(refused)} proposal{'s' * (len(refused) != 1)} in a row came to nothing: "
+        f"{'; '.join(refused)}. Nothing was opened. "
+        + (f"Spent: {spent}. " if spent else "")
+        + "Change program.md or the constants of the entry file, or run again."
     )
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A proposal that was not opened: why, and what it cost all the same."""
+
+    reason: str
+    cost: Cost
+
+
+def _ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
+    """One proposal; what it cost is written down, also when it fails or is interrupted."""
+    note = partial(spending.note, place.repository, who=Identity(BOT.name, BOT.id), when=when)
+    try:
+        proposal = proposer.propose(told)
+    except ProposalFailed as failure:
+        note(failure.cost, f"dropped: {failure}")
+        raise
+    except BaseException:
+        cost = getattr(proposer, "spent", Cost())
+        note(cost if isinstance(cost, Cost) else Cost(), "interrupted")
+        raise
+    note(proposal.cost, f"proposed: {proposal.hypothesis.title}")
+    return _redacted(proposal)
 
 
 def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
     """What a proposer may know about the present state and the past."""
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
+    reads = settings.proposer.name != "search"
+    numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
+    numbers |= {standing.pull.number for standing in view.standings}
     return Context(
         number=1 + max((entry.number for entry in view.entries), default=0),
         seed=settings.proposer.seed,
@@ -78,7 +129,22 @@ def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
         program=_text(place, view, "program.md"),
         scratchpad=_text(place, view, settings.scratchpad.path),
         refused=refused,
+        rules=policy.Rules.of(settings.candidate),
+        remarks=background.remarks(place.forge, numbers) if reads else (),
+        left=left(place, view),
+        curve=partial(background.curve, place.forge),
     )
+
+
+def left(place: Place, view: View) -> Left:
+    """What a proposal may still cost. Raises CapReached."""
+    return spending.left_under(place.settings.caps, used(place, view))
+
+
+def used(place: Place, view: View) -> spending.Totals:
+    """What the repository's whole history has used up."""
+    costs = [Cost.read(standing.pull.record.get("cost")) for standing in view.standings]
+    return spending.totals(place.repository, view.entries, costs)
 
 
 def _history(place: Place, view: View) -> list[PastExperiment]:
@@ -131,36 +197,66 @@ class _Refused(Exception):
     """This proposal is not opened; the message says why, for the proposer and the log."""
 
 
-def _commit(place: Place, view: View, proposal: Proposal, when: int) -> str:
+def _commit(place: Place, view: View, proposal: Proposal, told: Context, when: int) -> str:
     """Put the proposal into a commit on the base branch. Moves no ref."""
     outside = set(proposal.files) - set(place.settings.candidate.paths)
     if outside:
         raise _Refused(f"it edits {', '.join(sorted(outside))}, which bot.toml does not allow")
+    _check_for_secrets(view, proposal)
     changed = {**view.files, **proposal.files}
     if changed == view.files:
         raise _Refused("it changes nothing")
     mark = fingerprint.exact(changed)
     if mark == fingerprint.exact(view.files):
         raise _Refused("it changes only comments or formatting")
-    for entry in view.entries:
-        if entry.fingerprint == mark and view.runner_class in entry.evidence:
-            raise _Refused(f"experiment #{entry.number} tried the same code ({entry.reason})")
+    earlier = settled_by(view.entries, mark, view.runner_class)
+    if earlier is not None:
+        raise _Refused(f"experiment #{earlier} tried the same code")
     repository, base = place.repository, view.snapshot.base
     tree = repository.tree_with(base, dict(proposal.files))
     message = f"{proposal.hypothesis.title}\n\n{proposal.hypothesis.rationale}\n"
     head = repository.commit_tree(tree, [base], message, Identity(BOT.name, BOT.id), when)
     violations = check_change(repository, base, head, place.settings)
+    if not violations and told.phase.max_changed_lines is not None:
+        violations = policy.check_diff(repository.diff(base, head), told.allowed)
     if violations:
         raise _Refused("; ".join(str(violation) for violation in violations[:3]))
     return head
 
 
-def _open(place: Place, view: View, proposal: Proposal, head: str) -> PullRequest:
+def _check_for_secrets(view: View, proposal: Proposal) -> None:
+    known = Secrets.of(os.environ)
+    for path, data in proposal.files.items():
+        old = view.files.get(path, b"").decode("utf-8", errors="replace")
+        if known.found_in(data.decode("utf-8", errors="replace")) and not known.found_in(old):
+            raise _Refused(f"{path} would hold what looks like a credential")
+
+
+def _redacted(proposal: Proposal) -> Proposal:
+    """The proposal with no secret of this process in its words."""
+    known = Secrets.of(os.environ)
+    said = {key: known.redact(text) for key, text in asdict(proposal.hypothesis).items()}
+    return replace(proposal, hypothesis=Hypothesis(**said), notes=known.redact(proposal.notes))
+
+
+def _open(
+    place: Place,
+    view: View,
+    proposal: Proposal,
+    told: Context,
+    *,
+    head: str,
+    dropped: Sequence[Dropped],
+) -> PullRequest:
     name = slug(proposal.hypothesis.title)
+    # The pull request answers for everything that it took to come to it.
+    proposal = replace(proposal, cost=sum((one.cost for one in dropped), proposal.cost))
     record = {
         "proposer": proposal.proposer,
-        "phase": PHASE,
+        "phase": told.phase.name,
         "cost": asdict(proposal.cost),
+        "dropped": [asdict(one) for one in dropped],
+        "sources": [asdict(source) for source in proposal.sources],
         "hypothesis": asdict(proposal.hypothesis),
         "fork": view.snapshot.base,
     }
@@ -168,7 +264,7 @@ def _open(place: Place, view: View, proposal: Proposal, head: str) -> PullReques
         branch = f"exp/{name}" if attempt == 1 else f"exp/{name}-{attempt}"
         if place.repository.ref(f"refs/heads/{branch}") is not None:
             continue
-        title, body = proposal.hypothesis.title, texts.pull_body(proposal, PHASE)
+        title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name)
         try:
             return place.forge.open(NewPull(branch, head, title, body, BOT, record))
         except Conflict:

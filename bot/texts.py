@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.auditlog import AuditEntry, Gain
 from bot.figures import number, rounded
 from bot.forge.base import Check, Conclusion, PullRequest
-from bot.ledger import one_line
+from bot.ledger import LedgerEntry, one_line
 from bot.model import Estimate, Proposal, Reason, Run, Side, Verdict
 from bot.multiplicity import Multiplicity
 from bot.verdict import GuardResult
@@ -53,6 +54,11 @@ def pull_body(proposal: Proposal, phase: str) -> str:
         parts.append(f"**Falsified by.** {_text(hypothesis.falsified_by)}")
     if proposal.notes:
         parts.append(f"**Beliefs.** {_text(proposal.notes)}")
+    if proposal.sources:
+        cited = [f"- <{source.url}> {_text(source.title)}".rstrip() for source in proposal.sources]
+        parts.append("\n".join(["**Sources.**", *cited]))
+    if proposal.cost:
+        parts.append(f"**Cost of the proposal.** {proposal.cost}")
     parts.append(f"Proposed by `{proposal.proposer}` in phase `{phase}`.")
     return "\n\n".join(parts) + "\n"
 
@@ -97,6 +103,30 @@ def _account(told: Told) -> str:
     if told.runs:
         parts.append(runs_table(told.metric, told.runs))
     return "\n\n".join(parts)
+
+
+def revert_body(metric: str, entry: LedgerEntry, audit: AuditEntry) -> str:
+    """The body of a revert's pull request: what was claimed, and what fresh runs show."""
+    unit = f"gain in {metric}, positive is better"
+    parts = [
+        f"**Hypothesis.** Without #{entry.number} ({_text(entry.title)}) the code is no worse.",
+        f"**Why.** #{entry.number} was merged as `{entry.reason}`; audit {audit.session} measured "
+        f"it and its parent again on {audit.runs} fresh seeds, and it did not replicate. "
+        f"{_text(audit.explanation)}",
+        f"| {unit} | estimate | interval |\n| --- | ---: | --- |\n"
+        f"{_gain_row('claimed', audit.claimed)}\n{_gain_row('confirmed', audit.confirmed)}",
+        "It is measured like any other experiment and merged as `did-not-replicate` if it is not "
+        f"worse than the present baseline. If it conflicts, it waits for a person. To keep "
+        f"#{entry.number} all the same, delete this branch.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _gain_row(name: str, gain: Gain | None) -> str:
+    if gain is None:
+        return f"| {name} | none | |"
+    value, low, high = (rounded(v, 3, sign=True) for v in (gain.value, gain.low, gain.high))
+    return f"| {name} | {value} | {low} to {high} |"
 
 
 def conflict_comment(pull: PullRequest, paths: str) -> str:

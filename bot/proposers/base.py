@@ -6,11 +6,16 @@ and earlier experiments, and puts it on its branch. A proposer touches neither g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.model import Direction, Estimate, Proposal, Reason
+from bot.cost import Cost
+from bot.model import Direction, Estimate, Hypothesis, Proposal, Reason
+from bot.policy import Rules
+
+LOCAL_TOOLS = frozenset({"view", "edit", "write", "history", "check", "submit"})
+WEB_TOOLS = frozenset({"web_search", "web_fetch"})
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,64 @@ class PastExperiment:
 
 
 @dataclass(frozen=True)
+class PhaseGrant:
+    """What the present phase of the programme allows a proposer. People write it: trusted.
+
+    `tools` are names from LOCAL_TOOLS and WEB_TOOLS; the latter take effect only together
+    with `web_domains`. `model` and `effort` go before those of bot.toml. `max_changed_lines`
+    counts added plus removed lines.
+    """
+
+    name: str = "default"
+    scope: str = ""
+    tools: frozenset[str] = LOCAL_TOOLS
+    web_domains: tuple[str, ...] = ()
+    model: str | None = None
+    effort: str | None = None
+    max_changed_lines: int | None = None
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a person with write permission wrote on an experiment's pull request."""
+
+    number: int
+    author: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A proposal that broke in its smoke run, to be repaired once.
+
+    `error` is the runner's typed word of it (type, line, stage), never the candidate's text.
+    """
+
+    number: int
+    hypothesis: Hypothesis
+    files: Mapping[str, bytes]
+    error: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """What may still be spent under the caps of bot.toml; None where there is no cap."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
+def _no_curve(number: int) -> tuple[tuple[float, float], ...]:
+    del number
+    return ()
+
+
+@dataclass(frozen=True)
 class Context:
-    """Everything a proposer may know. All text in it is data."""
+    """Everything a proposer may know. All text in it is data, but for program and phase.
+
+    There is no field for a sealed number, and none may be added.
+    """
 
     number: int  # the number the experiment will probably have; also seeds random choices
     seed: int
@@ -47,10 +108,41 @@ class Context:
     program: str = ""
     scratchpad: str = ""
     refused: Sequence[str] = ()  # why earlier proposals of this very step were refused
+    rules: Rules | None = None  # what a change may be; None: only the files there are
+    phase: PhaseGrant = PhaseGrant()
+    remarks: Sequence[Remark] = ()  # oldest first
+    revision: Revision | None = None
+    left: Left = Left()
+    curve: Callable[[int], Sequence[tuple[float, float]]] = _no_curve
+    """Pairs of (seconds, loss) that a finished experiment's candidate printed, if it did."""
+
+    @property
+    def allowed(self) -> Rules:
+        """What a change may be, with the phase's own limit of size."""
+        rules = self.rules or Rules(tuple(self.files), self.entry, max_bytes=200_000)
+        limits = [rules.max_changed_lines, self.phase.max_changed_lines]
+        lines = min((limit for limit in limits if limit is not None), default=None)
+        return Rules(rules.paths, rules.entry, rules.max_bytes, lines)
 
 
 class NothingToPropose(Exception):
     """The proposer has no further idea; the message says why and what a person can do."""
+
+
+class ProposalFailed(Exception):
+    """This attempt came to nothing. The message is the reason, safe to show and to log.
+
+    `cost` was spent all the same. `again` tells whether another attempt makes sense now;
+    `capped` that a cap of bot.toml was reached.
+    """
+
+    def __init__(
+        self, reason: str, cost: Cost, *, again: bool = True, capped: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.cost = cost
+        self.again = again and not capped
+        self.capped = capped
 
 
 class Proposer(Protocol):
@@ -59,5 +151,19 @@ class Proposer(Protocol):
     name: str
 
     def propose(self, context: Context) -> Proposal:
-        """One new proposal. Raises NothingToPropose."""
+        """One new proposal, or a repair where `context.revision` asks for one.
+
+        Raises:
+            NothingToPropose: it has run out of ideas.
+            ProposalFailed: this attempt came to nothing.
+        """
         ...
+
+
+class Spends(Protocol):
+    """A proposer that costs something: `spent` counts since `propose` was last called.
+
+    It is read when a call is interrupted and nothing else can tell what it had cost.
+    """
+
+    spent: Cost

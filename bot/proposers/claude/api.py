@@ -1,0 +1,258 @@
+"""The only module that talks to the Messages API, through the `anthropic` SDK, streaming.
+
+The key comes from ANTHROPIC_API_KEY and goes nowhere but into the SDK. What leaves this module
+is plain data and `CallFailed`, whose words are cleaned and redacted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import httpx2
+from anthropic.lib.streaming import MessageStream
+
+from bot.cost import Cost
+from bot.hygiene import Secrets, clean, name
+from bot.model import Source
+from bot.proposers.claude.failures import CallFailed, Trouble
+from bot.proposers.claude.prompt import Block, Request
+
+KEY_VARIABLE = "ANTHROPIC_API_KEY"
+_RETRIES = 2  # of the SDK, before an answer has begun
+_LONGEST_WAIT_S = 60.0
+_CHARACTERS_PER_TOKEN = 8
+"""No answer can be longer than this many characters for each token that it may have."""
+
+_BY_STATUS = {
+    400: Trouble.BAD_REQUEST,
+    401: Trouble.REFUSED_KEY,
+    402: Trouble.NO_CREDIT,
+    403: Trouble.REFUSED_KEY,
+    404: Trouble.NO_SUCH_MODEL,
+    413: Trouble.TOO_LONG,
+    429: Trouble.RATE_LIMITED,
+    529: Trouble.OVERLOADED,
+}
+# An error inside a stream has the status 200; then only its type tells.
+_BY_TYPE = {
+    "invalid_request_error": Trouble.BAD_REQUEST,
+    "authentication_error": Trouble.REFUSED_KEY,
+    "billing_error": Trouble.NO_CREDIT,
+    "permission_error": Trouble.REFUSED_KEY,
+    "not_found_error": Trouble.NO_SUCH_MODEL,
+    "request_too_large": Trouble.TOO_LONG,
+    "rate_limit_error": Trouble.RATE_LIMITED,
+    "overloaded_error": Trouble.OVERLOADED,
+    "timeout_error": Trouble.SERVER,
+    "api_error": Trouble.SERVER,
+}
+_TOO_LONG_WORDS = (
+    "prompt is too long",
+    "exceed context limit",
+    "context window",
+    "too many tokens",
+)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call as it came: nothing of it is checked."""
+
+    id: str
+    tool: str
+    input: object
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One complete answer. `blocks` go back to the interface unchanged; `usage` has no dollars."""
+
+    blocks: list[Block]
+    calls: tuple[ToolCall, ...]
+    stop: str
+    usage: Cost
+    refusal: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+class Api:
+    """Asks the model. One object serves one run."""
+
+    def __init__(self, key: str, timeout_s: float, secrets: Secrets) -> None:
+        # Its debug log would hold prompts.
+        logging.getLogger("anthropic").setLevel(logging.ERROR)
+        self._secrets = secrets
+        self._client = anthropic.Anthropic(
+            api_key=key, timeout=timeout_s, max_retries=_RETRIES, open_telemetry=False
+        )
+
+    def ask(self, request: Request, on_progress: Callable[[str], None]) -> Answer:
+        """Send `request`, read the answer to its end.
+
+        `on_progress` gets a few words now and then. Raises CallFailed, and what `on_progress`
+        raises.
+        """
+        reading = _Reading(request.max_tokens * _CHARACTERS_PER_TOKEN)
+        try:
+            with self._client.messages.stream(**request.body()) as stream:
+                for words in reading.read(stream):
+                    on_progress(words)
+                return reading.answer()
+        except anthropic.APIStatusError as error:
+            raise self._of_status(error, reading.usage()) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as error:
+            words = f"the connection failed ({type(error).__name__})"
+            raise CallFailed(Trouble.BROKE_OFF, words, reading.usage()) from None
+        except _BrokeOff as error:
+            raise CallFailed(Trouble.BROKE_OFF, str(error), reading.usage()) from None
+        except ValueError as error:
+            # The SDK's word for tool input that is no JSON.
+            words = "the input of a tool call is not valid JSON"
+            if "JSON" not in str(error):
+                words = f"the answer cannot be read ({type(error).__name__})"
+                raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
+            raise CallFailed(Trouble.BAD_JSON, words, reading.usage()) from None
+        except (LookupError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+            words = f"the answer cannot be read ({type(error).__name__})"
+            raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
+
+    def count(self, request: Request) -> int:
+        """The exact number of input tokens of a request. Raises CallFailed."""
+        body = request.body()
+        del body["max_tokens"]
+        try:
+            return self._client.messages.count_tokens(**body).input_tokens
+        except anthropic.APIStatusError as error:
+            raise self._of_status(error, Cost()) from None
+        except (anthropic.AnthropicError, httpx2.HTTPError) as error:
+            words = f"the connection failed ({type(error).__name__})"
+            raise CallFailed(Trouble.BROKE_OFF, words, Cost()) from None
+
+    def _of_status(self, error: anthropic.APIStatusError, usage: Cost) -> CallFailed:
+        kind = str(error.type or "")
+        trouble = _BY_TYPE.get(kind) or _BY_STATUS.get(error.status_code) or Trouble.SERVER
+        said = name(self._secrets.redact(clean(str(error.api_message or ""))), 300)
+        if trouble is Trouble.BAD_REQUEST and any(w in said.lower() for w in _TOO_LONG_WORDS):
+            trouble = Trouble.TOO_LONG
+        if trouble is Trouble.BAD_REQUEST and "credit balance" in said.lower():
+            trouble = Trouble.NO_CREDIT
+        words = f"the interface answered {kind or error.status_code}" + (
+            f": {said}" if said else ""
+        )
+        return CallFailed(trouble, words, usage, _wait(error.response.headers))
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(_LONGEST_WAIT_S, seconds) if seconds >= 0 else None
+
+
+class _BrokeOff(Exception):
+    """The answer ended where no answer ends."""
+
+
+class _Reading:
+    """Reads one stream; knows what it has cost so far, however it ends."""
+
+    def __init__(self, most_characters: int) -> None:
+        self._stream: MessageStream[None] | None = None
+        self._ended = False
+        self._characters = 0
+        self._most = most_characters
+
+    def read(self, stream: MessageStream[None]) -> Iterator[str]:
+        """Read to the end; yields words for a person."""
+        self._stream = stream
+        for event in stream:
+            if event.type == "message_stop":
+                self._ended = True
+            elif event.type == "content_block_start":
+                yield _doing(event.content_block)
+            elif event.type == "content_block_delta":
+                self._characters += _length(event.delta)
+                if self._characters > self._most:
+                    raise _BrokeOff("the answer was longer than it may be and was cut off")
+        if not self._ended:
+            raise _BrokeOff("the answer ended in the middle")
+
+    def answer(self) -> Answer:
+        """The whole answer."""
+        message = self._message()
+        if message is None or message.stop_reason is None:
+            raise _BrokeOff("the answer ended without a reason to stop")
+        details = message.stop_details
+        blocks = [block.to_dict(mode="json") for block in message.content]
+        return Answer(
+            blocks=blocks,
+            calls=tuple(
+                ToolCall(str(block.get("id", "")), str(block.get("name", "")), block.get("input"))
+                for block in blocks
+                if block.get("type") == "tool_use"
+            ),
+            stop=str(message.stop_reason),
+            usage=self.usage(),
+            refusal=name(str(details.category or "no category")) if details else "",
+            sources=tuple(_sources(blocks)),
+        )
+
+    def usage(self) -> Cost:
+        """What was reported; the length of what has come where the report is not complete."""
+        message = self._message()
+        if message is None:
+            return Cost()
+        usage = message.usage
+        output = usage.output_tokens or 0
+        if not self._ended:
+            output = max(output, self._characters // 3)
+        web = usage.server_tool_use
+        return Cost(
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=output,
+            cache_write_tokens=usage.cache_creation_input_tokens or 0,
+            cache_read_tokens=usage.cache_read_input_tokens or 0,
+            web_searches=web.web_search_requests if web else 0,
+            web_fetches=web.web_fetch_requests if web else 0,
+            calls=1,
+        )
+
+    def _message(self) -> Any:
+        try:
+            return self._stream.current_message_snapshot if self._stream else None
+        except AssertionError:
+            return None  # nothing has come yet
+
+
+def _doing(block: Any) -> str:
+    kind = getattr(block, "type", "")
+    if kind in ("tool_use", "server_tool_use"):
+        return name(str(getattr(block, "name", "a tool")), 40)
+    return "thinking" if "thinking" in kind else "writing"
+
+
+def _length(delta: Any) -> int:
+    texts = (getattr(delta, field, None) for field in ("text", "thinking", "partial_json"))
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
+def _sources(blocks: list[Block]) -> Iterator[Source]:
+    """Pages that were fetched or are cited, from anywhere in an answer."""
+    for block in blocks:
+        if block.get("type") == "web_fetch_tool_result":
+            content = block.get("content")
+            if isinstance(content, dict) and isinstance(content.get("url"), str):
+                yield Source(content["url"], _title(content.get("content")))
+        citations = block.get("citations")
+        for citation in citations if isinstance(citations, list) else ():
+            if isinstance(citation, dict) and isinstance(citation.get("url"), str):
+                yield Source(citation["url"], str(citation.get("title") or ""))
+
+
+def _title(document: object) -> str:
+    return str(document.get("title") or "") if isinstance(document, dict) else ""

@@ -1,0 +1,44 @@
+"""What can go wrong between us and the model: typed, with words that are safe to show."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bot.cost import Cost
+
+
+class Trouble(StrEnum):
+    """The kinds of failure of one call."""
+
+    OVERLOADED = "overloaded"  # wait and ask again
+    RATE_LIMITED = "rate-limited"
+    BROKE_OFF = "broke-off"  # the connection failed, or the answer ended in the middle
+    SERVER = "server-error"
+    TOO_LONG = "context-overflow"  # ask again with less
+    BAD_JSON = "invalid-json"  # tell the model
+    UNREADABLE = "unreadable-answer"
+    REFUSED_KEY = "key-refused"  # a person has to act
+    NO_CREDIT = "no-credit"
+    NO_SUCH_MODEL = "no-such-model"
+    BAD_REQUEST = "request-refused"
+
+
+PASSING = frozenset({Trouble.OVERLOADED, Trouble.RATE_LIMITED, Trouble.BROKE_OFF, Trouble.SERVER})
+"""Worth waiting for."""
+TOLD_TO_MODEL = frozenset({Trouble.BAD_JSON, Trouble.UNREADABLE})
+"""The model may do better when it is told."""
+
+
+class CallFailed(Exception):
+    """One call came to nothing. The message is cleaned and redacted; `cost` was spent.
+
+    `wait_s` is how long the server asked to wait, None when it did not say.
+    """
+
+    def __init__(
+        self, trouble: Trouble, message: str, cost: Cost, wait_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+        self.cost = cost
+        self.wait_s = wait_s
