@@ -19,10 +19,11 @@ from bot.git import Identity, Repository
 from bot.model import Direction, Reason, Side, Verdict
 from bot.multiplicity import Multiplicity
 from bot.propose import BOT, PHASE
-from bot.reduce import class_of
+from bot.reduce import class_of, foreign
 from bot.scratchpad import Bounds
 from bot.settings import Settings
-from bot.snapshot import NEEDS_HUMAN, Standing, View, reverts_of
+from bot.snapshot import NEEDS_HUMAN, Standing, View, allowed_files, reverts_of
+from runner.digests import candidate_digest
 from runner.result import Measurement, Status
 
 
@@ -33,8 +34,13 @@ class Measurer(Protocol):
         self,
         runs: Sequence[tuple[int, PlannedRun]],
         on_result: Callable[[int, Mapping[str, Any]], None],
+        *,
+        sealed: bool = False,
     ) -> None:
-        """Run them in the given order; `on_result` gets the index and the measurement."""
+        """Run them in the given order; `on_result` gets the index and the measurement.
+
+        With `sealed` each is also scored on the sealed split: for audits alone.
+        """
         ...
 
 
@@ -159,8 +165,17 @@ class Executor:
         missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
 
         def keep(index: int, result: Mapping[str, Any]) -> None:
+            measurement = Measurement.model_validate(result)
+            planned = attempt.runs[index]
+            files = allowed_files(self.repository, planned.tree, self.settings)
+            if why := foreign(planned, measurement, candidate_digest(files)):
+                raise BotError(
+                    f"Result {index + 1} of attempt {attempt.id} is refused: {why}. Nothing of "
+                    "it was recorded. Run the step again; if it comes back, look at who else "
+                    "runs the runner here."
+                )
             self.forge.record(number, attempt.id, index, result)
-            measured = class_of(Measurement.model_validate(result))
+            measured = class_of(measurement)
             if measured != view.runner_class:
                 raise RunnerChanged(
                     f"A run came back from runner class {measured}, expected {view.runner_class}: "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
-from bot.forge.base import Attempt
+from bot.forge.base import Attempt, PlannedRun
 from bot.model import Purpose, Run, Side
 from runner.result import Measurement, Status
 
@@ -23,8 +23,46 @@ def class_of(measurement: Measurement) -> str:
     return comparable_class(measurement.runner_class.id, measurement.digests.harness)
 
 
-def runs_of(attempts: Iterable[Attempt]) -> tuple[SidedRun, ...]:
-    """Every finished run of some attempts, in the order in which they were asked for."""
+def foreign(planned: PlannedRun, result: Measurement, subject: str) -> str | None:
+    """Why a result cannot be that of the run it was handed in for; None if it can.
+
+    `subject` is the digest of the files that were to be measured, empty if it cannot be told.
+    Replays of older results, results for another head, and forged ones differ in one of these.
+    """
+    if not subject:
+        return "the tree that it should have measured is no longer in the repository"
+    if result.digests.candidate != subject:
+        return f"it measured other files ({result.digests.candidate[:12]}, not {subject[:12]})"
+    if result.seed != planned.seed:
+        return f"it was made with seed {result.seed} instead of {planned.seed}"
+    if result.split != "validation":
+        return f"it was scored on the split {result.split}"
+    return None
+
+
+def refusals(attempts: Iterable[Attempt], subject: Callable[[str], str]) -> tuple[str, ...]:
+    """In words, the results of some attempts that count for nothing, and why."""
+    said = []
+    for attempt in attempts:
+        for index, result in sorted(attempt.results.items()):
+            try:
+                measurement = Measurement.model_validate(result)
+            except ValidationError:
+                continue
+            planned = attempt.runs[index]
+            if why := foreign(planned, measurement, subject(planned.tree)):
+                said.append(f"result {index + 1} of attempt {attempt.id} is refused: {why}")
+    return tuple(said)
+
+
+def runs_of(
+    attempts: Iterable[Attempt], subject: Callable[[str], str] | None = None
+) -> tuple[SidedRun, ...]:
+    """Every finished run of some attempts, in the order in which they were asked for.
+
+    With `subject`, which gives the digest of the allowed files in a tree, results that do not
+    belong to the run that was asked for are left out: whatever decides must give it.
+    """
     runs = []
     for attempt in attempts:
         for index, result in sorted(attempt.results.items()):
@@ -33,6 +71,8 @@ def runs_of(attempts: Iterable[Attempt]) -> tuple[SidedRun, ...]:
                 measurement = Measurement.model_validate(result)
             except ValidationError:
                 continue  # of another version of the runner: comparable with nothing of today
+            if subject and foreign(planned, measurement, subject(planned.tree)):
+                continue
             run = run_of(measurement, planned.purpose, attempt.id)
             runs.append((planned.side, run))
     return tuple(runs)

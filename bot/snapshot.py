@@ -15,12 +15,12 @@ from bot.auditlog import AuditEntry
 from bot.auditstate import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
-from bot.git import Conflicts, Repository
+from bot.git import Conflicts, GitError, Repository
 from bot.gitdiff import read_raw
 from bot.ledger import LedgerEntry
 from bot.model import Direction, Outcome, Run, Side
 from bot.past import Past, in_class, settled_by
-from bot.reduce import SidedRun, runs_of
+from bot.reduce import SidedRun, refusals, runs_of
 from bot.references import References
 from bot.ruling import Rules
 from bot.settings import Settings
@@ -39,6 +39,7 @@ class Standing:
     merge_tree: str | None
     fingerprint: str
     runs: tuple[SidedRun, ...]  # all of them, whatever they were measured on
+    refused: tuple[str, ...] = ()  # results that are none of this experiment's, in words
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     reader = _Reader(repository, settings, base, subject, runner_class, entries, strays)
     standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
-    auditing = AuditReader(forge, entries, audits, runner_class, reader.subject)
+    auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)
     references = References(past, auditing)
     reverting = [pair for s in standings if (pair := reverts_of(s.pull))]
     snapshot = Snapshot(
@@ -124,7 +125,7 @@ class _Reader:
     strays: frozenset[int]
 
     def standing(self, pull: PullRequest) -> Standing:
-        runs = runs_of(pull.attempts)
+        runs = runs_of(pull.attempts, self._asked_for)
         contained = self.repository.is_ancestor(pull.head, self.base)
         violations = () if contained else self._violations(pull)
         merged: str | Conflicts | None = None
@@ -154,7 +155,8 @@ class _Reader:
             reverts=reverts[0] if reverts else None,
             asked_person=NEEDS_HUMAN in pull.labels,
         )
-        return Standing(pull, experiment, tree, mark, runs)
+        refused = refusals(pull.attempts, self._asked_for)
+        return Standing(pull, experiment, tree, mark, runs, refused)
 
     def subject(self, tree: str) -> str:
         """The digest of the allowed files in a commit or tree."""
@@ -164,9 +166,22 @@ class _Reader:
             )
         return self._subjects[tree]
 
+    def _asked_for(self, tree: str) -> str:
+        """The same for the tree of a planned run, which git may have cleared away: then empty."""
+        try:
+            return self.subject(tree)
+        except GitError:
+            return ""
+
     @cached_property
     def _subjects(self) -> dict[str, str]:
         return {}
+
+    def measurable(self, entry: LedgerEntry) -> bool:
+        """Whether a winner and its parent have the file that is run today."""
+        path = self.settings.candidate.entry
+        wanted = [(entry.commit, path), (f"{entry.commit}^1", path)]
+        return all(data is not None for data in self.repository.read_many(wanted).values())
 
     def _violations(self, pull: PullRequest) -> tuple[policy.Violation, ...]:
         fork = self.repository.merge_base(self.base, pull.head)

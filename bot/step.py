@@ -13,8 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bot.audit import AuditAction, BeginAudit, ConcludeAudit, ContinueAudit, Revert, due
+from bot.auditing import Auditor
 from bot.checkout import check_checkout
-from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
+from bot.decide import (
+    Action,
+    AskPerson,
+    Conclude,
+    Measure,
+    Propose,
+    Resume,
+    audit_action,
+    decide,
+)
 from bot.errors import AlreadyRunning, BotError
 from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, PullRequest
@@ -55,6 +66,33 @@ class Stepper:
         Raises:
             BotError, GitError, ForgeError: with a message that says what to do.
         """
+        done = self._go_on(lambda view: decide(view.snapshot)[0])
+        if done is None:
+            raise BotError("The step ended without a verdict. Run it again.")
+        return done
+
+    def audit(self, last: int | None = None) -> None:
+        """Measure winners again until the ledger and, where one fell, a revert tell of it.
+
+        A session that was interrupted is finished, and no other is begun then. `last` is how
+        many of the latest winners; without it, what bot.toml says. Raises what `step` raises.
+        """
+        begun = False
+
+        def choose(view: View) -> Action | None:
+            nonlocal begun
+            state = view.snapshot.audits
+            begun = begun or bool(state.open)
+            action = audit_action(view.snapshot)
+            if action is None or isinstance(action, BeginAudit):
+                numbers = due(state, last or state.rule.last)
+                action = None if begun or not numbers else BeginAudit(numbers)
+            return action
+
+        self._go_on(choose)
+
+    def _go_on(self, choose: Callable[[View], Action | None]) -> Concluded | None:
+        """Carry out what `choose` says, until a verdict, or until it says nothing."""
         self.place.repository.identity()  # asks for a name now, not after minutes of training
         with only_one(self.place.repository):
             self.place.forge.recover()  # first: what a crash has left behind looks like edits
@@ -63,12 +101,20 @@ class Stepper:
                 self.reporter.say(note)
             runner_class = self.measurer.runner_class()
             conflicts = 0
+            told: set[str] = set()
             while True:
                 view = take(
                     self.place.repository, self.place.forge, self.place.settings, runner_class
                 )
+                for refused in (words for each in view.standings for words in each.refused):
+                    if refused not in told:
+                        self.reporter.say(refused)
+                        told.add(refused)
+                action = choose(view)
+                if action is None:
+                    return None
                 try:
-                    done = self._carry_out(decide(view.snapshot)[0], view)
+                    done = self._carry_out(action, view)
                 except Conflict:
                     # Somebody else was first; nothing was changed. Look again.
                     conflicts += 1
@@ -100,7 +146,28 @@ class Stepper:
             case AskPerson():
                 self.reporter.say(f"#{action.number}: conflicts, and waits for a person")
                 executor.ask_person(action, view)
+            case BeginAudit() | ContinueAudit() | ConcludeAudit() | Revert():
+                self._audit(action, view)
         return None
+
+    def _audit(self, action: AuditAction, view: View) -> None:
+        place, say = self.place, self.reporter.say
+        auditor = Auditor(place.repository, place.forge, place.settings, self.measurer, self.now)
+        match action:
+            case BeginAudit():
+                numbers = ", ".join(f"#{number}" for number in action.numbers)
+                say(f"Audit: measuring {numbers} and what they replaced again, on fresh seeds")
+                auditor.begin(action, view)
+            case ContinueAudit():
+                say(f"Audit {action.session}: finishing what was interrupted")
+                auditor.resume(action, view)
+            case ConcludeAudit():
+                told = auditor.conclude(action, view)
+                outcome = "replicated" if told.replicated else "did not replicate"
+                say(f"Audit: #{told.number} {outcome}. {told.explanation}")
+            case Revert():
+                pull = auditor.revert(action, view)
+                say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
 
     def _propose(self, view: View) -> None:
         self.reporter.stage("thinking of a hypothesis")
