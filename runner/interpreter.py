@@ -15,12 +15,14 @@ from runner.settings import CandidateTable
 ENVIRONMENT_VARIABLE = "MERGELAB_CANDIDATE_PYTHON"
 _TIMEOUT_S = 120
 _QUESTION = """
-import importlib.metadata, json, platform
-try:
-    torch = importlib.metadata.version("torch")
-except importlib.metadata.PackageNotFoundError:
-    torch = ""
-print(json.dumps({"version": platform.python_version(), "torch": torch,
+import hashlib, importlib.metadata, json, platform
+found = {}
+for package in importlib.metadata.distributions():  # the first one is imported
+    name = (package.metadata["Name"] or "").lower().replace("_", "-")
+    found.setdefault(name, package.version or "")
+lines = "".join(f"{name}=={version}\\n" for name, version in sorted(found.items()))
+print(json.dumps({"version": platform.python_version(), "torch": found.get("torch", ""),
+                  "packages": hashlib.sha256(lines.encode()).hexdigest()[:16],
                   "implementation": platform.python_implementation()}))
 """
 
@@ -32,12 +34,14 @@ class Interpreter:
     path: Path  # as it is called, a virtual environment's link not resolved
     version: str  # for example "CPython 3.11.7"
     torch: str  # for example "2.13.0+cpu"; empty if there is none
+    packages: str = ""  # digest of the names and versions of all installed packages
 
 
 class _Answer(BaseModel):
     implementation: str = Field(max_length=50)
     version: str = Field(max_length=50)
     torch: str = Field(max_length=50)
+    packages: str = Field(max_length=50)
 
 
 def find_interpreter(repository: Path, table: CandidateTable) -> Interpreter:
@@ -60,7 +64,8 @@ def find_interpreter(repository: Path, table: CandidateTable) -> Interpreter:
         raise RunnerError(
             f"{path} does not answer like a Python interpreter. Run `make install` again."
         ) from None
-    return Interpreter(path, f"{answer.implementation} {answer.version}", answer.torch)
+    version = f"{answer.implementation} {answer.version}"
+    return Interpreter(path, version, answer.torch, answer.packages)
 
 
 def ask(python: Path, program: str) -> bytes:

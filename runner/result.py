@@ -57,6 +57,8 @@ class RunnerClass(Strict):
     """Version and size of the task's data, and a digest of its salt."""
     interpreter: str
     """The candidate's interpreter and its version."""
+    packages: str = ""
+    """A digest of the names and versions of all packages installed in it."""
     torch: str
     """The version of torch in it; empty if it has none."""
     driver: str

@@ -24,6 +24,7 @@ def describe(
         "budget_s": float(budget_s),
         "data": data,
         "interpreter": interpreter.version,
+        "packages": interpreter.packages,
         "torch": interpreter.torch,
         "driver": gpu.driver if gpu else "",
         "sandbox": sandbox,
