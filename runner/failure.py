@@ -22,6 +22,7 @@ _FRAME = re.compile(r'^ {2}File "/candidate/([^"]{1,300})", line (\d{1,9})(?:,|$
 _RAISED = re.compile(r"^((?:[A-Za-z_]\w{0,99}\.){0,9}[A-Za-z_]\w{0,99})(?::|$)", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 _MEMORY_ERRORS = {"MemoryError", "OutOfMemoryError", "_ArrayMemoryError"}
+_TORCH_MEMORY_ERROR = "DefaultCPUAllocator: can't allocate memory"  # a plain RuntimeError
 _LIBRARY_ERRORS = _MEMORY_ERRORS | {
     "AcceleratorError",
     "AxisError",
@@ -55,17 +56,24 @@ def failure_of(
     if outcome.ended is Ended.TIMED_OUT:
         return Failure(Status.TIMED_OUT, f"{step} was killed after {outcome.wall_s:.1f} s")
     if outcome.ended is Ended.OUT_OF_MEMORY:
-        return Failure(Status.OUT_OF_MEMORY, f"{step} was killed at the memory limit")
+        why = "" if private else clean_line(outcome.note.encode(errors="replace"))
+        message = f"{step} was killed at the memory limit"
+        return Failure(Status.OUT_OF_MEMORY, f"{message}: {why}" if why else message)
     if outcome.ended is Ended.OUTPUT_LIMIT:
         note = "" if private else clean_line(outcome.note.encode(errors="replace"))
         message = f"{step} left more, or other things, than it may"
         return Failure(Status.INVALID_OUTPUT, f"{message}: {note}" if note else message)
     if outcome.exit_code == 0:
         return None
-    error = find_error(outcome.log_tail.decode("utf-8", errors="replace"), stage, files)
-    memory = error is not None and error.type.rpartition(".")[2] in _MEMORY_ERRORS
+    log = outcome.log_tail.decode("utf-8", errors="replace")
+    error = find_error(log, stage, files)
+    memory = error is not None and (
+        error.type in _MEMORY_ERRORS or (not private and _TORCH_MEMORY_ERROR in log)
+    )
     return Failure(
-        Status.OUT_OF_MEMORY if memory else Status.CRASHED, _crash(outcome, step, error), error
+        Status.OUT_OF_MEMORY if memory else Status.CRASHED,
+        _crash(outcome, step, error, private=private),
+        error,
     )
 
 
@@ -75,7 +83,7 @@ def find_error(log: str, stage: Stage, files: Mapping[str, bytes]) -> CandidateE
     The line is that of the innermost frame in the candidate's own files. The type is "Error"
     unless it is a well-known one or a word of the candidate's source.
     """
-    found: CandidateError | None = None
+    raised_name, raised_line = "", None
     place: tuple[str, int] | None = None
     inside = False
     for line in log.split("\n"):
@@ -84,11 +92,12 @@ def find_error(log: str, stage: Stage, files: Mapping[str, bytes]) -> CandidateE
         elif frame := _FRAME.match(line[:_LONGEST_LINE]):
             place, inside = _real_place(frame[1], int(frame[2]), files) or place, True
         elif inside and not line.startswith(" ") and (raised := _RAISED.match(line[:1100])):
-            found = CandidateError(
-                type=_known(raised[1], files), line=place[1] if place else None, stage=stage
-            )
+            raised_name, raised_line = raised[1], place[1] if place else None
             place, inside = None, False
-    return found
+    if not raised_name:
+        return None
+    # The source is searched once, whatever the log holds: it is the candidate's to fill.
+    return CandidateError(type=_known(raised_name, files), line=raised_line, stage=stage)
 
 
 def _real_place(path: str, line: int, files: Mapping[str, bytes]) -> tuple[str, int] | None:
@@ -106,10 +115,11 @@ def _known(name: str, files: Mapping[str, bytes]) -> str:
     return last if any(last in found for found in words) else "Error"
 
 
-def _crash(outcome: Outcome, step: str, error: CandidateError | None) -> str:
-    if outcome.signal is not None:
+def _crash(outcome: Outcome, step: str, error: CandidateError | None, *, private: bool) -> str:
+    if outcome.signal is not None and not private:
         return f"{step} was killed by {_signal_name(outcome.signal)}"
-    message = f"{step} crashed with exit code {outcome.exit_code}"
+    # An exit code is eight bits that the candidate chooses; of a private job it stays inside.
+    message = f"{step} crashed" + ("" if private else f" with exit code {outcome.exit_code}")
     if error is not None:
         message += f": {error.type}" + (f" at line {error.line}" if error.line else "")
     return message

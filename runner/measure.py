@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from runner.text import clean_line, clean_text
 from runner.trial import Candidate, Trial
 
 LOG_TAIL_BYTES = 8 << 10
-_LONG_NUMBER = re.compile(r"[0-9]{5,}")
+_NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored
     except InvalidOutput as refusal:
         reason = clean_line(str(refusal).encode(errors="replace"))
         # Sizes and shapes are numbers that a candidate could choose after seeing its inputs.
-        reason = f"the smoke run's {reason}" if smoke else _LONG_NUMBER.sub("(a number)", reason)
+        reason = f"the smoke run's {reason}" if smoke else _NUMBER.sub("#", reason)
         error = CandidateError(type="InvalidOutput", stage=trial.stage)
         trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
     seconds = time.monotonic() - started
@@ -96,7 +97,8 @@ def measurement(
         sealed=_sealed(scored.sealed),
         smoke_s=smoke_s,
         train_s=0.0 if smoke else trial.train_s,
-        predict_s=0.0 if smoke else trial.predict_s,
+        # To the second: how long it took could tell what it has seen.
+        predict_s=0.0 if smoke else float(math.ceil(trial.predict_s)),
         score_s=0.0 if smoke else scored.score_s,
         peak_memory_bytes=trial.peak_memory_bytes,
         exit_code=trial.exit_code,

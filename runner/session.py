@@ -11,8 +11,8 @@ from typing import Any
 from runner.batch import Batch, PlannedRun
 from runner.candidate import read_folder, read_tree
 from runner.digests import harness_digest, scorer_digest
-from runner.events import DataEvent, Emit
-from runner.gpu import Gpu, find_gpu
+from runner.events import DataEvent, Emit, NoticeEvent, WaitingEvent
+from runner.gpu import Gpu, device_name, find_gpu
 from runner.interpreter import find_interpreter
 from runner.measure import Circumstances
 from runner.request import BatchRequest, Conditions
@@ -26,6 +26,8 @@ from runner.staging import stage_full, stage_smoke
 from runner.task.compose import SizeName
 from runner.task.prepare import TaskData, cache_folder, prepare
 from runner.trial import Confinement
+from runner.turns import turn
+from runner.visible import visible
 from runner.workspace import workspace
 
 
@@ -52,9 +54,11 @@ class Session:
 
     @contextlib.contextmanager
     def batch(self, emit: Emit) -> Iterator[Batch]:
-        """A batch with its temporary folder, which is gone afterwards."""
+        """A batch with the device to itself, and a temporary folder, which is gone afterwards."""
         around = Circumstances(self.comparability(), self.split)
-        with workspace() as folder:
+        device = device_name(self.confinement.gpu)
+        waiting = WaitingEvent(f"waiting for another measurement on this machine ({device})")
+        with turn(device, lambda: emit(waiting)), workspace() as folder:
             full = stage_full(self.data, self.split, folder)
             smoke = stage_smoke(self.data, folder)
             sealed = stage_full(self.data, "sealed", folder) if self.sealed else None
@@ -95,7 +99,13 @@ def open_session(
     repository = Path(conditions.repository).resolve()
     interpreter = find_interpreter(repository, settings.candidate)
     table = settings.sandbox
-    sandbox = choose(table.backend, unconfined, image=table.image, runtime=table.runtime)
+    sandbox = choose(
+        table.backend,
+        unconfined,
+        image=table.image,
+        runtime=table.runtime,
+        tell=lambda message: emit(NoticeEvent(message)),
+    )
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
     # Made now if it is not there.
@@ -108,7 +118,11 @@ def open_session(
         repository=repository,
         settings=settings,
         confinement=Confinement(
-            sandbox, interpreter, runtime_mounts(interpreter.path), gpu, settings.sandbox
+            sandbox,
+            interpreter,
+            visible(runtime_mounts(interpreter.path), data),
+            gpu,
+            settings.sandbox,
         ),
         data=data,
         split=conditions.split,

@@ -82,10 +82,12 @@ class BudgetTable(Table):
     """Seconds of wall-clock time for training in the profile `cpu`."""
     gpu_s: Annotated[float, Field(gt=0, le=86_400)] = 300
     """Seconds of wall-clock time for training in the profile `gpu`."""
-    grace_s: Annotated[float, Field(ge=0, le=600)] = 10
-    """How many seconds after the budget a training run is killed."""
-    predict_s: Annotated[float, Field(gt=0, le=3_600)] = 60
-    """The limit of one prediction run, in seconds; each group of inputs has one of its own."""
+    grace_s: Annotated[float, Field(ge=0, le=600)] = 5
+    """How many seconds after the budget a training run is killed. It is for saving and
+    leaving; whatever it is, candidates may come to use it for training."""
+    predict_s: Annotated[float, Field(gt=0, le=3_600)] = 30
+    """The limit of one prediction run, in seconds; each group of inputs has one of its own.
+    Keep it short: what is computed there is not counted against the budget."""
     smoke_s: Annotated[float, Field(ge=0, le=600)] = 3
     """The training budget, in seconds, of the smoke run before a candidate's first full run;
     0 switches it off."""
@@ -107,8 +109,10 @@ class SandboxTable(Table):
     """Main memory of all processes together and of what they write, in GiB."""
     processes: Annotated[int, Field(ge=8, le=100_000)] = 256
     """How many processes and threads may be alive at once."""
-    output_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
-    """Size of the output folder, in MiB. Predictions have 256 MiB at most."""
+    output_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Size of the output folder, in MiB, which bounds the saved model. Smaller than the training
+    data, so that training cannot be taken along into the prediction. Predictions have
+    256 MiB at most."""
     scratch_mb: Annotated[int, Field(ge=1, le=1_000_000)] = 512
     """Size of /tmp, in MiB."""
 

@@ -17,6 +17,8 @@ from runner.settings import BudgetTable, SandboxTable
 
 PREDICTIONS = "predictions.npy"
 _MEGABYTE = 1 << 20
+# Of a prediction's limit: whoever keeps to what it is told must not be killed for it.
+_SHARE_TOLD = 0.8
 # Predictions for some thousand inputs; the scorer has its own, tighter idea of their size.
 _LARGEST_PREDICTIONS = 256 * _MEGABYTE
 
@@ -94,11 +96,11 @@ class Trial:
     exit_code: int | None = None
     signal: int | None = None
 
-    def note(self, outcome: Outcome) -> None:
-        """Keep the facts of the last job."""
+    def note_training(self, outcome: Outcome) -> None:
+        """Keep the facts of training. Those of predicting could tell what it has seen."""
         self.exit_code, self.signal = outcome.exit_code, outcome.signal
-        if outcome.peak_memory_bytes is not None:
-            self.peak_memory_bytes = max(self.peak_memory_bytes or 0, outcome.peak_memory_bytes)
+        self.peak_memory_bytes = outcome.peak_memory_bytes
+        self.train_s, self.log = outcome.wall_s, outcome.log_tail
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,7 @@ class Pass:
         self.emit(StageEvent(self.run_id, trial.stage, None, told_s, limit_s))
         watch = LastLine(self.run_id, self.emit)
         outcome = self.confinement.sandbox.run(job, self.workplace / "model", watch)
-        trial.note(outcome)
-        trial.train_s, trial.log = outcome.wall_s, outcome.log_tail
+        trial.note_training(outcome)
         trial.failure = failure_of(
             outcome, trial.stage, self._named("training"), self.candidate.files, private=False
         )
@@ -150,13 +151,12 @@ class Pass:
             trial.stage = Stage.PREDICT
         limit_s = self.plan.predict_limit_s
         environment = {"PHASE": "predict", "MODEL_DIR": "/model", "GROUP": group}
-        job = self._job(environment, limit_s, limit_s)
+        job = self._job(environment, _SHARE_TOLD * limit_s, limit_s)
         job = _with_mounts(job, Mount(inputs, "/data"), Mount(self.workplace / "model", "/model"))
         # Mounts tell their origin: nothing in this name may tell one split from another.
         output = self.workplace / f"predicted-{group}-{secrets.token_hex(4)}"
         self.emit(StageEvent(self.run_id, trial.stage, group, limit_s, limit_s))
         outcome = self.confinement.sandbox.run(job, output)
-        trial.note(outcome)
         trial.predict_s += outcome.wall_s
         step = self._named(f"prediction of {group}")
         trial.failure = failure_of(outcome, trial.stage, step, self.candidate.files, private=True)
@@ -174,6 +174,8 @@ class Pass:
         if environment["PHASE"] == "predict":
             output_bytes = min(output_bytes, _LARGEST_PREDICTIONS)
         contract = {"DATA_DIR": "/data", "OUT_DIR": "/out", "TIME_BUDGET_S": f"{told_s:g}"}
+        # Sets and dictionaries must come in one order in all phases.
+        contract["PYTHONHASHSEED"] = "0"
         interpreter = str(self.confinement.interpreter.path)
         return Job(
             argv=(interpreter, "-u", "-B", f"/candidate/{self.candidate.entry}"),

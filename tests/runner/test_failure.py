@@ -146,3 +146,34 @@ def test_any_log_gives_a_known_name_and_a_real_line_or_nothing(pieces: list[str]
     if error is not None:
         assert error.type in {"ValueError", "MemoryError", "Error"} or error.type.isidentifier()
         assert error.line in {None, 1, 2, 3}
+
+
+def test_a_log_full_of_tracebacks_searches_the_source_once() -> None:
+    source = b"word_%d = 1\n" * 15_000
+    pair = (
+        'Traceback (most recent call last):\n  File "/candidate/train.py", line 1\nNoSuchName: x\n'
+    )
+    error = find_error(pair * 3_000, Stage.TRAIN, {"train.py": source})
+    assert error is not None
+    assert error.type == "Error"
+
+
+def test_torch_running_out_of_memory_on_a_cpu_is_out_of_memory() -> None:
+    log = (
+        "Traceback (most recent call last):\n"
+        '  File "/candidate/train.py", line 1, in <module>\n'
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate "
+        "memory: you tried to allocate 4000000000000 bytes.\n"
+    )
+    outcome = Outcome(Ended.EXITED, 1.0, log.encode(), len(log), exit_code=1)
+    failure = failure_of(outcome, Stage.TRAIN, "training", {"train.py": b"x\n"}, private=False)
+    assert failure is not None
+    assert failure.status is Status.OUT_OF_MEMORY
+
+
+def test_of_a_prediction_neither_exit_code_nor_signal_is_told() -> None:
+    for code, signal in ((77, None), (None, 12)):
+        outcome = Outcome(Ended.EXITED, 1.0, b"", 0, exit_code=code, signal=signal)
+        failure = failure_of(outcome, Stage.PREDICT, "prediction", {}, private=True)
+        assert failure is not None
+        assert failure.message == "prediction crashed"

@@ -33,7 +33,7 @@ def test_the_seed_is_the_runners_and_reaches_the_candidate(measure: Measure) -> 
 
 CONTRACT = candidate(
     train="""
-    wanted = {'PHASE', 'SEED', 'DATA_DIR', 'OUT_DIR', 'TIME_BUDGET_S'}
+    wanted = {'PHASE', 'SEED', 'DATA_DIR', 'OUT_DIR', 'TIME_BUDGET_S', 'PYTHONHASHSEED'}
     assert wanted <= set(os.environ), os.environ
     assert set(os.environ) <= wanted | {'PATH', 'HOME', 'LANG', 'PWD', 'LC_CTYPE'}, os.environ
     assert os.getcwd() == '/candidate'
@@ -42,6 +42,7 @@ CONTRACT = candidate(
     """,
     predict="""
     wanted = {'PHASE', 'GROUP', 'MODEL_DIR', 'DATA_DIR', 'OUT_DIR', 'TIME_BUDGET_S'}
+    wanted |= {'PYTHONHASHSEED'}
     assert set(os.environ) <= wanted | {'PATH', 'HOME', 'LANG', 'PWD', 'LC_CTYPE'}, os.environ
     seen = os.listdir(data)
     assert seen == {'images': ['images.npy'], 'captions': ['captions.json']}[os.environ['GROUP']]

@@ -49,3 +49,14 @@ def test_the_last_line_skips_blank_lines_and_is_cut() -> None:
     assert clean_line(b"first\nsecond\n\n   \n") == "second"
     assert clean_line(b"x" * 1000, 10) == "x" * 10
     assert clean_line(b"\n\n") == ""
+
+
+@pytest.mark.parametrize(
+    "character", ["\ufe0f", "\U000e0106", "\u3164", "\u115f", "\u2800", "\u034f"]
+)
+def test_invisible_characters_carry_nothing_to_a_reader(character: str) -> None:
+    assert clean_text(f"ok{character}!".encode(), 100) == "ok!"
+
+
+def test_marks_cannot_be_stacked_without_end() -> None:
+    assert clean_text(("e" + "\u0301" * 500).encode(), 2_000) == "e\u0301\u0301"
