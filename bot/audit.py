@@ -68,6 +68,7 @@ class AuditState:
     rule: AuditRule = field(default_factory=AuditRule)
     winners: tuple[int, ...] = ()
     audited: frozenset[int] = frozenset()
+    sessions: int = 0  # the highest number that a session ever had
     merges_since: int = 0  # winners merged since the latest audit
     open: tuple[OpenAudit, ...] = ()
     refuted: tuple[tuple[int, int], ...] = ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bot.audit import AuditRule, AuditState, OpenAudit
 from bot.auditlog import AuditEntry
@@ -28,6 +28,7 @@ class AuditReader:
     audits: Sequence[AuditEntry]
     runner_class: str
     subject: Subject
+    measurable: Callable[[LedgerEntry], bool]  # whether what bot.toml allows was there then
 
     def state(self, rule: AuditRule, reverting: Collection[tuple[int, int]]) -> AuditState:
         """What `decide` needs; `reverting` are the (winner, session) of open reverts."""
@@ -36,6 +37,9 @@ class AuditReader:
             rule=rule,
             winners=winners,
             audited=frozenset(audit.number for audit in self.audits),
+            sessions=max(
+                (*self.forge.audit_numbers(), *(audit.session for audit in self.audits)), default=0
+            ),
             merges_since=self._merges_since(winners),
             open=tuple(part for audit in self._unfinished() for part in self._parts(audit)),
             refuted=self._refuted(reverting),
@@ -52,14 +56,17 @@ class AuditReader:
         """Merged by a verdict on a machine like this one, and not taken back since.
 
         Whether a gain is there may differ between machines; the runner's own version, which is
-        the last part of the class, does not matter for that.
+        the last part of the class, does not matter for that, if it can still be measured.
         """
         machine = f'"{self.runner_class.rpartition("-")[0]}-'
         gone = self._taken_back()
         return tuple(
             entry.number
             for entry in self.entries
-            if entry.reason in _WINNERS and entry.number not in gone and machine in entry.evidence
+            if entry.reason in _WINNERS
+            and entry.number not in gone
+            and machine in entry.evidence
+            and (self.runner_class in entry.evidence or self.measurable(entry))
         )
 
     def _taken_back(self) -> frozenset[int]:
@@ -112,11 +119,25 @@ class AuditReader:
 
 
 def runs_of_audit(audit: Audit, runner_class: str) -> Mapping[str, tuple[Run, ...]]:
-    """The finished runs of an audit by the code that they measured."""
+    """The finished runs of an audit by the code that they measured, without sealed scores."""
     found: dict[str, tuple[Run, ...]] = {}
-    for _, result in sorted(audit.results.items()):
-        measurement = Measurement.model_validate(result)
+    for measurement in _measurements(audit):
         run = run_of(measurement, Purpose.AUDIT, f"audit-{audit.number}")
         if run.runner_class == runner_class:
             found[run.subject] = (*found.get(run.subject, ()), run)
     return found
+
+
+def sealed_of_audit(audit: Audit) -> Mapping[str, tuple[Run, ...]]:
+    """The same with the scores of the sealed split as values: for `bot.auditreport` alone."""
+    found: dict[str, tuple[Run, ...]] = {}
+    for measurement in _measurements(audit):
+        run = run_of(measurement, Purpose.AUDIT, f"audit-{audit.number}")
+        if measurement.sealed is not None and run.runner_class == audit.runner_class:
+            scored = replace(run, value=measurement.sealed.metric, secondary=())
+            found[run.subject] = (*found.get(run.subject, ()), scored)
+    return found
+
+
+def _measurements(audit: Audit) -> Iterator[Measurement]:
+    return (Measurement.model_validate(result) for _, result in sorted(audit.results.items()))

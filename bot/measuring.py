@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ from bot.reporter import Reporter
 from bot.settings import Settings
 from runner.client import current_class, run_batch
 from runner.errors import RunnerError
-from runner.events import DataEvent, Event, OutputEvent, ResultEvent, StageEvent
+from runner.events import (
+    DataEvent,
+    Event,
+    NoticeEvent,
+    OutputEvent,
+    ResultEvent,
+    StageEvent,
+    WaitingEvent,
+)
 from runner.request import BatchRequest, RunRequest
 from runner.result import Measurement, Stage, Status
 from runner.settings import RunnerSettings
@@ -32,6 +40,7 @@ class LocalMeasurer:
     settings: Settings
     reporter: Reporter
     unconfined: bool = False
+    _told: set[str] = field(default_factory=set)
 
     def runner_class(self) -> str:
         """The comparable class of this machine; prepares the task's data the first time.
@@ -43,7 +52,7 @@ class LocalMeasurer:
             now = current_class(
                 self.repository,
                 _runner_settings(self.settings),
-                self._data_event,
+                self._event_outside_of_runs,
                 unconfined=self.unconfined,
             )
         except RunnerError as error:
@@ -59,6 +68,8 @@ class LocalMeasurer:
         self,
         runs: Sequence[tuple[int, PlannedRun]],
         on_result: Callable[[int, Mapping[str, Any]], None],
+        *,
+        sealed: bool = False,
     ) -> None:
         """Run them in the given order; each result is handed over as soon as it is there."""
         planned = dict(runs)
@@ -69,25 +80,32 @@ class LocalMeasurer:
                 for i, run in runs
             ],
             settings=_runner_settings(self.settings),
+            sealed=sealed,
         )
         show = _Show(self.reporter, planned, self.settings.metric.name)
 
         def on_event(event: Event) -> None:
             if isinstance(event, ResultEvent):
                 on_result(int(event.run), event.measurement.model_dump(mode="json"))
-            if isinstance(event, DataEvent):
-                self._data_event(event)
-            else:
+            if isinstance(event, StageEvent | OutputEvent | ResultEvent):
                 show(event)
+            else:
+                self._event_outside_of_runs(event)
 
         try:
             run_batch(request, on_event, unconfined=self.unconfined)
         except RunnerError as error:
             raise RunnerFailed(str(error)) from None
 
-    def _data_event(self, event: Event) -> None:
-        if isinstance(event, DataEvent):
-            self.reporter.progress("preparing the data", event.fraction, event.message)
+    def _event_outside_of_runs(self, event: Event) -> None:
+        match event:
+            case DataEvent():
+                self.reporter.progress("preparing the data", event.fraction, event.message)
+            case WaitingEvent():
+                self.reporter.stage(event.message)
+            case NoticeEvent() if event.message not in self._told:
+                self._told.add(event.message)  # every call of the runner gives the same warnings
+                self.reporter.say(event.message)
 
 
 @dataclass

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot.audit import BeginAudit, ConcludeAudit, ContinueAudit, Revert
+from bot.auditing import Auditor
+from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
 from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.model import Hypothesis, Proposal
+from bot.open import open_branch
 from bot.propose import BOT, Place
 from bot.proposers.base import Context
 from bot.settings import parse
@@ -78,23 +82,33 @@ def quadratic(source: bytes) -> float:
 
 @dataclass
 class ScriptedMeasurer:
-    """`bot.execute.Measurer` with numbers from `metric` plus noise; remembers what it measured."""
+    """`bot.execute.Measurer` with numbers from `metric` plus noise; remembers what it measured.
+
+    `sealed` gives the score on the sealed split when one is asked for, `memory` the peak.
+    """
 
     repository: Repository
     metric: Callable[[bytes], float | Status] = quadratic
     noise: float = 0.05
     random: random.Random = field(default_factory=lambda: random.Random(0))
     measured: list[tuple[str, bytes]] = field(default_factory=list)
+    sealed: Callable[[bytes], float] = quadratic
+    memory: Callable[[bytes], int] | None = None
 
     def measure(
         self,
         runs: Sequence[tuple[int, PlannedRun]],
         on_result: Callable[[int, Mapping[str, Any]], None],
+        *,
+        sealed: bool = False,
     ) -> None:
         for index, run in runs:
             source = self.repository.read_file(run.tree, "train.py") or b""
             self.measured.append((run.tree, source))
-            on_result(index, self.result(source, run.seed))
+            result = self.result(source, run.seed)
+            if sealed and result["status"] == Status.OK:
+                result["sealed"] = {"metric": self.sealed(source), "secondary": {}}
+            on_result(index, result)
 
     def result(self, source: bytes, seed: int) -> dict[str, Any]:
         value = self.metric(source)
@@ -105,6 +119,7 @@ class ScriptedMeasurer:
             metric=None if isinstance(value, Status) else value + self.random.gauss(0, self.noise),
             seed=seed,
             train_s=1.0,
+            peak_memory_bytes=self.memory(source) if self.memory else None,
             runner_class=CLASS,
             digests=Digests(
                 candidate=candidate_digest({"train.py": source}),
@@ -158,6 +173,55 @@ class Lab:
             seed=lambda: seeds.randrange(2**31),
         )
         return cls(place, measurer, executor)
+
+    @property
+    def auditor(self) -> Auditor:
+        executor = self.executor
+        return Auditor(
+            executor.repository,
+            executor.forge,
+            executor.settings,
+            self.measurer,
+            executor.now,
+            executor.seed,
+        )
+
+    def act(self, action: Action | None = None) -> Action:
+        """Carry out an action, the first that `decide` asks for if none is given."""
+        view = self.view()
+        action = action or decide(view.snapshot)[0]
+        match action:
+            case Measure():
+                self.executor.measure(action, view)
+            case Resume():
+                self.executor.resume(action, view)
+            case Conclude():
+                self.executor.conclude(action, view)
+            case AskPerson():
+                self.executor.ask_person(action, view)
+            case BeginAudit():
+                self.auditor.begin(action, view)
+            case ContinueAudit():
+                self.auditor.resume(action, view)
+            case ConcludeAudit():
+                self.auditor.conclude(action, view)
+            case Revert():
+                self.auditor.revert(action, view)
+        return action
+
+    def until_idle(self) -> list[Action]:
+        """Everything that is done before a new hypothesis would be proposed."""
+        done: list[Action] = []
+        while not isinstance(decide(self.view().snapshot)[0], Propose):
+            done.append(self.act())
+            assert len(done) < 100, done[-5:]
+        return done
+
+    def experiment(self, files: Mapping[str, str], title: str = "Try it") -> int:
+        """Open a change as an experiment; its number."""
+        name = f"idea-{len(self.place.forge.pulls()) + 1}"
+        self.branch(name, files)
+        return open_branch(self.place, name, title, "It may help.").number
 
     @property
     def folder(self) -> Path:
