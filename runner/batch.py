@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.candidate import lay_out
 from runner.digests import candidate_digest
 from runner.events import Emit, ResultEvent
+from runner.gpumemory import watched
 from runner.measure import Circumstances, Scored, judged, measurement
 from runner.result import Measurement
 from runner.settings import RunnerSettings
@@ -44,13 +45,16 @@ class Batch:
 
     def run(self, runs: Sequence[PlannedRun]) -> Iterator[Measurement]:
         """The results in the order of `runs`, each reported as an event as soon as it is there."""
+        gpu = self.confinement.gpu
         for number, planned in enumerate(runs):
             folder = self.workplace / f"run-{number}"
             folder.mkdir(mode=0o755)
             try:
-                result = self._run(planned, folder)
+                with watched(gpu.index if gpu else None) as card:
+                    result = self._run(planned, folder)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
+            result = result.model_copy(update={"peak_gpu_memory_bytes": card.bytes})
             self.emit(ResultEvent(planned.id, result))
             yield result
 

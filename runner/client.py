@@ -19,13 +19,15 @@ from typing import IO
 from pydantic import ValidationError
 
 from runner.errors import RunnerError
-from runner.events import Emit, Event, ResultEvent, from_line
+from runner.events import Emit, Event, NoticeEvent, ResultEvent, from_line
 from runner.request import BatchRequest, Conditions
 from runner.result import Comparability, Measurement
 from runner.settings import RunnerSettings
+from runner.text import clean_line
 
 _MOMENT_S = 10.0  # for an orderly end
 _OUTPUT_BYTES = 10_000
+_NOTICE_CHARACTERS = 1_000
 
 
 def run_batch(
@@ -97,9 +99,13 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
             except BaseException:
                 end(process)
                 raise
+        said = _text(errors).strip()
         if code != 0:
-            told = _text(errors).strip().removeprefix("error: ")
-            raise RunnerError(told or f"The runner ended with code {code} and said nothing.")
+            # It ends with its error; what libraries said before that is not the reason.
+            reason = f"\n{said}".rpartition("\nerror: ")[2].strip()
+            raise RunnerError(reason or f"The runner ended with code {code} and said nothing.")
+        for warning in filter(None, said.splitlines()):
+            emit(NoticeEvent(clean_line(warning.encode(), _NOTICE_CHARACTERS)))
         return _text(output).encode()
 
 

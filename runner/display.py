@@ -8,7 +8,16 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from runner.events import DataEvent, Emit, Event, OutputEvent, ResultEvent, StageEvent
+from runner.events import (
+    DataEvent,
+    Emit,
+    Event,
+    NoticeEvent,
+    OutputEvent,
+    ResultEvent,
+    StageEvent,
+    WaitingEvent,
+)
 from runner.result import Measurement
 
 if TYPE_CHECKING:
@@ -55,6 +64,8 @@ class Plain:
         match event:
             case DataEvent():
                 self._data(event)
+            case NoticeEvent() | WaitingEvent():
+                _say(event.message)
             case StageEvent():
                 _say(f"{describe(event)} (at most {event.limit_s:g} s)")
                 self._next_output = time.monotonic() + _PLAIN_OUTPUT_EVERY_S
@@ -93,6 +104,10 @@ class Live:
                     completed=event.fraction,
                     said=event.message,
                 )
+            case NoticeEvent():
+                self._progress.console.print(Text(event.message))
+            case WaitingEvent():
+                self._progress.reset(self._task, description=event.message, total=None, said="")
             case StageEvent():
                 # Training is told its budget and uses it up; predicting ends when it is done.
                 self._progress.reset(

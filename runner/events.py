@@ -1,6 +1,7 @@
 """What happens during a batch, as it happens: for the live display and, as JSON lines, the bot.
 
-Wire form, one object a line: {"event": "stage" | "output" | "result" | "data", ...} with the
+Wire form, one object a line: {"event": "stage" | "output" | "result" | "data" | "notice" |
+"waiting", ...} with the
 fields of the classes below. `OutputEvent.line` is text that the candidate chose.
 """
 
@@ -32,6 +33,20 @@ class DataEvent:
 
 
 @dataclass(frozen=True)
+class NoticeEvent:
+    """What a person must not miss: a warning, or what was chosen for them and why."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class WaitingEvent:
+    """Nothing goes on before somebody else has ended; `message` says what is waited for."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class StageEvent:
     """A stage of a run begins. It is killed after `limit_s`; `budget_s` is what it is told."""
 
@@ -58,11 +73,13 @@ class ResultEvent:
     measurement: Measurement
 
 
-Event = DataEvent | StageEvent | OutputEvent | ResultEvent
+Event = DataEvent | NoticeEvent | WaitingEvent | StageEvent | OutputEvent | ResultEvent
 Emit = Callable[[Event], None]
 
-_KINDS: dict[str, type[DataEvent | StageEvent | OutputEvent]] = {
+_KINDS: dict[str, type[DataEvent | NoticeEvent | WaitingEvent | StageEvent | OutputEvent]] = {
     "data": DataEvent,
+    "notice": NoticeEvent,
+    "waiting": WaitingEvent,
     "stage": StageEvent,
     "output": OutputEvent,
 }

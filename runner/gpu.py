@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner.digests import data_digest
-from runner.errors import RunnerError
+from runner.errors import RunnerError, SandboxUnavailable
 from runner.interpreter import Interpreter, ask
+from runner.sandbox.gpu import grant
 from runner.settings import BudgetTable
 
 _DRIVER_VERSION = re.compile(r"NVRM version:.{0,100}?\s(\d{2,4}\.\d{1,4}(?:\.\d{1,4})?)\s")
@@ -68,6 +69,16 @@ def find_gpu(
             "with CUDA there, check the driver with nvidia-smi, or set budget.profile to cpu."
         )
     return gpu
+
+
+def device_name(gpu: Gpu | None) -> str:
+    """What a run has to itself: `cpu` for all cores, or a card's device file like `nvidia0`."""
+    if gpu is None:
+        return "cpu"
+    try:
+        return Path(grant(gpu.index).devices[0]).name
+    except SandboxUnavailable:  # a sandbox will say so
+        return re.sub(r"[^A-Za-z0-9-]", "_", f"nvidia-{gpu.index}")[:100]
 
 
 def _ask_torch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from runner.errors import SandboxUnavailable
 from runner.sandbox import cgroups, launch
@@ -13,18 +14,24 @@ BACKENDS = ("auto", "docker", "bubblewrap", "none")
 OPT_IN = "--i-know-this-is-not-a-sandbox"
 
 
+def say(line: str) -> None:
+    """Tell the person at the keyboard, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def choose(
     backend: str,
     allow_none: bool = False,
     *,
     image: str = DEFAULT_IMAGE,
     runtime: str | None = None,
+    tell: Callable[[str], None] = say,
 ) -> Sandbox:
     """The sandbox of this name, tried out on this machine.
 
-    `auto` takes Docker where an engine answers that has `image`, else bubblewrap; where there
-    is an engine, which one it took and why is said on standard error. Leftovers of runners
-    that were killed are removed first.
+    `auto` takes Docker where an engine answers that has `image`, else bubblewrap. A person is
+    told where there is an engine, which one it took and why, and is warned of `none`. Leftovers
+    of runners that were killed are removed first.
 
     Raises:
         SandboxUnavailable: it cannot be had; the message says what to do. `none` is never
@@ -38,15 +45,16 @@ def choose(
                 f"and send away everything that you can. If that is really meant, add {OPT_IN}; "
                 'otherwise set sandbox.backend = "auto" in bot.toml.'
             )
-        from runner.sandbox.unconfined import Unconfined
+        from runner.sandbox.unconfined import WARNING, Unconfined
 
+        tell(WARNING)
         return Unconfined()
     if backend == "docker":
         from runner.sandbox.docker.backend import Docker
 
         return Docker(image, runtime)
     if backend == "auto":
-        return _docker_if_possible(image, runtime) or choose("bubblewrap")
+        return _docker_if_possible(image, runtime, tell) or choose("bubblewrap")
     if backend == "bubblewrap":
         from runner.sandbox.bubblewrap import Bubblewrap
 
@@ -57,7 +65,9 @@ def choose(
     )
 
 
-def _docker_if_possible(image: str, runtime: str | None) -> Sandbox | None:
+def _docker_if_possible(
+    image: str, runtime: str | None, tell: Callable[[str], None]
+) -> Sandbox | None:
     from runner.sandbox.docker.address import address
 
     if address() is None and runtime is None:
@@ -67,14 +77,10 @@ def _docker_if_possible(image: str, runtime: str | None) -> Sandbox | None:
     except SandboxUnavailable as error:
         if runtime is not None:
             raise  # it was asked for by name, and only Docker has it
-        _say(f"sandbox: bubblewrap, because Docker cannot be used. {error}")
+        tell(f"sandbox: bubblewrap, because Docker cannot be used. {error}")
         return None
-    _say(f"sandbox: Docker, because its engine answers and has the image {image}.")
+    tell(f"sandbox: Docker, because its engine answers and has the image {image}.")
     return sandbox
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def reap_orphans() -> int:

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -32,7 +31,7 @@ WARNING = (
 
 
 class Unconfined:
-    """Runs jobs as ordinary processes."""
+    """Runs jobs as ordinary processes. Make it with `runner.sandbox.choose`, which warns of it."""
 
     name = "none"
 
@@ -52,7 +51,6 @@ class Unconfined:
         """See `runner.sandbox.base.Sandbox.run`; only deadline and output are enforced."""
         arguments.check(job)
         collect.prepare(collect_to)
-        print(WARNING, file=sys.stderr, flush=True)
         tail = Tail(job.limits.log_bytes)
         with contextlib.ExitStack() as stack:
             folder = Path(tempfile.gettempdir(), new_label())

@@ -9,13 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.events import DataEvent, Event, LastLine, OutputEvent, StageEvent, from_line, to_line
+from runner.events import (
+    DataEvent,
+    Event,
+    LastLine,
+    NoticeEvent,
+    OutputEvent,
+    StageEvent,
+    WaitingEvent,
+    from_line,
+    to_line,
+)
 from runner.result import Stage
 
 TEXT = st.text(max_size=20)
 NUMBER = st.floats(0, 1e6)
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(DataEvent, NUMBER, TEXT),
+    st.builds(NoticeEvent, TEXT),
+    st.builds(WaitingEvent, TEXT),
     st.builds(OutputEvent, TEXT, TEXT),
     st.builds(StageEvent, TEXT, st.sampled_from(Stage), st.none() | TEXT, NUMBER, NUMBER),
 )

@@ -12,9 +12,16 @@ from tests.runner.sandbox.conftest import Run, alive
 NONE = choose("none", allow_none=True)
 
 
-def test_a_job_runs_with_its_paths_replaced(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_whoever_takes_it_is_warned(capsys: pytest.CaptureFixture[str]) -> None:
+    choose("none", allow_none=True)
+    assert "WARNING: no sandbox" in capsys.readouterr().err
+    told: list[str] = []
+    choose("none", allow_none=True, tell=told.append)
+    assert ["no sandbox" in line for line in told] == [True]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_runs_with_its_paths_replaced(run: Run, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "x").write_text("input")
@@ -31,7 +38,6 @@ def test_a_job_runs_with_its_paths_replaced(
     assert ran.outcome.exit_code == 0, ran.text
     assert ran.text == "not/out True\n"
     assert (ran.folder / "y").read_text() == "input seen"
-    assert "WARNING: no sandbox" in capsys.readouterr().err
 
 
 def test_its_process_group_is_killed_at_the_deadline(run: Run) -> None:
