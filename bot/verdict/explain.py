@@ -103,20 +103,28 @@ def not_together(comparison: Comparison, together: Comparison, rule: VerdictRule
 
 
 def accepted(
-    comparison: Comparison, tested: Comparison | None, rule: VerdictRule, *, needed: float
+    comparison: Comparison, together: Comparison, rule: VerdictRule, *, needed: float
 ) -> str:
-    """Shown by the test, held up on fresh seeds."""
-    lines = [difference(comparison, rule.interval)]
-    if tested:
-        lines.append(
-            f"Shown by {tested.candidate.runs} and {tested.baseline.runs} runs before "
-            f"(gain {number(tested.gain)}), and held up on fresh seeds, which alone are claimed."
-        )
-    lines.append(
-        f"Less than {number(needed)} in the confirmation would have closed it; "
-        f"it was {number(comparison.gain)}."
+    """Shown by the test, held up on fresh seeds.
+
+    `comparison` is of the confirmation runs, which alone are claimed; `together` of all runs,
+    which carry the evidence.
+    """
+    return "\n".join(
+        [
+            difference(comparison, rule.interval),
+            f"These runs on fresh seeds alone are claimed. All {together.candidate.runs} and "
+            f"{together.baseline.runs} runs together show a gain of {number(together.gain)}; the "
+            f"chance of as much without any is {chance(together.p_better)}.",
+            f"A gain below {number(needed)} in the confirmation would have closed it; "
+            f"it was {number(comparison.gain)}.",
+        ]
     )
-    return "\n".join(lines)
+
+
+def chance(probability: float) -> str:
+    """A small probability in words, never 0."""
+    return "below 0.0001" if probability < 1e-4 else f"{probability:.2g}"
 
 
 def without_noise(comparison: Comparison, min_effect: float, *, better: bool) -> str:

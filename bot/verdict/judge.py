@@ -128,4 +128,4 @@ def _judge_confirmation(facts: Study, rule: VerdictRule) -> Decision:
     if together.p_better > rule.test_alpha:
         text = explain.not_together(comparison, together, rule)
         return Reject(Reason.NO_EVIDENCE, estimate, text)
-    return Accept(estimate, explain.accepted(comparison, tested, rule, needed=needed))
+    return Accept(estimate, explain.accepted(comparison, together, rule, needed=needed))
