@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from runner import checks_command, commands, image_command
+from runner import checks_command, commands, image_command, odvg_command
 from runner.errors import RunnerError
 
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
@@ -100,6 +100,7 @@ def cli() -> None:
 
 for _command in (
     commands.measure, commands.runner_class, commands.prepare, image_command.image,
+    odvg_command.import_odvg,
     checks_command.doctor, checks_command.redteam,
 ):  # fmt: skip
     cli.add_command(_command)

@@ -53,7 +53,7 @@ if os.environ["PHASE"] == "train":
     x = pixels(np.load(data / "images.npy")[chosen])
     y = words([captions[i] for i in chosen], vocabulary)
     mean = y.mean(axis=0)
-    weights = np.linalg.solve(x.T @ x + np.eye(x.shape[1]), x.T @ (y - mean))
+    weights = np.linalg.solve(x.T @ x + 0.01 * np.eye(x.shape[1]), x.T @ (y - mean))
     np.savez(out / "model.npz", weights=weights, mean=mean)
     (out / "vocabulary.json").write_text(json.dumps(vocabulary))
     print(f"step 1  loss {((x @ weights + mean - y) ** 2).mean():.4f}  elapsed 0.1 s")

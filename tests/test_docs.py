@@ -29,7 +29,7 @@ from docs.make_reference import JSON_KEYS, TOP, commands_of
 from runner.cli import cli as runner_cli
 from runner.result import Status
 from runner.task.build import needed_bytes
-from runner.task.compose import RECIPES, Composer
+from runner.task.compose import RECIPES, Composer, SizeName
 from tests.bot.lab import TRAIN, Lab
 
 DOCUMENTS = sorted(file for file in [TOP / "README.md", *TOP.glob("docs/*.md")] if file.is_file())
@@ -276,12 +276,14 @@ def test_the_sizes_of_the_task_are_told_as_they_are(size: str) -> None:
     assert f"\n| {' | '.join(row)} |\n" in TASK
 
 
-def test_the_division_of_pairs_is_told_as_it_is() -> None:
-    pairs = Composer.of("small").pairs
-    count = len(pairs.place)
-    kept = sum(not pairs.for_training(a, b) for a in range(count) for b in range(a))
-    told = f"p is {pairs.width} and {len(pairs.evaluation)} slopes are kept, which is {kept:,} of "
-    assert f"{told}{count * (count - 1) // 2:,} pairs" in TASK
+@pytest.mark.parametrize("size", RECIPES)
+def test_the_division_of_pairs_is_told_as_it_is(size: SizeName) -> None:
+    held_out = Composer.of(size).held_out
+    count = len(held_out)
+    share = held_out.sum(axis=1) / (count - 1)
+    mean, least, most = (round(100 * value) for value in (share.mean(), share.min(), share.max()))
+    pairs = f"{held_out.sum() // 2:,} of {count * (count - 1) // 2:,}"
+    assert f"\n| `{size}` | {pairs} | {mean} % ({least} to {most}) | " in TASK
 
 
 @pytest.mark.parametrize("name", ["PHASE", "DATA_DIR", "OUT_DIR", "SEED", "MODEL_DIR", "GROUP"])

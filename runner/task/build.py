@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
-from numpy.lib import format as npy
 
 from runner.task.art import Art
 from runner.task.captions import Plan
@@ -28,6 +24,7 @@ from runner.task.odvg import (
     Grounding,
     Region,
     write_annotations,
+    write_array_header,
 )
 from runner.task.salt import write_salt
 from runner.task.scenes import Scene, draw_scene
@@ -82,7 +79,7 @@ def _write_training(
     annotated: list[AnnotatedImage] = []
     sliver: list[Scene] = []
     with (train / IMAGES).open("wb") as file:
-        _write_header(file, len(plans), side)
+        write_array_header(file, len(plans), side)
         for row, plan in enumerate(plans):
             scene = draw_scene(dice, plan, art, recipe.canvas)
             file.write(scene.image.tobytes())
@@ -135,15 +132,8 @@ def _write_split(composer: Composer, art: Art, folder: Path, split: str, salt: b
 def _write_images(path: Path, scenes: Iterable[Scene], side: int) -> None:
     images = [scene.image for scene in scenes]
     with path.open("wb") as file:
-        _write_header(file, len(images), side)
+        write_array_header(file, len(images), side)
         file.writelines(image.tobytes() for image in images)
-
-
-def _write_header(file: BinaryIO, images: int, side: int) -> None:
-    """The header of an array file whose rows are then simply appended."""
-    descriptor = npy.dtype_to_descr(np.dtype(np.uint8))
-    shape = (images, side, side, 3)
-    npy.write_array_header_1_0(file, {"descr": descriptor, "fortran_order": False, "shape": shape})
 
 
 def _write_readme(folder: Path, composer: Composer) -> None:

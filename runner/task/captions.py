@@ -113,6 +113,11 @@ class Plan:
     prepositions: tuple[int, ...]
     turned: bool
 
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """All objects in the image."""
+        return (*self.named, *self.distractors)
+
     def phrase(self, position: int, things: Sequence[Thing]) -> str:
         """Size and name of a named object as they stand in the caption, without article."""
         size, name = self.sizes[position], things[self.named[position]].name

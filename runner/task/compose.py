@@ -6,7 +6,7 @@ Training plans follow from the data version alone, evaluation plans also from th
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,16 +14,22 @@ from runner.errors import DataError
 from runner.task.captions import Plan, draw_plan
 from runner.task.dice import Dice
 from runner.task.scenes import Canvas
-from runner.task.splits import Pairs
+from runner.task.splits import (
+    Graph,
+    held_out_graph,
+    random_clique,
+    split_graph,
+    training_graph,
+)
 from runner.task.vocabulary import Thing, things
 
-DATA_VERSION = "scenes-2"
+DATA_VERSION = "scenes-3"
 """Names the bytes of the training data; any change of them needs a new one."""
 
 SizeName = Literal["tiny", "small", "full"]
 
 ANNOTATED_PERCENT = 15
-MOST_DISTRACTORS = 2
+_MOST_TRIES = 10_000  # for one scene
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Recipe:
     objects: int | None  # None: all of the vocabulary
     canvas: Canvas
     named: tuple[int, ...]  # how many objects a caption may name
+    most_distractors: int  # objects that the caption does not name
     train_scenes: int
     pairs: int  # image-caption pairs in each evaluation split
     smoke_scenes: int
@@ -46,82 +53,91 @@ _SMALL_CANVAS = Canvas(
 _FULL_CANVAS = Canvas(side=96, small=(18, 22), medium=(26, 31), large=(36, 42), distractor=(16, 22))
 
 RECIPES: dict[SizeName, Recipe] = {
-    "tiny": Recipe(25, _SMALL_CANVAS, (2, 3), 300, 64, 32, 16, 25),  # for tests
-    "small": Recipe(200, _SMALL_CANVAS, (2, 3), 20_000, 1_000, 256, 64, 0),
-    "full": Recipe(None, _FULL_CANVAS, (3, 4), 50_000, 1_000, 256, 64, 50),
+    "tiny": Recipe(60, _SMALL_CANVAS, (2, 3), 1, 300, 64, 32, 16, 25),  # for tests
+    "small": Recipe(200, _SMALL_CANVAS, (2, 3), 2, 20_000, 1_000, 256, 64, 0),
+    "full": Recipe(None, _FULL_CANVAS, (3, 4), 2, 50_000, 1_000, 256, 64, 50),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Composer:
     """Draws the plans of one size."""
 
     size: SizeName
     recipe: Recipe
     things: tuple[Thing, ...]
-    pairs: Pairs
+    held_out: Graph  # the pairs of objects kept from training
 
     @classmethod
     def of(cls, size: SizeName) -> Composer:
         """The composer of a size, with its vocabulary and its division of pairs."""
         recipe = RECIPES[size]
         vocabulary = things(recipe.objects)
-        return cls(size, recipe, vocabulary, Pairs.divide(len(vocabulary), public_seed(size)))
+        held_out = held_out_graph(len(vocabulary), public_seed(size))
+        return cls(size, recipe, vocabulary, held_out)
 
     def training_plans(self) -> list[Plan]:
-        """The plans of all training scenes, in order. No two have the same caption."""
+        """The plans of all training scenes, in order. No two have the same caption.
+
+        Raises:
+            DataError: the objects do not suffice for the recipe.
+        """
         dice = Dice(f"{public_seed(self.size)}/train/plans".encode())
-        count = len(self.things)
-        allowed = [
-            [self.pairs.for_training(one, other) for other in range(count)] for one in range(count)
-        ]
+        graph = training_graph(self.held_out)
         captions: set[str] = set()
         plans: list[Plan] = []
         while len(plans) < self.recipe.train_scenes:
-            named, distractors = self._counts(dice)
-            group: list[int] = []
-            while len(group) < named + distractors:
-                thing = dice.below(count)
-                if thing not in group and all(allowed[thing][other] for other in group):
-                    group.append(thing)
-            plan = draw_plan(dice, group[:named], group[named:])
-            caption = plan.caption(self.things)
-            if caption not in captions:
-                captions.add(caption)
-                plans.append(plan)
+            plan = self._draw(dice, graph, lambda plan: plan.caption(self.things) not in captions)
+            captions.add(plan.caption(self.things))
+            plans.append(plan)
         return plans
 
     def evaluation_plans(self, split: str, salt: bytes) -> list[Plan]:
         """The plans of one evaluation split, twins beside each other.
 
-        No two have the same caption, and only twins have the same set of named objects, so
-        that a caption describes one image only.
+        The objects that a caption names are never all in the image of another scene, not even
+        as distractors; only in that of its twin, which contradicts it in one relation. So each
+        caption is true of one image only.
+
+        Raises:
+            DataError: the objects do not suffice for the recipe.
         """
         dice = secret_dice(salt, self.size, f"{split}/plans")
-        slopes = self.pairs.secret_slopes(split, secret_dice(salt, self.size, "slopes"))
-        lines = self.pairs.lines(slopes)
+        graph = split_graph(self.held_out, split, secret_dice(salt, self.size, "pairs"))
         twins = self.recipe.pairs * self.recipe.twin_percent // 100 // 2
-        used: set[frozenset[int]] = set()
-        plans: list[Plan] = []
-        for _ in range(1_000 * self.recipe.pairs):
-            if len(plans) == self.recipe.pairs:
-                return plans
-            line = dice.one_of(lines)
-            named, distractors = self._counts(dice)
-            group = dice.shuffled(line)[: named + distractors]
-            plan = draw_plan(dice, group[:named], group[named:])
-            if len(group) == named + distractors and frozenset(plan.named) not in used:
-                used.add(frozenset(plan.named))
-                plans.append(plan)
-                if len(plans) < 2 * twins:
-                    plans.append(plan.with_first_relation_reversed())
-        raise DataError(
-            f"found no {self.recipe.pairs} different evaluation scenes among {len(self.things)} "
-            "objects: the recipe asks for too many"
-        )
+        scenes: list[tuple[frozenset[int], frozenset[int]]] = []  # named and shown objects
 
-    def _counts(self, dice: Dice) -> tuple[int, int]:
-        return dice.one_of(self.recipe.named), dice.between(0, MOST_DISTRACTORS)
+        def told_apart(plan: Plan) -> bool:
+            named, shown = frozenset(plan.named), frozenset(plan.shown)
+            return not any(named <= other or theirs <= shown for theirs, other in scenes)
+
+        plans: list[Plan] = []
+        while len(plans) < self.recipe.pairs:
+            plan = self._draw(dice, graph, told_apart)
+            scenes.append((frozenset(plan.named), frozenset(plan.shown)))
+            plans.append(plan)
+            if len(scenes) <= twins:
+                plans.append(plan.with_first_relation_reversed())
+        return plans
+
+    def _draw(self, dice: Dice, graph: Graph, fits: Callable[[Plan], bool]) -> Plan:
+        """A plan of objects of which `graph` joins every two, and that `fits`.
+
+        The number of objects is chosen once, so that large scenes, which are harder to find,
+        are not rarer for it.
+        """
+        named = dice.one_of(self.recipe.named)
+        count = named + dice.between(0, self.recipe.most_distractors)
+        for _ in range(_MOST_TRIES):
+            objects = random_clique(dice, graph, count)
+            if objects is not None:
+                plan = draw_plan(dice, objects[:named], objects[named:])
+                if fits(plan):
+                    return plan
+        raise DataError(
+            f"found no further scene of {count} among {len(self.things)} objects in "
+            f"{_MOST_TRIES:,} tries: the recipe {self.size!r} asks for too many"
+        )
 
 
 def public_seed(size: str) -> str:

@@ -9,46 +9,78 @@ One line is one image:
 `filename` names an image file beside the annotations, or, with `#row`, one row of an array
 file of shape (images, height, width, 3) and type uint8. A box is [x1, y1, x2, y2] in pixels from
 the upper left corner, x2 and y2 exclusive. An image without annotations has an empty list.
+
+Two liberties of data sets in this form are understood when reading: further keys, which are
+left out, and regions with a list of boxes for one phrase, which become one region for each box.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from numpy.lib import format as npy
+from PIL import Image
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from runner.errors import DataError
 
 ANNOTATIONS = "annotations.jsonl"
 IMAGES = "images.npy"
 
+# What numpy and Pillow raise on files that are damaged or made to harm.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    IndexError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
 _Side = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
 
 
-class Region(_Strict):
+class Region(_Frozen):
     """A box and the words of the caption that it belongs to."""
 
     bbox: tuple[FiniteFloat | int, FiniteFloat | int, FiniteFloat | int, FiniteFloat | int]
     phrase: Annotated[str, Field(min_length=1)]
 
 
-class Grounding(_Strict):
+class Grounding(_Frozen):
     """A caption and its regions, none where nobody annotated the image."""
 
     caption: Annotated[str, Field(min_length=1)]
     regions: tuple[Region, ...] = ()
 
+    @field_validator("regions", mode="before")
+    @classmethod
+    def _one_box_each(cls, regions: Any) -> Any:
+        if not isinstance(regions, list):
+            return regions
+        return [single for region in regions for single in _with_single_box(region)]
 
-class AnnotatedImage(_Strict):
+
+class AnnotatedImage(_Frozen):
     """One line of the file."""
 
     filename: str
@@ -73,6 +105,14 @@ class AnnotatedImage(_Strict):
         if not self.filename or path.is_absolute() or ".." in path.parts or "\0" in self.filename:
             raise ValueError("filename must be a relative path inside the data folder")
         return self
+
+
+def _with_single_box(region: Any) -> list[Any]:
+    """One region for each box of a region that has a list of boxes; else the region itself."""
+    boxes = region.get("bbox") if isinstance(region, dict) else None
+    if isinstance(boxes, list) and boxes and all(isinstance(box, list) for box in boxes):
+        return [region | {"bbox": box} for box in boxes]
+    return [region]
 
 
 def write_annotations(path: Path, images: Iterable[AnnotatedImage]) -> None:
@@ -103,6 +143,13 @@ def read_annotations(path: Path) -> Iterator[AnnotatedImage]:
         raise DataError(f"{path} cannot be read ({error.strerror}): check the path") from error
 
 
+def write_array_header(file: BinaryIO, images: int, side: int) -> None:
+    """Begin an array file of so many square images, whose bytes are then simply appended."""
+    descriptor = npy.dtype_to_descr(np.dtype(np.uint8))
+    shape = (images, side, side, 3)
+    npy.write_array_header_1_0(file, {"descr": descriptor, "fortran_order": False, "shape": shape})
+
+
 def load_image(folder: Path, annotated: AnnotatedImage) -> npt.NDArray[np.uint8]:
     """The pixels of an annotated image, shape (height, width, 3).
 
@@ -115,8 +162,10 @@ def load_image(folder: Path, annotated: AnnotatedImage) -> npt.NDArray[np.uint8]
     if not path.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{annotated.filename}: the path leads out of {folder}; correct it")
     try:
+        if not path.is_file():  # a pipe would be waited for without end
+            raise FileNotFoundError("there is no such file")
         pixels = _row(path, row) if row else _picture(path)
-    except (OSError, ValueError, IndexError, SyntaxError, UnidentifiedImageError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"image {annotated.filename} in {folder} is missing or unreadable ({error}): "
             "restore it or remove its line from the annotations"

@@ -58,13 +58,12 @@ def draw_scene(dice: Dice, plan: Plan, art: Art, canvas: Canvas) -> Scene:
     colour = _shaded(dice, BACKGROUNDS[plan.colour])
     ranges = [canvas.range_of(size) for size in plan.sizes]
     ranges += [canvas.distractor] * len(plan.distractors)
-    objects = (*plan.named, *plan.distractors)
-    styles = [_style(dice, art, thing, plan.colour) for thing in objects]
+    styles = [_style(dice, art, thing, plan.colour) for thing in plan.shown]
     lengths = [dice.between(*limits) for limits in ranges]
     while True:
         sprites = [
             art.sprite(thing, style, length)
-            for thing, style, length in zip(objects, styles, lengths, strict=True)
+            for thing, style, length in zip(plan.shown, styles, lengths, strict=True)
         ]
         boxes = _place(dice, sprites, plan.relations, canvas.side)
         if boxes is not None:

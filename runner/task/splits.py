@@ -1,81 +1,78 @@
 """Which objects may appear together in which split.
 
-The unordered pairs of objects are divided so that whole groups of objects belong together in an
-evaluation scene: with independent coin tosses per pair hardly any four objects would have all
-their pairs on the same side. The objects are points (row, column) of a grid of prime width p;
-two objects of different rows lie on exactly one line `column = slope * row + c (mod p)`, as in
-a finite affine plane. A slope is a class of pairs, and every object is on one line of each slope.
-Some slopes are for evaluation; the other pairs, and those of one row, are for training.
+All unordered pairs of objects are divided at random. A coin for each pair, whose falls follow
+from the data version, keeps half of the pairs from training; a second coin, whose falls follow
+from the secret salt, gives each of those to the validation or to the sealed split. Each share is
+an undirected graph, and the objects of a scene are a clique of the graph of its split: every two
+of them are joined.
 
-Which slopes are for evaluation follows from the data version and is public, since it follows
-from the training data anyway. Which of them are for validation and which for the sealed split
-is drawn with the secret salt.
+Random graphs have no structure to decode: from one object of an evaluation scene, whoever knows
+the public half learns that the others are among its neighbours, about half of all objects, and
+nothing more. A division in regular groups (the lines of a finite plane, say) would give away far
+more, as an object or two would tell the group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import count
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
 
 from runner.task.dice import Dice
 
 SPLITS = ("validation", "sealed")
 
-_EVALUATION_SHARE = 3  # about one pair in three is kept for the two evaluation splits
+Graph = npt.NDArray[np.bool_]
+"""Shape (objects, objects), symmetric: which pairs there are. Nothing is joined to itself."""
+
+HELD_OUT_PERCENT = 50
 
 
-def _next_prime(least: int) -> int:
-    return next(
-        number
-        for number in count(max(2, least))
-        if all(number % divisor for divisor in range(2, int(number**0.5) + 1))
-    )
+def held_out_graph(objects: int, version: str) -> Graph:
+    """The pairs that are kept from training; the same on every machine."""
+    dice = Dice(f"{version}/pairs".encode())
+    graph = _no_pairs(objects)
+    for one, other in combinations(range(objects), 2):
+        graph[one, other] = graph[other, one] = dice.chance(HELD_OUT_PERCENT)
+    return graph
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The division of all pairs of objects 0 to `objects` - 1 into classes by slope.
+def training_graph(held_out: Graph) -> Graph:
+    """All other pairs."""
+    graph = ~held_out
+    np.fill_diagonal(graph, val=False)
+    return graph
 
-    `place[object]` is the object's point in the grid; `evaluation` lists the slopes kept from
-    training, an even number of them.
+
+def split_graph(held_out: Graph, split: str, dice: Dice) -> Graph:
+    """The half of the held-out pairs that belongs to an evaluation split.
+
+    `dice` must be the same, and fresh, for both splits.
     """
+    graph = _no_pairs(len(held_out))
+    first = split == SPLITS[0]
+    for one, other in np.argwhere(np.triu(held_out)):
+        graph[one, other] = graph[other, one] = dice.chance(50) == first
+    return graph
 
-    width: int
-    place: tuple[tuple[int, int], ...]
-    evaluation: tuple[int, ...]
 
-    @classmethod
-    def divide(cls, objects: int, version: str) -> Pairs:
-        """The division for a data version; the same on every machine."""
-        dice = Dice(f"{version}/pairs".encode())
-        width = _next_prime(int(max(objects - 1, 0) ** 0.5) + 1)
-        places = [divmod(point, width) for point in dice.shuffled(range(objects))]
-        kept = max(2, 2 * round(width / _EVALUATION_SHARE / 2))
-        return cls(width, tuple(places), tuple(sorted(dice.shuffled(range(width))[:kept])))
+def random_clique(dice: Dice, graph: Graph, size: int) -> list[int] | None:
+    """So many objects, in random order, of which every two are joined.
 
-    def slope(self, one: int, other: int) -> int | None:
-        """The class of a pair of different objects; None for two objects of one row."""
-        (row, column), (other_row, other_column) = self.place[one], self.place[other]
-        if row == other_row:
+    Grown one by one, each chosen among all that are joined to those before it; None if it
+    cannot be grown to `size`, which another call may well manage.
+    """
+    clique: list[int] = []
+    open_to = np.ones(len(graph), dtype=np.bool_)
+    while len(clique) < size:
+        candidates = np.flatnonzero(open_to)
+        if not len(candidates):
             return None
-        return (other_column - column) * pow(other_row - row, -1, self.width) % self.width
+        clique.append(int(candidates[dice.below(len(candidates))]))
+        open_to &= graph[clique[-1]]
+    return dice.shuffled(clique)
 
-    def for_training(self, one: int, other: int) -> bool:
-        """Whether the two objects may appear together in a training scene."""
-        return self.slope(one, other) not in self.evaluation
 
-    def lines(self, slopes: Sequence[int]) -> list[list[int]]:
-        """Groups of objects all of whose pairs have one of `slopes` (the same in a group)."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for thing, (row, column) in enumerate(self.place):
-            for slope in slopes:
-                offset = (column - slope * row) % self.width
-                groups.setdefault((slope, offset), []).append(thing)
-        return [groups[key] for key in sorted(groups)]
-
-    def secret_slopes(self, split: str, dice: Dice) -> list[int]:
-        """Half of the evaluation slopes for each split; `dice` must be the same for both."""
-        order = dice.shuffled(self.evaluation)
-        half = len(order) // 2
-        return order[:half] if split == SPLITS[0] else order[half:]
+def _no_pairs(objects: int) -> Graph:
+    return np.zeros((objects, objects), dtype=np.bool_)

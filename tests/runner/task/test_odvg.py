@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_the_form_on_disk_is_the_one_that_detection_data_sets_use(tmp_path: Path
     assert json.loads(path.read_text()) == line()
 
 
+def test_further_keys_are_left_out_and_a_list_of_boxes_becomes_a_region_each(
+    tmp_path: Path,
+) -> None:
+    region = {"bbox": [[1, 2, 3, 4], [5, 1, 8, 6]], "phrase": "dog", "tokens_positive": [[0, 3]]}
+    found = line(dataset="photos", grounding={"caption": "dogs", "regions": [region], "id": 3})
+    path = tmp_path / "annotations.jsonl"
+    path.write_text(json.dumps(found) + "\n")
+    [image] = read_annotations(path)
+    assert [(r.bbox, r.phrase) for r in image.grounding.regions] == [
+        ((1, 2, 3, 4), "dog"),
+        ((5, 1, 8, 6), "dog"),
+    ]
+    write_annotations(path, [image])
+    assert json.loads(path.read_text()).keys() == line().keys()
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -87,7 +104,9 @@ def test_the_form_on_disk_is_the_one_that_detection_data_sets_use(tmp_path: Path
         (line(filename="/etc/passwd"), "relative path"),
         (line(filename="../a.png"), "relative path"),
         (line(filename=""), "relative path"),
-        (line(extra=1), "extra"),
+        (line(grounding={"caption": "a dog", "regions": [{"bbox": [[]], "phrase": "x"}]}), "bbox"),
+        (line(grounding={"caption": "a dog", "regions": [{"bbox": [], "phrase": "x"}]}), "bbox"),
+        (line(grounding={"caption": "a dog", "regions": {"bbox": 1}}), "regions"),
         (line(grounding={"caption": "", "regions": []}), "caption"),
         ([], "line 2"),
     ],
@@ -122,13 +141,26 @@ def test_images_are_read_from_arrays_and_from_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "filename",
-    ["missing.png", "broken.png", "cut.png", "images.npy#9", "images.npy#-1", "images.npy#x"],
+    [
+        "missing.png",
+        "broken.png",
+        "cut.png",
+        "empty.npy#0",
+        "pipe",
+        "folder",
+        "images.npy#9",
+        "images.npy#-1",
+        "images.npy#x",
+    ],
 )
 def test_a_missing_or_unreadable_image_is_an_error_and_never_a_blank(
     tmp_path: Path, filename: str
 ) -> None:
     np.save(tmp_path / "images.npy", np.zeros((3, 6, 8, 3), np.uint8))
     (tmp_path / "broken.png").write_bytes(b"not a picture")
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     Image.effect_noise((8, 6), 50).convert("RGB").save(tmp_path / "whole.png")
     whole = (tmp_path / "whole.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -149,3 +181,14 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (inside / "a.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(DataError, match="leads out"):
         load_image(inside, annotated("a.png"))
+
+
+def test_a_picture_that_claims_a_monstrous_size_is_refused(tmp_path: Path) -> None:
+    # A GIF's size is two numbers of its first ten bytes.
+    path = tmp_path / "bomb.gif"
+    Image.new("P", (8, 6)).save(path)
+    content = bytearray(path.read_bytes())
+    content[6:10] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="missing or unreadable"):
+        load_image(tmp_path, annotated("bomb.gif"))

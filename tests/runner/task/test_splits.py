@@ -2,63 +2,82 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.task.dice import Dice
-from runner.task.splits import SPLITS, Pairs
+from runner.task.splits import (
+    SPLITS,
+    Graph,
+    held_out_graph,
+    random_clique,
+    split_graph,
+    training_graph,
+)
 
-counts = st.integers(2, 120)
-
-
-@settings(max_examples=30)
-@given(counts, st.text(max_size=5))
-def test_a_pair_belongs_to_one_class_in_either_order(objects: int, version: str) -> None:
-    pairs = Pairs.divide(objects, version)
-    assert len(set(pairs.place)) == objects
-    for one, other in combinations(range(objects), 2):
-        assert pairs.slope(one, other) == pairs.slope(other, one)
-        assert pairs.for_training(one, other) == pairs.for_training(other, one)
+counts = st.integers(0, 60)
 
 
-@settings(max_examples=30)
-@given(counts)
-def test_all_pairs_of_a_line_are_kept_from_training_and_every_kept_pair_is_on_one_line(
-    objects: int,
+def graphs(objects: int, version: str, seed: bytes) -> tuple[Graph, Graph, Graph]:
+    """Training, validation, sealed."""
+    held_out = held_out_graph(objects, version)
+    validation, sealed = (split_graph(held_out, split, Dice(seed)) for split in SPLITS)
+    return training_graph(held_out), validation, sealed
+
+
+@settings(max_examples=50)
+@given(counts, st.text(max_size=5), st.binary(max_size=4))
+def test_every_pair_belongs_to_exactly_one_split_in_either_order(
+    objects: int, version: str, seed: bytes
 ) -> None:
-    pairs = Pairs.divide(objects, "v")
-    on_lines = [
-        frozenset(pair) for line in pairs.lines(pairs.evaluation) for pair in combinations(line, 2)
-    ]
-    kept = {
-        frozenset(pair) for pair in combinations(range(objects), 2) if not pairs.for_training(*pair)
+    every = graphs(objects, version, seed)
+    for graph in every:
+        assert graph.shape == (objects, objects)
+        assert np.array_equal(graph, graph.T)
+    assert np.array_equal(sum(graph.astype(int) for graph in every), 1 - np.eye(objects, dtype=int))
+
+
+@settings(max_examples=50)
+@given(counts, st.integers(1, 6), st.binary(max_size=4))
+def test_every_two_objects_of_a_clique_are_joined(objects: int, size: int, seed: bytes) -> None:
+    graph = held_out_graph(objects, "v")
+    clique = random_clique(Dice(seed), graph, size)
+    if clique is not None:
+        assert len(set(clique)) == size
+        assert all(graph[one, other] for one, other in combinations(clique, 2))
+
+
+def test_a_clique_that_cannot_be_is_not_found() -> None:
+    triangle = np.zeros((4, 4), dtype=np.bool_)
+    triangle[:3, :3] = ~np.eye(3, dtype=np.bool_)
+    found = [random_clique(Dice(bytes([seed])), triangle, 3) for seed in range(40)]
+    assert {frozenset(clique) for clique in found if clique is not None} == {frozenset({0, 1, 2})}
+    assert None in found  # grown from the lonely fourth
+    assert all(random_clique(Dice(bytes([seed])), triangle, 4) is None for seed in range(40))
+
+
+def test_the_members_of_a_clique_come_in_any_order() -> None:
+    graph = held_out_graph(30, "v")
+    firsts = {
+        cliq[0] for seed in range(300) if (cliq := random_clique(Dice(bytes(seed)), graph, 3))
     }
-    assert set(on_lines) == kept
-    assert len(on_lines) == len(kept)
+    assert len(firsts) == 30
 
 
-@settings(max_examples=30)
-@given(counts, st.binary(max_size=4))
-def test_validation_and_sealed_share_no_slope_and_use_them_all(objects: int, seed: bytes) -> None:
-    pairs = Pairs.divide(objects, "v")
-    validation, sealed = (set(pairs.secret_slopes(split, Dice(seed))) for split in SPLITS)
-    assert not validation & sealed
-    assert validation | sealed == set(pairs.evaluation)
-    assert len(validation) == len(sealed)
+@pytest.mark.parametrize("objects", [60, 200, 580])
+def test_half_of_the_pairs_is_kept_from_training_and_halved_again(objects: int) -> None:
+    training, validation, sealed = (
+        graph.sum() / (objects * (objects - 1)) for graph in graphs(objects, "v", b"salt")
+    )
+    assert 0.45 < training < 0.55
+    assert 0.2 < validation < 0.3
+    assert 0.2 < sealed < 0.3
 
 
-def test_another_salt_divides_the_evaluation_slopes_in_another_way() -> None:
-    pairs = Pairs.divide(200, "v")
-    divisions = {
-        frozenset(pairs.secret_slopes("validation", Dice(bytes([seed])))) for seed in range(50)
-    }
-    assert len(divisions) > 10
-
-
-@pytest.mark.parametrize("objects", [200, 585])
-def test_about_a_third_of_the_pairs_is_kept_from_training(objects: int) -> None:
-    pairs = Pairs.divide(objects, "v")
-    every = list(combinations(range(objects), 2))
-    kept = sum(not pairs.for_training(*pair) for pair in every) / len(every)
-    assert 0.25 < kept < 0.4
+def test_another_version_keeps_other_pairs_and_another_salt_divides_them_otherwise() -> None:
+    one, other = held_out_graph(200, "one"), held_out_graph(200, "other")
+    assert 0.45 < (one ^ other)[np.triu_indices(200, 1)].mean() < 0.55
+    mine, theirs = (split_graph(one, "sealed", Dice(salt)) for salt in (b"mine", b"theirs"))
+    assert 0.45 < (mine ^ theirs)[one].mean() < 0.55
