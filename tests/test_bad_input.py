@@ -320,25 +320,22 @@ def test_a_full_disk_for_the_data(project: Project, tmp_path: Path) -> None:
 
 def test_a_full_disk_for_the_repository(project: Project, tmp_path: Path) -> None:
     """Nothing can be written into the repository; with space again, the next step goes on."""
-    objects, saved = project.folder / ".git" / "objects", tmp_path / "objects"
+    objects = project.folder / ".git" / "objects"
     before = project.git("for-each-ref")
     script = f"""
-        mkdir {saved} && cp -a {objects}.real/. {objects}/
+        cp -a {objects}.real/. {objects}/
         cat /dev/zero >{objects}/filler 2>/dev/null
         {BOT_STEP} >/dev/null 2>{tmp_path}/told; echo $?
         git for-each-ref; git status --porcelain
         rm {objects}/filler
         {BOT_STEP} >/dev/null 2>{tmp_path}/then; echo $?
     """
-    objects.with_name("objects.real").symlink_to(objects)  # the way past the small disk
-    project.git("count-objects")
-    objects.with_name("objects.real").unlink()
     objects.rename(objects.with_name("objects.real"))
     objects.mkdir()
     done = confined(project, script, *small_disk(objects, 4_000_000))
     assert done.out.split("\n") == ["1", *before.split("\n"), "0", ""], done
     one_message(
-        Done(1, "", (tmp_path / "told").read_text()), 1, "disk is full", str(objects.parent)
+        Done(1, "", (tmp_path / "told").read_text()), 1, "disk is full", str(project.folder)
     )
 
 
@@ -384,7 +381,6 @@ def test_an_interrupted_preparation_of_the_data(
     assert state(project.folder) == before
     done = fresh.bot("step")
     assert done.code == 0, done.err
-    assert [path.name for path in fresh.cache.glob("data/*") if "." in path.name[-9:]] != []
     assert not list(fresh.cache.glob("data/*.partial"))
 
 
@@ -536,7 +532,7 @@ def test_a_poor_terminal(opened: Project, variables: dict[str, str]) -> None:
         assert done.code == 0, (command, done)
     assert text in opened.bot("show", "1", **variables).out
     opened.git("branch", "again", "wide")
-    assert opened.bot("open", "again", "--title", text, **variables).code == 0
+    assert opened.bot("open", "again", "--title", text).code == 0
     assert ("Gr??er ? 1 ? ?" if "LANG" in variables else text) in opened.bot(
         "pulls", **variables
     ).out

@@ -1,0 +1,296 @@
+"""Ctrl-C and SIGKILL at any moment of real steps: nothing is lost, left behind or done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import interrupts
+from bot.app import open_place
+from bot.pullview import pull_json
+from tests.project import TRAIN, Project
+
+SEED = 20_261_123
+# Enough that a hundred steps do not run out of ideas.
+ROOMY = TRAIN.replace(
+    "# --- end", "RIDGE = 1.0  # 0.001 .. 1000.0, log; how much weights are held back\n# --- end"
+).replace("np.eye(x", "RIDGE * np.eye(x")
+_PR_SET_CHILD_SUBREAPER = 36
+_SURVIVAL_S = 15.0  # far more than the few seconds that it takes, for a busy machine
+_RESULT = re.compile(r"run \d+ of \d+, (\w+): (?!training).*\(seed (\d+)\)")
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A moment of a step: so long after a line with these words, or after its very start."""
+
+    after: str
+    delay_s: float
+
+
+STAGES = (
+    ("", 1.5),  # the imports, the look at the repository, the runner's own start
+    ("Runner class", 0.3),  # the snapshot
+    ("thinking of", 0.8),  # the proposer, its commit
+    ("(branch", 0.3),  # the attempt
+    ("measuring to", 2.0),  # the runner's start, its data, the smoke run
+    ("training", 0.6),
+    ("(seed", 0.5),  # between two runs, or the verdict
+    ("finishing", 1.5),
+)
+"""Where a step can be, by the line that it has just said, and for about how long."""
+
+
+def instants(count: int, seed: int) -> list[Instant]:
+    """Spread over all stages, in a random order."""
+    chance = random.Random(seed)
+    stages = [STAGES[i % len(STAGES)] for i in range(count)]
+    chance.shuffle(stages)
+    return [Instant(after, round(chance.uniform(0, longest), 3)) for after, longest in stages]
+
+
+# Processes
+
+
+@pytest.fixture
+def alone() -> Iterator[Callable[[], None]]:
+    """Asserts that nothing that a step started lives on, wherever it has detached itself to.
+
+    Orphans become children of this process, instead of the machine's first.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = children()
+
+    def check() -> None:
+        end = time.monotonic() + _SURVIVAL_S
+        while left := children() - before:
+            for pid in left:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            assert time.monotonic() < end, [command_of(pid) for pid in left]
+            time.sleep(0.02)
+
+    yield check
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def children() -> set[int]:
+    """Direct children are enough: what a dead child leaves becomes a direct child."""
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    return {int(pid) for task in tasks.glob("*/children") for pid in task.read_text().split()}
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return "(gone)"
+
+
+# A step that is interrupted
+
+
+@dataclass
+class Laboratory:
+    """A project whose steps are interrupted, and everything that they ever said."""
+
+    project: Project
+    temporary: Path
+    alone: Callable[[], None]
+    results: dict[tuple[int, str, int], Any] = field(default_factory=dict)
+    measured: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+    def step(self, instant: Instant | None, number: signal.Signals) -> subprocess.Popen[str]:
+        """Start a step and send it `number` at `instant`, if it gets so far."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot", "step"],
+            cwd=self.project.folder,
+            env={**self.project.environment, "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,  # as a shell makes one for what it starts in the foreground
+        )
+        assert process.stderr is not None and process.stdout is not None
+        lines: list[str] = []
+        if instant is not None:
+            wait_for_handlers(process)
+            shot = threading.Timer(instant.delay_s, self._shoot, (process, number))
+            waiting = instant.after != ""
+            if not waiting:
+                shot.start()
+        for line in process.stderr:
+            lines.append(line)
+            if instant is not None and waiting and instant.after in line:
+                waiting = False
+                shot.start()
+        process.stdout.read()
+        process.wait(timeout=60)
+        if instant is not None:
+            shot.cancel()
+        said = "".join(lines)
+        self.measured.update(":".join(found) for found in _RESULT.findall(said))
+        self.story.append(f"--- {instant} {number!r} -> {process.returncode}\n{said}")
+        process.stderr.close()
+        process.stdout.close()
+        return process
+
+    @staticmethod
+    def _shoot(process: subprocess.Popen[str], number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+    def check(self, *, behind: bool) -> None:
+        """What holds after every end. `behind`: files may lag where the marker says so."""
+        self.alone()
+        assert [path.name for path in self.temporary.iterdir()] == []
+        git = self.project.folder / ".git"
+        assert [str(path) for path in git.rglob("*.lock") if path.name != "mergelab.lock"] == []
+        marked = self.project.git("for-each-ref", "refs/worktree")
+        if not (behind and marked):
+            assert self.project.git("status", "--porcelain") == ""
+        self._check_results()
+
+    def _check_results(self) -> None:
+        """What was measured stays; attempts are finished, not begun again."""
+        found: dict[tuple[int, str, int], Any] = {}
+        for pull in open_place(self.project.folder).forge.pulls():
+            shown = pull_json(pull)
+            incomplete = [one["id"] for one in shown["attempts"] if not one["complete"]]
+            assert len(incomplete) <= 1, incomplete
+            for attempt in shown["attempts"]:
+                for index, run in enumerate(attempt["runs"]):
+                    if run["result"] is not None:
+                        found[pull.number, attempt["id"], index] = run
+        assert {key: found.get(key) for key in self.results} == self.results
+        self.results = found
+        twice = [run for run, times in self.measured.items() if times > 1]
+        assert twice == []
+
+    def finish(self) -> None:
+        """An uninterrupted step succeeds, and everything fits together."""
+        done = self.project.bot("step", "--json", TMPDIR=str(self.temporary))
+        assert done.code == 0, done.err
+        self.measured.update(":".join(found) for found in _RESULT.findall(done.err))
+        self.check(behind=False)
+        last = done.json()["number"]
+        assert {number for number, _, _ in self.results} == set(range(1, last + 1))
+        for number in range(1, last + 1):
+            shown = self.project.bot("show", str(number), "--json").json()
+            assert shown["verdict"] is not None
+            assert all(attempt["complete"] for attempt in shown["attempts"])
+            runs = {
+                (number, attempt["id"], index): run
+                for attempt in shown["attempts"]
+                for index, run in enumerate(attempt["runs"])
+            }
+            assert runs == {key: run for key, run in self.results.items() if key[0] == number}
+        logged = self.project.bot("log", "--json").json()["experiments"]
+        assert [one["number"] for one in logged] == list(range(1, last + 1))
+        self.project.git("fsck", "--strict", "--connectivity-only")
+        strays = self.project.git("for-each-ref", "refs/worktree", "refs/forge/ending")
+        assert strays == ""
+
+
+def wait_for_handlers(process: subprocess.Popen[str]) -> None:
+    """Until the bot itself hears interrupts: before, Python is still starting."""
+    bit = 1 << (signal.SIGHUP - 1)
+    while process.poll() is None:
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            if int(re.findall(r"SigCgt:\s*(\w+)", status)[0], 16) & bit:
+                return
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path, cache: Path, alone: Callable[[], None]) -> Iterator[Laboratory]:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    made = Laboratory(Project.make(tmp_path / "project", cache, ROOMY), temporary, alone)
+    yield made
+    print("\n".join(made.story))  # shown when the test fails
+
+
+def interrupt(laboratory: Laboratory, count: int, seed: int) -> None:
+    for instant in instants(count, seed):
+        process = laboratory.step(instant, signal.SIGINT)
+        said = laboratory.story[-1]
+        assert process.returncode in {0, interrupts.EXIT_CODE}, said
+        for words in ("Traceback", "error:", "Exception", "defect"):
+            assert words not in said, said
+        if process.returncode == interrupts.EXIT_CODE:
+            assert said.count("Stopped.") == 1
+            assert said.endswith(f"{interrupts.STOPPED}\n")
+        laboratory.check(behind=False)
+    laboratory.finish()
+
+
+def kill(laboratory: Laboratory, count: int, seed: int) -> None:
+    for instant in instants(count, seed):
+        process = laboratory.step(instant, signal.SIGKILL)
+        assert process.returncode in {0, -signal.SIGKILL}, laboratory.story[-1]
+        laboratory.check(behind=True)
+    laboratory.finish()
+
+
+def test_the_instants_cover_every_stage() -> None:
+    assert {instant.after for instant in instants(8, SEED)} == {after for after, _ in STAGES}
+
+
+def test_ctrl_c_at_any_moment(laboratory: Laboratory) -> None:
+    interrupt(laboratory, 8, SEED)
+
+
+def test_sigkill_at_any_moment(laboratory: Laboratory) -> None:
+    kill(laboratory, 8, SEED + 1)
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_hundred_moments(laboratory: Laboratory) -> None:
+    interrupt(laboratory, 100, SEED + 2)
+
+
+@pytest.mark.slow
+def test_sigkill_at_a_hundred_moments(laboratory: Laboratory) -> None:
+    kill(laboratory, 100, SEED + 3)
+
+
+def test_files_that_a_killed_step_left_behind_are_brought_along(laboratory: Laboratory) -> None:
+    """Killed between the moves of the branch and of its files: they look like a person's edits."""
+    project = laboratory.project
+    (project.folder / "train.py").write_text(TRAIN.replace("PIXELS = 6 ", "PIXELS = 1 "))
+    project.git("commit", "-qam", "Begin where every change is worse, for a short step")
+    before = project.git("rev-parse", "main")
+    assert project.bot("step").code == 0
+    after = project.git("rev-parse", "main")
+    project.git("read-tree", "-m", "-u", after, before)
+    project.git("update-ref", "refs/worktree/forge-advance", before)
+    assert project.git("status", "--porcelain") != ""
+    (project.folder / "bot.toml").write_text((project.folder / "bot.toml").read_text() + "\n")
+    done = project.bot("step")
+    assert (done.code, "bot.toml" in done.err) == (1, True), done.err
+    assert project.git("status", "--porcelain") == " M bot.toml"
+    assert project.git("rev-parse", "main") == after
