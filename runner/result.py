@@ -48,13 +48,16 @@ class RunnerClass(Strict):
     id: str
     """A digest of the others: equal ids mean comparable numbers."""
     device: str
-    """The GPU's name, or "cpu: ", the processor's name and the number of cores."""
+    """The GPU's name, or "cpu: ", the processor's name and the number of cores, which a quota
+    of the control group can make a fraction."""
     profile: str
     """`cpu` or `gpu`."""
     budget_s: float
     """Seconds of training that a candidate is told."""
     data: str
     """Version and size of the task's data, and a digest of its salt."""
+    data_digest: str = ""
+    """SHA-256 over the files of the task's data."""
     interpreter: str
     """The candidate's interpreter and its version."""
     packages: str = ""

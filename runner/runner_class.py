@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
-from runner.digests import data_digest
+from runner import digests
+from runner.cores import available_cores
 from runner.gpu import Gpu
 from runner.interpreter import Interpreter
 from runner.result import RunnerClass
@@ -15,21 +15,29 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe(
-    *, interpreter: Interpreter, gpu: Gpu | None, budget_s: float, data: str, sandbox: str
+    *,
+    interpreter: Interpreter,
+    gpu: Gpu | None,
+    budget_s: float,
+    data: str,
+    data_digest: str,
+    sandbox: str,
 ) -> RunnerClass:
     """The class of runs on this machine with these settings; `id` is a digest of the rest."""
     facts = {
-        "device": gpu.name if gpu else f"cpu: {cpu_model()} x{available_cores()}",
+        "device": gpu.name if gpu else f"cpu: {cpu_model()} x{available_cores():g}",
         "profile": "gpu" if gpu else "cpu",
         "budget_s": float(budget_s),
         "data": data,
+        # The same version and salt need not mean the same pixels: libraries draw them.
+        "data_digest": data_digest,
         "interpreter": interpreter.version,
         "packages": interpreter.packages,
         "torch": interpreter.torch,
         "driver": gpu.driver if gpu else "",
         "sandbox": sandbox,
     }
-    return RunnerClass.model_validate({"id": data_digest(facts)[:12], **facts})
+    return RunnerClass.model_validate({"id": digests.data_digest(facts)[:12], **facts})
 
 
 def cpu_model() -> str:
@@ -42,8 +50,3 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.machine()
-
-
-def available_cores() -> int:
-    """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0))

@@ -132,6 +132,7 @@ def open_session(
             gpu=gpu,
             budget_s=budget_s,
             data=data.version,
+            data_digest=data.digest,
             sandbox=sandbox.identity(),
         ),
     )
