@@ -102,6 +102,7 @@ max_seeds = 12
 | --- | --- |
 | `MERGELAB_CACHE` | folder for prepared data; else `mergelab` in `$XDG_CACHE_HOME` or `~/.cache` |
 | `MERGELAB_CANDIDATE_PYTHON` | the interpreter of candidates, before `candidate.python` |
+| `MERGELAB_SHARE_MACHINE` | if `1`, measurements on this machine do not wait for each other |
 | `MERGELAB_TRACEBACK` | if set, a defect of bot or runner shows its traceback |
 | `DOCKER_HOST` | address of the Docker engine, as for Docker itself |
 | `CUDA_VISIBLE_DEVICES` | as for CUDA: candidates get the first device of it |
