@@ -28,7 +28,7 @@ from bot.cli import cli as bot_cli
 from bot.commands import comment, diff, log, open, pulls, show
 from bot.settings import Settings
 from bot.summary import CONCLUDED_KEYS
-from runner import commands, image_command
+from runner import checks_command, commands, image_command
 from runner.cli import cli as runner_cli
 from runner.result import Comparability, Measurement
 
@@ -56,9 +56,11 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "show"): show.JSON_KEYS,
     ("bot", "step"): CONCLUDED_KEYS,
     ("runner", "class"): keys_of(Comparability),
+    ("runner", "doctor"): checks_command.DOCTOR_KEYS,
     ("runner", "image"): image_command.JSON_KEYS,
     ("runner", "measure"): keys_of(Measurement),
     ("runner", "prepare"): commands.PREPARE_KEYS,
+    ("runner", "redteam"): checks_command.REDTEAM_KEYS,
 }
 """What each command prints with --json: `a.b` is key b of a, `a[]` every item of the list a."""
 

@@ -20,6 +20,36 @@ if TYPE_CHECKING:
     from runner.redteam.judge import Finding
     from runner.settings import RunnerSettings
 
+DOCTOR_KEYS = {
+    "chosen": "the backend that a measurement would get; empty if none",
+    "why": "the reason",
+    "machine": "words about control groups, GPU, interpreter, data, disk, user and kernel",
+    "backends[].name": "`docker` or `bubblewrap`",
+    "backends[].identity": "what it is; empty if it cannot be had here",
+    "backends[].reason": "why it cannot be had",
+    "backends[].expectations[].name": "what must be so inside",
+    "backends[].expectations[].held": "whether it is",
+    "backends[].expectations[].found": "what was seen from inside",
+    "backends[].guarantees[].name": "what the backend promises",
+    "backends[].guarantees[].held": "whether it holds on this machine",
+    "backends[].guarantees[].how": "by what",
+    "problems": "what does not hold and what to do; empty when all is well",
+}
+REDTEAM_KEYS = {
+    "backend": "the backend that was attacked",
+    "total": "how many attacks were made",
+    "blocked": "how many of them were blocked",
+    "cases[].name": "the attack",
+    "cases[].family": "what it is after",
+    "cases[].blocked": "whether it was blocked",
+    "cases[].by": "what stopped it, or what it could do",
+    "honest.before": "the metric of the honest candidate before the attacks",
+    "honest.after": "the same afterwards",
+    "honest.equal": "whether they are equal",
+    "leftovers": "what was left behind on the machine; empty when all is well",
+    "seconds": "how long it took",
+}
+
 _SETTINGS = click.option(
     "--settings",
     type=click.Path(path_type=Path),
@@ -37,13 +67,6 @@ class NotHeld(RunnerError):
 Examples:
   python -m runner doctor
   python -m runner doctor --json
-\b
-Keys of the JSON object:
-  chosen, why   the backend that a measurement would get (empty: none), and the reason
-  machine       words about control groups, GPU, interpreter, data, disk, user, kernel
-  backends      for each: name, identity (empty: cannot be had), reason,
-                expectations [{name, held, found}], guarantees [{name, held, how}]
-  problems      what does not hold and what to do; empty when all is well
 \b
 Exit codes: 0 all is well; 1 something promised does not hold; 2 bot.toml is wrong.
 """
@@ -75,13 +98,6 @@ Examples:
   python -m runner redteam
   python -m runner redteam --backend bubblewrap --only network --only fork_bomb
   python -m runner redteam --json
-\b
-Keys of the JSON object:
-  backend, total, blocked
-  cases         [{name, family, blocked, by}]
-  honest        {before, after, equal}: the honest candidate, measured before and after
-  leftovers     what the suite left behind on the machine; empty when all is well
-  seconds       how long it took
 \b
 Exit codes: 0 everything was blocked and nothing is left; 1 something was not;
 2 a request or bot.toml is wrong; 4 no sandbox.
