@@ -124,3 +124,37 @@ def test_an_unknown_machine_has_no_filter() -> None:
     assert not seccomp.supported("riscv64")
     with pytest.raises(KeyError):
         seccomp.program("riscv64")
+
+
+def test_the_page_cache_can_neither_be_asked_nor_told(run: Run) -> None:
+    ran = run(
+        "import ctypes, errno, os\n"
+        "file = os.open(os.__file__, os.O_RDONLY)\n"
+        "os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)  # taken, and not followed\n"
+        "print(len(os.preadv(file, [bytearray(1)], 0) * b'x'))\n"
+        "try: os.preadv(file, [bytearray(1)], 0, os.RWF_NOWAIT)\n"
+        "except OSError as error: print(errno.errorcode[error.errno])\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "libc.mmap.restype = ctypes.c_void_p\n"
+        "at = ctypes.c_void_p(libc.mmap(None, 4096, 1, 2, file, 0))\n"
+        "for name, last in (('mincore', ctypes.create_string_buffer(1)), ('madvise', 21)):\n"
+        "    answer = getattr(libc, name)(at, ctypes.c_size_t(4096), last)\n"
+        "    print(name, answer, errno.errorcode.get(ctypes.get_errno()))\n"
+        "print(libc.madvise(at, ctypes.c_size_t(4096), 4))  # MADV_DONTNEED goes on working\n"
+    )
+    assert ran.text.splitlines() == ["1", "ENOTSUP", "mincore -1 EPERM", "madvise -1 EINVAL", "0"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "madvise", "preadv2", "advice"),
+    [("x86_64", 28, 327, (221, 187)), ("aarch64", 233, 286, (223, 213))],
+)
+def test_only_what_touches_the_page_cache_is_refused(
+    machine: str, madvise: int, preadv2: int, advice: tuple[int, ...]
+) -> None:
+    program, audit = seccomp.program(machine), MACHINES[machine]
+    assert {decide(program, audit, call) for call in advice} == {ERRNO}
+    assert decide(program, audit, madvise, 0, 4096, 4) == ALLOW
+    assert decide(program, audit, madvise, 0, 4096, 20) == ERRNO | errno.EINVAL
+    assert decide(program, audit, preadv2, 3, 0, 1, 0, 0, 0) == ALLOW
+    assert decide(program, audit, preadv2, 3, 0, 1, 0, 0, 8) == ERRNO | errno.EOPNOTSUPP
