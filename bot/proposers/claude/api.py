@@ -21,7 +21,6 @@ from bot.model import Source
 from bot.proposers.claude.failures import CallFailed, Trouble
 from bot.proposers.claude.prompt import Block, Request
 
-KEY_VARIABLE = "ANTHROPIC_API_KEY"
 _RETRIES = 2  # of the SDK, before an answer has begun
 _LONGEST_WAIT_S = 60.0
 _CHARACTERS_PER_TOKEN = 8
@@ -188,13 +187,16 @@ class _Reading:
         if message is None or message.stop_reason is None:
             raise _BrokeOff("the answer ended without a reason to stop")
         details = message.stop_details
-        blocks = [block.to_dict(mode="json") for block in message.content]
+        blocks = [
+            _fit_to_send(block.to_dict(mode="json", warnings=False)) for block in message.content
+        ]
+        blocks = [block for block in blocks if block.get("text") != ""]
         return Answer(
             blocks=blocks,
             calls=tuple(
-                ToolCall(str(block.get("id", "")), str(block.get("name", "")), block.get("input"))
-                for block in blocks
-                if block.get("type") == "tool_use"
+                ToolCall(str(block.id), str(block.name), block.input)
+                for block in message.content
+                if block.type == "tool_use"
             ),
             stop=str(message.stop_reason),
             usage=self.usage(),
@@ -227,6 +229,13 @@ class _Reading:
             return self._stream.current_message_snapshot if self._stream else None
         except AssertionError:
             return None  # nothing has come yet
+
+
+def _fit_to_send(block: Block) -> Block:
+    """A block as the interface takes it back: the input of a call must be an object."""
+    if block.get("type") == "tool_use" and not isinstance(block.get("input"), dict):
+        return {**block, "input": {}}
+    return block
 
 
 def _doing(block: Any) -> str:

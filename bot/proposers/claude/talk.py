@@ -188,12 +188,12 @@ class Talk:
         except InvalidInput as problem:
             self._mistakes += 1
             if self._mistakes > MOST_MISTAKES:
-                reason = name(str(problem), 200)
+                reason = name(self.bench.redact(str(problem)), 200)
                 raise self._failed(
                     f"more than {MOST_MISTAKES} tool calls could not be carried out; "
                     f"the last: {reason}"
                 ) from None
-            return str(problem), True
+            return self.bench.redact(str(problem)), True
 
     def _remind(self) -> str:
         self._reminders += 1
@@ -261,7 +261,8 @@ class Talk:
         return ProposalFailed(reason, self.purse.spent, again=again)
 
     def _tell(self, turn: int, words: str) -> None:
-        self.progress(f"answer {turn}: {words}, ${self.purse.spent.usd:.3f} so far")
+        said = self.bench.redact(words)
+        self.progress(f"answer {turn}: {said}, ${self.purse.spent.usd:.3f} so far")
 
 
 def _with(request: Request, message: Block) -> Request:

@@ -60,6 +60,10 @@ class Workbench:
             case Submit():
                 return self._submit(call)
 
+    def redact(self, text: str) -> str:
+        """`text` without secrets: for answers that repeat what the model said."""
+        return self._fence.secrets.redact(clean(text))
+
     @property
     def changed(self) -> dict[str, bytes]:
         """The files that differ from the baseline."""
@@ -170,6 +174,9 @@ class Workbench:
         )
 
     def _submit(self, call: Submit) -> str:
+        said = (call.title, call.rationale, call.expected, call.falsified_by, call.notes)
+        if any(self._fence.secrets.found_in(text) for text in said):
+            raise InvalidInput("Not taken: the text holds what looks like a credential.")
         found = review(self.files, self._context)
         if not found.fine:
             reasons = bounded("; ".join(found.problems), 2_000)
@@ -184,9 +191,6 @@ class Workbench:
                 f"Not taken yet.{self._near(found)}\nIf you still believe in it, submit again and "
                 "say in the rationale what is different; else change it."
             )
-        said = (call.title, call.rationale, call.expected, call.falsified_by, call.notes)
-        if any(self._fence.secrets.found_in(text) for text in said):
-            raise InvalidInput("Not taken: the text holds what looks like a credential.")
         title, rationale, expected, falsified_by, notes = (clean(text).strip() for text in said)
         title = name(title, 150)
         if not title or not rationale:
