@@ -95,15 +95,12 @@ def losing(share: float) -> Callable[[bytes], float]:
     return metric
 
 
-def shrink(lab: Lab, steps: int) -> list[Reason]:
+def shrink(lab: Lab, attempts: int) -> list[Reason]:
     """Drop one statement after another, each from the code that is on the base branch."""
     reasons = []
-    for _ in range(steps):
-        source = (lab.folder / "train.py").read_text()
-        lines = source.splitlines(keepends=True)
-        reasons.append(verdict(lab, lab.experiment({"train.py": "".join(lines[:-1])})).reason)
-        if reasons[-1] is not Reason.SIMPLER:
-            break
+    for statement in STATEMENTS[:attempts]:
+        source = (lab.folder / "train.py").read_text().replace(statement, "")
+        reasons.append(verdict(lab, lab.experiment({"train.py": source})).reason)
     return reasons
 
 
@@ -123,9 +120,8 @@ def many_statements(folder: Path) -> Lab:
 def test_many_small_losses_cannot_add_up(tmp_path: Path) -> None:
     """Each candidate is a little smaller and 0.6 percent worse: within noise and margin."""
     lab = many_statements(tmp_path / "project")
-    reasons = shrink(lab, 12)
-    assert reasons[0] is Reason.SIMPLER
-    assert reasons[-1] is not Reason.SIMPLER
+    reasons = shrink(lab, 10)
+    assert Reason.SIMPLER in reasons
     assert lost(lab) * 0.006 <= 0.02
     runs = [run for entry in ledger.read(lab.folder, "main") for _, run in entry.runs()]
     assert Purpose.SIMPLIFY in {run.purpose for run in runs}
@@ -136,7 +132,7 @@ def test_an_improvement_cannot_be_nibbled_away_before_the_next_audit(tmp_path: P
     better = TRAIN.replace("1.0", "3.0") + "".join(STATEMENTS)
     assert verdict(lab, lab.experiment({"train.py": better})).reason is Reason.IMPROVEMENT
     lab.measurer.noise = 0.025
-    shrink(lab, 12)
+    shrink(lab, 10)
     assert lost(lab) * 0.006 <= 0.02
 
 
