@@ -1,11 +1,13 @@
 """What the machinery costs: `python -m bench overhead --json`.
 
-Every figure is taken against the same thing without the machinery, interleaved in one run.
-A busy machine blurs them; nothing here is part of a timed test.
+Every figure is taken against the same thing without the machinery. Short things are interleaved
+with it; a step runs first and its trainings and predictions, bare, after it. A busy machine blurs
+the figures; nothing here is part of a timed test.
 
 step_over_bare   a whole `bot step` on a fresh clone over the training and prediction runs that
                  it contains, repeated bare: 0.03 means 3 % more. Smoke runs are among them.
-sandbox_start_ms median start and end of an empty job in the sandbox, less a bare process
+sandbox_start_ms median start and end of an empty job in bubblewrap, less a bare process;
+                 `sandbox` beside it names the version
 log_10000_s      `bot log --json` over 10,000 experiments, median wall time
 log_10000_mb     and the most memory that one of these took
 startup_ms       `bot log --json` on an empty history, median wall time
@@ -44,11 +46,13 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     candidates = ROOT / ".venv-candidate" / "bin" / "python"
     os.environ.setdefault("MERGELAB_CANDIDATE_PYTHON", str(candidates))
-    figures: dict[str, float] = {}
+    figures: dict[str, float | str] = {}
     with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
         place = Path(folder)
         if "sandbox_start_ms" in options.only:
-            figures["sandbox_start_ms"] = sandbox_start_ms(options.repetitions, place)
+            figures["sandbox"], figures["sandbox_start_ms"] = sandbox_start(
+                options.repetitions, place
+            )
         if "startup_ms" in options.only:
             figures["startup_ms"] = startup_ms(options.repetitions, place / "empty")
         if {"log_10000_s", "log_10000_mb"} & set(options.only):
@@ -60,16 +64,16 @@ def main(argv: Sequence[str]) -> int:
         print(json.dumps(figures))
     else:
         for name, value in figures.items():
-            print(f"{name:18} {value:.3f}")
+            print(f"{name:18} {value if isinstance(value, str) else f'{value:.3f}'}")
     return 0
 
 
-def sandbox_start_ms(repetitions: int, place: Path) -> float:
-    """Median extra time of an empty job in the sandbox, in milliseconds."""
+def sandbox_start(repetitions: int, place: Path) -> tuple[str, float]:
+    """Name of the sandbox, and median extra time of an empty job in it, in milliseconds."""
     from runner.sandbox.base import Job, Limits, Mount
     from runner.sandbox.choose import choose
 
-    sandbox = choose("auto")
+    sandbox = choose("bubblewrap")  # "auto" would be Docker where an engine answers
     files = place / "files"
     files.mkdir()
     files.chmod(0o755)
@@ -80,7 +84,8 @@ def sandbox_start_ms(repetitions: int, place: Path) -> float:
     for number in range(max(20, repetitions)):
         confined.append(_timed(lambda: sandbox.run(job, place / f"out-{number}")))  # noqa: B023
         bare.append(_timed(lambda: subprocess.run(["/bin/true"], check=True)))
-    return 1000 * (statistics.median(confined) - statistics.median(bare))
+    extra_s = statistics.median(confined) - statistics.median(bare)
+    return sandbox.identity(), 1000 * extra_s
 
 
 def startup_ms(repetitions: int, repository: Path) -> float:
@@ -167,7 +172,7 @@ def _bare_seconds(runs: Sequence[dict[str, Any]], clone: Path, budget_s: float) 
 def _bare(command: Sequence[str], environment: dict[str, Any]) -> float:
     plain = {name: str(value) for name, value in environment.items()} | {"HOME": "/tmp"}
     return _timed(
-        lambda: subprocess.run(command, env=plain, capture_output=True, check=False, cwd="/")
+        lambda: subprocess.run(command, env=plain, capture_output=True, check=True, cwd="/")
     )
 
 
