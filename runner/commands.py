@@ -228,8 +228,8 @@ def runner_class(
         conditions = read_request(Conditions, request)
     else:
         place = (settings or Path("bot.toml")).resolve().parent
-        text = Conditions(repository=str(place)).model_copy(update={"budget_s": budget})
-        conditions = parse_request(Conditions, text.model_dump_json().encode(), "the command line")
+        given = json.dumps({"repository": str(place), "budget_s": budget})
+        conditions = parse_request(Conditions, given.encode(), "the command line")
     from runner.session import open_session, settings_for
 
     chosen = settings_for(conditions, settings)

@@ -14,8 +14,8 @@ from runner.interpreter import Interpreter
 from runner.result import Stage, Status
 from runner.sandbox.base import Job, Limits, Mount, Outcome, Sandbox
 from runner.settings import BudgetTable, SandboxTable
+from runner.task.score import PREDICTIONS
 
-PREDICTIONS = "predictions.npy"
 _MEGABYTE = 1 << 20
 # Of a prediction's limit: whoever keeps to what it is told must not be killed for it.
 _SHARE_TOLD = 0.8

@@ -140,6 +140,13 @@ MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "not a number": (["measure", "--candidate", "train.py", "--seed", "x"], 2, "--seed"),
     "no budget": (["measure", "--candidate", "train.py", "--budget", "0"], 2, "budget_s"),
     "endless budget": (["measure", "--candidate", "train.py", "--budget", "inf"], 2, "budget_s"),
+    "budget of no number": (
+        ["measure", "--candidate", "train.py", "--budget", "nan"],
+        2,
+        "budget_s",
+    ),
+    "class of no number": (["class", "--budget", "nan"], 2, "budget_s"),
+    "class of an endless budget": (["class", "--budget", "inf"], 2, "budget_s"),
     "no settings": (["measure", "--candidate", "train.py", "--settings", "x.toml"], 2, "x.toml"),
     "no pipe": (["class", "--events-fd", "77"], 2, "--events-fd 77"),
     "unknown command": (["measuer"], 2, "measuer"),
