@@ -25,7 +25,8 @@ from pydantic.fields import FieldInfo
 
 from bot.cli import EXIT_CODES
 from bot.cli import cli as bot_cli
-from bot.commands import comment, diff, log, open, pulls, show
+from bot.commands import audit, comment, diff, log, open, pulls, show
+from bot.preview import PREVIEW_KEYS
 from bot.settings import Settings
 from bot.summary import CONCLUDED_KEYS
 from runner import checks_command, commands, image_command
@@ -48,10 +49,12 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
 
 
 JSON_KEYS: dict[tuple[str, str], Keys] = {
+    ("bot", "audit"): audit.JSON_KEYS,
     ("bot", "comment"): comment.JSON_KEYS,
     ("bot", "diff"): diff.JSON_KEYS,
     ("bot", "log"): log.JSON_KEYS,
     ("bot", "open"): open.JSON_KEYS,
+    ("bot", "propose"): PREVIEW_KEYS,
     ("bot", "pulls"): pulls.JSON_KEYS,
     ("bot", "show"): show.JSON_KEYS,
     ("bot", "step"): CONCLUDED_KEYS,
@@ -105,6 +108,8 @@ max_seeds = 12
 | `MERGELAB_CACHE` | folder for prepared data; else `mergelab` in `$XDG_CACHE_HOME` or `~/.cache` |
 | `MERGELAB_CANDIDATE_PYTHON` | the interpreter of candidates, before `candidate.python` |
 | `MERGELAB_SHARE_MACHINE` | if `1`, measurements on this machine do not wait for each other |
+| `ANTHROPIC_API_KEY` | the key of the proposer `claude`; read from nowhere else |
+| `ANTHROPIC_BASE_URL` | another address of the interface, for example a gateway |
 | `MERGELAB_TRACEBACK` | if set, a defect of bot or runner shows its traceback |
 | `DOCKER_HOST` | address of the Docker engine, as for Docker itself |
 | `CUDA_VISIBLE_DEVICES` | as for CUDA: candidates get the first device of it |

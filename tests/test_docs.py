@@ -218,11 +218,13 @@ def test_the_example_of_the_task_learns_and_the_runner_prints_the_documented_key
         {"id": "example", "files": "train.py", "seed": 0},
         {"id": "broken", "files": "broken.py", "seed": 0},
     ]
-    batch = runner("measure", "--runs", "-", given=json.dumps({"runs": runs}))
+    batch = runner("measure", "--runs", "-", given=json.dumps({"runs": runs, "sealed": True}))
     assert list(batch) == ["measurements"]
     learned, broken = batch["measurements"]
     assert learned["status"] == "ok"
     assert learned["metric"] < 0.75 * RECIPES["tiny"].pairs / 2  # chance
+    assert learned["sealed"]["metric"] != learned["metric"]  # other pairs
+    assert broken["sealed"] is None
     assert broken["error"] == {"type": "ValueError", "line": 1, "stage": "smoke"}
     assert_documented("runner", "measure", learned, broken)
     single = runner("measure", "--candidate", "broken.py")
