@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from bot.forge.base import (
+    Audit,
+    AuditedWinner,
     Check,
     Conclusion,
     Conflict,
@@ -14,10 +16,11 @@ from bot.forge.base import (
     ForgeError,
     NoSuchPull,
     Permission,
+    PlannedRun,
     State,
     Stray,
 )
-from bot.model import Estimate, Reason, Verdict
+from bot.model import Estimate, Purpose, Reason, Side, Verdict
 from tests.bot.forge.hub import (
     CLOSED,
     MERGED,
@@ -463,3 +466,81 @@ def test_of_two_merges_one_wins_and_the_other_changes_nothing(hub: Hub) -> None:
 
 def test_the_author_of_a_pull_request_may_write(hub: Hub) -> None:
     assert hub.forge.permission(open_one(hub).author) is Permission.WRITE
+
+
+# Audits and the ledger
+
+
+def audit_of(hub: Hub, number: int = 1) -> Audit:
+    tree = hub.tree(hub.forge.base())
+    runs = tuple(PlannedRun(Side.CANDIDATE, tree, seed, Purpose.AUDIT) for seed in (7, 8))
+    return Audit(number, "class", (AuditedWinner(3, tree, tree),), runs, {})
+
+
+def test_an_audit_is_kept_with_every_result(hub: Hub) -> None:
+    audit = audit_of(hub)
+    hub.forge.begin_audit(audit)
+    hub.forge.record_audit(1, 1, {"metric": 2.5, "sealed": {"metric": 3.5}})
+    (kept,) = hub.another_bot().audits()
+    assert (kept.winners, kept.runs, kept.runner_class) == (audit.winners, audit.runs, "class")
+    assert kept.results == {1: {"metric": 2.5, "sealed": {"metric": 3.5}}}
+    assert not kept.complete
+    hub.forge.record_audit(1, 0, {})
+    assert hub.forge.audits([1])[0].complete
+    assert hub.forge.audit_numbers() == (1,)
+
+
+def test_a_second_result_for_a_run_of_an_audit_is_refused(hub: Hub) -> None:
+    hub.forge.begin_audit(audit_of(hub))
+    hub.forge.record_audit(1, 0, {"metric": 1.0})
+    with pytest.raises(Conflict):
+        hub.another_bot().record_audit(1, 0, {"metric": 2.0})
+    assert hub.forge.audits()[0].results == {0: {"metric": 1.0}}
+
+
+def test_results_for_runs_that_an_audit_does_not_have_are_refused(hub: Hub) -> None:
+    hub.forge.begin_audit(audit_of(hub))
+    for number, index in ((1, 2), (1, -1), (2, 0)):
+        with pytest.raises(ForgeError):
+            hub.forge.record_audit(number, index, {})
+    assert hub.forge.audits()[0].results == {}
+
+
+def test_of_two_bots_that_begin_an_audit_one_is_told(hub: Hub) -> None:
+    hub.forge.begin_audit(audit_of(hub))
+    with pytest.raises(Conflict):
+        hub.another_bot().begin_audit(audit_of(hub))
+    hub.another_bot().begin_audit(audit_of(hub, 5))  # 2 to 4 may be in another clone
+    assert hub.forge.audit_numbers() == (1, 5)
+
+
+def test_audits_are_no_pull_requests(hub: Hub) -> None:
+    hub.forge.begin_audit(audit_of(hub))
+    assert hub.forge.pulls() == ()
+    assert open_one(hub).number == 1
+
+
+def test_advance_moves_the_base_branch_alone(hub: Hub) -> None:
+    pull, base = open_one(hub), hub.forge.base()
+    commit = hub.commit({"scratchpad.md": b"noted\n"}, base)
+    hub.forge.advance(base=base, commit=commit)
+    assert hub.forge.base() == commit
+    assert hub.forge.pull(pull.number) == pull
+
+
+def test_advance_from_elsewhere_is_a_conflict(hub: Hub) -> None:
+    old = hub.forge.base()
+    pull = open_one(hub)
+    base = close(hub, pull)
+    with pytest.raises(Conflict):
+        hub.forge.advance(base=old, commit=hub.commit({"notes.md": b"x"}, old))
+    assert hub.forge.base() == base
+
+
+def test_advance_never_moves_backwards(hub: Hub) -> None:
+    old = hub.forge.base()
+    close(hub, open_one(hub))
+    base = hub.forge.base()
+    with pytest.raises(ForgeError):
+        hub.forge.advance(base=base, commit=old)
+    assert hub.forge.base() == base
