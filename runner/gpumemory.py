@@ -50,6 +50,7 @@ def watched(gpu: str | None, library: Any = None, every_s: float = _EVERY_S) -> 
         if used is None or before is None:
             yield peak
             return
+        peak.bytes = 0
         ended = threading.Event()
 
         def look() -> None:
