@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Observation:
     outcome: Outcome
     attempts: tuple[Attempt, ...]
     tried: bool  # its diary says that the attack was tried
-    namespaces: frozenset[int]  # of process ids, by inode
+    namespaces: Mapping[int, int]  # of process ids: inode, and when a process in it started
     leaked: int  # how many of the secrets were in its output or log
 
 
@@ -73,9 +73,11 @@ class Observed:
                     if "attempt" in r
                 ),
                 tried=any("tried" in r or "attempt" in r for r in records),
-                namespaces=frozenset(
-                    r["namespace"] for r in records if isinstance(r.get("namespace"), int)
-                ),
+                namespaces={
+                    r["namespace"]: r["started"]
+                    for r in records
+                    if isinstance(r.get("namespace"), int) and isinstance(r.get("started"), int)
+                },
                 leaked=sum(any(secret in piece for piece in pieces) for secret in self.secrets),
             )
         )

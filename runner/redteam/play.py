@@ -128,15 +128,33 @@ class Play:
     def _survivors(self, results: Sequence[Measurement]) -> list[str]:
         """Processes of the run that are still there: by its namespaces, and by its seed."""
         own = Path("/proc/self/ns/pid").stat().st_ino
-        spaces = {space for seen in self.observed.seen for space in seen.namespaces} - {own}
+        spaces = {
+            space: started
+            for seen in self.observed.seen
+            for space, started in seen.namespaces.items()
+            if space != own
+        }
         marks = {f"SEED={result.seed}".encode() for result in results}
-        found = []
+        found, inside = set[str](), dict[int, list[tuple[int, str]]]()
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                marked = not marks.isdisjoint((process / "environ").read_bytes().split(b"\0"))
-                if marked or (process / "ns/pid").stat().st_ino in spaces:
-                    found.append(f"{process.name} {(process / 'comm').read_text().strip()}")
-        return found
+                shown = f"{process.name} {(process / 'comm').read_text().strip()}"
+                if not marks.isdisjoint((process / "environ").read_bytes().split(b"\0")):
+                    found.add(shown)
+                space = (process / "ns/pid").stat().st_ino
+                if space in spaces:
+                    inside.setdefault(space, []).append((_started(process), shown))
+        for space, members in inside.items():
+            # A namespace lives as long as its first process, which is older than our job. Of a
+            # later namespace that got the same number all processes are younger.
+            if min(members)[0] <= spaces[space]:
+                found.update(shown for _, shown in members)
+        return sorted(found)
+
+
+def _started(process: Path) -> int:
+    """Clock ticks after boot (field 22 of proc_pid_stat(5))."""
+    return int((process / "stat").read_text().rpartition(")")[2].split()[19])
 
 
 def run_suite(

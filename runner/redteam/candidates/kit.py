@@ -140,5 +140,7 @@ def honest():
         save(predict())
 
 
-# Whoever looks for survivors finds them by this, whatever else they do to hide.
-note({"namespace": os.stat("/proc/self/ns/pid").st_ino, "pid": os.getpid()})
+# Whoever looks for survivors finds them by this, whatever else they do to hide. The start (field
+# 22 of proc_pid_stat(5)) tells this namespace from a later one that got the same number.
+started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+note({"namespace": os.stat("/proc/self/ns/pid").st_ino, "started": started})

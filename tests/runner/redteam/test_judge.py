@@ -36,7 +36,7 @@ def measurement(**more: Any) -> Measurement:
 def observation(**more: Any) -> Observation:
     outcome = Outcome(ended=Ended.EXITED, wall_s=0.1, log_tail=b"", log_bytes_total=0, exit_code=0)
     job = Job(argv=("/bin/true",), limits=Limits(wall_s=1, memory_bytes=1 << 20))
-    facts = {"attempts": (), "tried": True, "namespaces": frozenset(), "leaked": 0}
+    facts = {"attempts": (), "tried": True, "namespaces": {}, "leaked": 0}
     return Observation(**{"job": job, "outcome": outcome, **facts, **more})
 
 
