@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -87,7 +87,10 @@ def _problem(where: str, detail: Mapping[str, Any], model: type[BaseModel] | Non
 def _keys_beside(location: Sequence[str], model: Any) -> list[str]:
     for part in location[:-1]:
         fields = getattr(model, "model_fields", {})
-        if part not in fields:
+        if part in fields:
+            model = fields[part].annotation
+        elif part.isdecimal() and get_args(model):  # one of a list of tables
+            model = get_args(model)[0]
+        else:
             break
-        model = fields[part].annotation
     return list(getattr(model, "model_fields", {}))

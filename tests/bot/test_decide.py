@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.audit import (
+    AuditRule,
+    AuditState,
+    BeginAudit,
+    ConcludeAudit,
+    ContinueAudit,
+    OpenAudit,
+    Revert,
+)
 from bot.decide import (
     AskPerson,
     Conclude,
@@ -93,6 +103,12 @@ def test_a_candidate_that_crashed_is_closed_as_crashed() -> None:
     assert reason(state) is Reason.CRASHED
 
 
+def test_a_revert_that_conflicts_is_told_to_a_person_once_and_then_left_alone() -> None:
+    conflict = experiment(reverts=3, conflicts=("train.py",))
+    assert decide(snapshot(conflict)) == (AskPerson(1),)
+    assert decide(snapshot(replace(conflict, asked_person=True))) == (Propose(),)
+
+
 statuses = st.sampled_from(["ok", "crashed", "timed-out", "out-of-memory", "invalid-output"])
 
 
@@ -103,7 +119,7 @@ def runs(draw: st.DrawFn, subject: str) -> tuple[Run, ...]:
     for seed in seeds:
         status = draw(statuses)
         value = draw(st.floats(0.5, 1e6)) if status == "ok" else None
-        purpose = draw(st.sampled_from([Purpose.SCREEN, Purpose.TEST, Purpose.CONFIRM]))
+        purpose = draw(st.sampled_from(list(Purpose)))
         attempt = draw(st.sampled_from(string.ascii_letters))
         made.append(Run(subject, seed, status, value, purpose, "class", attempt))
     return tuple(made)
@@ -123,7 +139,40 @@ def experiments(draw: st.DrawFn, number: int) -> OpenExperiment:
         merged_by_hand=draw(st.booleans()),
         branch_lost=draw(st.booleans()),
         unfinished_attempt=draw(st.none() | st.just("1.1")),
+        tokens=draw(st.integers(0, 200)),
+        reverts=draw(st.none() | st.just(7)),
+        asked_person=draw(st.booleans()),
     )
+
+
+@st.composite
+def audit_states(draw: st.DrawFn) -> AuditState:
+    open_ones = tuple(
+        OpenAudit(
+            session=number,
+            number=number,
+            runs=draw(st.integers(2, 3)),
+            complete=draw(st.booleans()),
+            winner=draw(runs("winner")),
+            parent=draw(runs("parent")),
+        )
+        for number in range(1, 1 + draw(st.integers(0, 2)))
+    )
+    winners = tuple(range(1, 1 + draw(st.integers(0, 5))))
+    return AuditState(
+        rule=AuditRule(every=draw(st.integers(0, 3))),
+        winners=winners,
+        audited=frozenset(draw(st.lists(st.integers(1, 5)))),
+        merges_since=draw(st.integers(0, 5)),
+        open=open_ones,
+        refuted=tuple(draw(st.lists(st.just((1, 1)), max_size=1))),
+    )
+
+
+def waits(item: OpenExperiment) -> bool:
+    """Whether it is a revert whose conflict a person has been told of."""
+    done = item.merged_by_hand or item.branch_lost or item.violations
+    return bool(item.reverts and item.conflicts and item.asked_person and not done)
 
 
 @given(data=st.data(), count=st.integers(0, 4))
@@ -131,14 +180,21 @@ def test_every_state_has_exactly_one_next_action_for_each_experiment(
     data: st.DataObject, count: int
 ) -> None:
     open_ones = tuple(data.draw(experiments(number)) for number in range(1, count + 1))
-    state = snapshot(*open_ones, baseline=data.draw(runs("old")))
+    state = replace(
+        snapshot(*open_ones, baseline=data.draw(runs("old"))),
+        tokens=data.draw(st.integers(0, 200)),
+        audited=data.draw(runs("audited")),
+        audits=data.draw(audit_states()),
+    )
     actions = decide(state)
     assert decide(state) == actions
-    if not open_ones:
-        assert actions == (Propose(),)
     concerning = (Measure, Resume, Conclude, AskPerson)
     numbers = [action.number for action in actions if isinstance(action, concerning)]
-    assert numbers == [item.number for item in open_ones]
+    assert numbers == [item.number for item in open_ones if not waits(item)]
+    if not numbers:
+        (action,) = actions
+        auditing = (BeginAudit, ContinueAudit, ConcludeAudit, Revert)
+        assert isinstance(action, (Propose, *auditing))
     for action in actions:
         if isinstance(action, Measure):
             assert action.candidate_runs + action.baseline_runs > 0

@@ -36,6 +36,22 @@ def test_an_unknown_table_is_named() -> None:
     assert "verdicts: unknown key. Did you mean 'verdict'?" in refusal("[verdicts]\n")
 
 
+def test_an_unknown_key_of_a_guard_is_named_with_what_was_meant() -> None:
+    message = refusal("[[guard]]\nnam = 'watts'\nmax_factor = 2\n")
+    assert "guard.0.nam: unknown key. Did you mean 'name'?" in message
+    assert "max_factor" in message
+
+
+def test_rules_of_audits_simplifications_and_guards_are_settings() -> None:
+    settings = parse(
+        b"[audit]\nevery = 3\nlast = 4\n[simplification]\nmargin = 0.1\n"
+        b"[[guard]]\nname = 'train_s'\nmax_factor = 1.2\n[[guard]]\nname = 'x'\nmax_factor = 2\n"
+    )
+    assert (settings.audit.every, settings.audit.last) == (3, 4)
+    assert settings.simplification.margin == 0.1
+    assert [guard.name for guard in settings.guard] == ["train_s", "x"]
+
+
 @pytest.mark.parametrize(
     ("text", "key", "found"),
     [
@@ -46,6 +62,10 @@ def test_an_unknown_table_is_named() -> None:
         ('[repository]\nforge = "svn"', "repository.forge", "'svn'"),
         ('[repository]\nbase = "-x"', "repository.base", "'-x'"),
         ("[verdict]\nalpha = 0.7", "verdict.alpha", "0.7"),
+        ("[audit]\nruns = 1", "audit.runs", "1"),
+        ("[simplification]\nmargin = 0", "simplification.margin", "0"),
+        ("[[guard]]\nname = 'x'\nmax_factor = 0.5", "guard.0.max_factor", "0.5"),
+        ("[guard]\nname = 'x'", "guard", "'x'"),
         ('[candidate]\npaths = ["../x"]', "candidate.paths", "../x"),
         ('[candidate]\npaths = ["/etc/passwd"]', "candidate.paths", "/etc/passwd"),
         ('[candidate]\nentry = "other.py"', "candidate", "other.py"),
