@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bot import ledger
 from bot.errors import LedgerError
-from bot.ledger import LedgerEntry, one_line
+from bot.ledger import LedgerEntry
+from bot.plain import one_line
 from bot.model import Direction
 
 GREP = "^Audit: [0-9]"

@@ -12,6 +12,7 @@ from typing import TextIO
 import click
 
 from bot import interrupts
+from bot.plain import for_terminal
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 something has to be put right, the message says what;
@@ -78,7 +79,7 @@ def main() -> int:
 
 def _failed(error: Exception) -> int:
     told = _system(error) if isinstance(error, OSError) else _told(error)
-    print(f"error: {told}", file=sys.stderr)
+    print(f"error: {for_terminal(told)}", file=sys.stderr)
     _give_up(sys.stdout)
     return 1
 

@@ -229,8 +229,8 @@ class Executor:
         old = self.repository.read_file(view.snapshot.base, settings.path) or b""
         bounds = Bounds(settings.recent, settings.table)
         entries = [*view.entries, entry]
-        text = scratchpad.with_entries(old.decode("utf-8", errors="replace"), entries, bounds)
-        return text.encode()
+        text = scratchpad.with_entries(scratchpad.read(old), entries, bounds)
+        return scratchpad.write(text)
 
 
 def multiplicity(view: View, verdict: Verdict, settings: Settings) -> Multiplicity:

@@ -15,7 +15,7 @@ def rounded(value: float, digits: int, *, sign: bool = False) -> str:
     rough = float(f"{value:.{digits}g}")
     size = abs(rough)
     if size and not 1e-6 <= size < 1e9:
-        return f"{rough:{'+' if sign else ''}.{digits}g}"
+        return f"{value:{'+' if sign else ''}.{digits}g}"
     places = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
     text = f"{rough:{'+' if sign else ''}.{places}f}"
     return text.rstrip("0").rstrip(".") if places else text

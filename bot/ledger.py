@@ -21,11 +21,11 @@ from typing import IO
 
 from bot.errors import LedgerError
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
+from bot.plain import one_line, quiet
 
 GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
 _TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
 _PIPE = 1 << 20
 _SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
@@ -105,25 +105,19 @@ class Facts:
     reverts: tuple[int, int] | None = None
 
 
-def one_line(text: str, limit: int = 200) -> str:
-    """`text` on one line, without control or direction-changing characters, bounded."""
-    line = " ".join(_CONTROL.sub(" ", text).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
 def message(facts: Facts, verdict: Verdict) -> str:
     """The commit message: a readable story first, then one block of trailers."""
     verb = "Merge" if verdict.merged else "Close"
-    title = one_line(facts.title)
-    subject = f"{verb} experiment #{facts.number} ({verdict.reason}): {one_line(facts.title, 90)}"
-    story = "\n".join(one_line(line, 300) for line in verdict.explanation.splitlines() if line)
+    title = _words(facts.title, 200)
+    subject = f"{verb} experiment #{facts.number} ({verdict.reason}): {_words(facts.title, 90)}"
+    story = "\n".join(_words(line, 300) for line in verdict.explanation.splitlines() if line)
     trailers = [
         ("Experiment", str(facts.number)),
         ("Hypothesis", title),
         ("Verdict", str(verdict.outcome)),
         ("Reason", str(verdict.reason)),
-        ("Phase", one_line(facts.phase, 60)),
-        ("Proposer", one_line(facts.proposer, 60)),
+        ("Phase", _words(facts.phase, 60)),
+        ("Proposer", _words(facts.proposer, 60)),
         *_numbers(facts, verdict),
         ("Cost", f"{facts.cost_usd:.4f}"),
         ("Head", facts.head),
@@ -134,6 +128,11 @@ def message(facts: Facts, verdict: Verdict) -> str:
     ]
     block = "\n".join(f"{key}: {value}" for key, value in trailers)
     return f"{subject}\n\n{story}\n\n{block}\n"
+
+
+def _words(text: str, limit: int) -> str:
+    """Text from outside, which must not act when a forge reads the commit."""
+    return quiet(one_line(text, limit))
 
 
 def _numbers(facts: Facts, verdict: Verdict) -> list[tuple[str, str]]:

@@ -9,6 +9,10 @@ from typing import Any
 
 import click
 
+from bot.plain import for_terminal, one_line
+
+_CELL = 1_000  # characters of one cell of a table
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
 )
@@ -22,6 +26,11 @@ def print_json(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
 
 
+def say(text: str) -> None:
+    """Words for people on standard output; those of others in them cannot act on a terminal."""
+    click.echo(for_terminal(text))
+
+
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
     """A table: drawn on a terminal, tab-separated lines with a header elsewhere."""
     if not rows:
@@ -29,7 +38,7 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: st
         return
     if not sys.stdout.isatty():
         for row in (headers, *rows):
-            print("\t".join(cell.replace("\t", " ") for cell in row))
+            print("\t".join(one_line(cell, _CELL) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -39,5 +48,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: st
     for header in headers:
         table.add_column(header)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(one_line(cell, _CELL)) for cell in row))
     Console().print(table)

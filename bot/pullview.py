@@ -9,8 +9,8 @@ from typing import Any
 
 from bot import texts
 from bot.forge.base import PullRequest
-from bot.ledger import one_line
 from bot.model import Estimate, Purpose
+from bot.plain import one_line
 from bot.reduce import runs_of
 from runner.text import clean_text
 

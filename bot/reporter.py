@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
-from bot.ledger import one_line
+from bot.plain import for_terminal, one_line
 
 _TICK_S = 0.5
 
@@ -108,13 +108,13 @@ class Reporter:
             text += f"  | {self._last_line}"
         columns = _columns()
         self._erase()
-        shown = text[: columns - 1]
+        shown = for_terminal(text).replace("\n", " ")[: columns - 1]
         self._stream.write(shown)
         self._stream.flush()
         self._width = len(shown)
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
+        self._stream.write(for_terminal(text))
         self._stream.flush()
 
     def _keep_ticking(self) -> None:

@@ -6,13 +6,17 @@ proposers and is kept to the byte.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from bot.figures import number, rounded
-from bot.ledger import LedgerEntry, one_line
+from bot.ledger import LedgerEntry
+from bot.plain import inert_cell, inert_markdown
 
 _RECENT = ("<!-- bot: recent experiments -->", "<!-- bot: end of recent experiments -->")
 _TABLE = ("<!-- bot: earlier experiments -->", "<!-- bot: end of earlier experiments -->")
+_MARKER = re.compile("|".join(map(re.escape, (*_RECENT, *_TABLE))))
+_SECTION = re.compile(rf"{_MARKER.pattern}|^## ", re.MULTILINE)
 _HEADER = "| # | hypothesis | verdict | difference |\n| ---: | --- | --- | ---: |"
 
 
@@ -22,6 +26,16 @@ class Bounds:
 
     recent: int = 20
     table: int = 200
+
+
+def read(data: bytes) -> str:
+    """The file as text; bytes that are not UTF-8 survive in it, for `write`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def write(text: str) -> bytes:
+    """The bytes of the file: those that were `read` wherever the bot wrote nothing."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def with_entries(text: str, entries: list[LedgerEntry], bounds: Bounds) -> str:
@@ -69,21 +83,37 @@ def difference(entry: LedgerEntry) -> str:
 
 
 def _row(entry: LedgerEntry) -> str:
-    title = _plain(one_line(entry.title, 80)).replace("|", "\\|")
+    title = inert_cell(entry.title, 80)
     return f"| {entry.number} | {title} | {entry.reason} | {difference(entry)} |"
 
 
 def _plain(text: str) -> str:
-    """One line that cannot open or close a marker, a heading or an HTML element."""
-    return one_line(text, 300).replace("<", "&lt;").replace("#", "&#35;")
+    return inert_markdown(text, 300)
 
 
 def _replace(text: str, markers: tuple[str, str], heading: str, body: str) -> str:
     start, end = markers
     block = f"{start}\n{body}\n{end}"
     before, found, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if found and closed:
-        return before + block + after
-    text = text.replace(start, "").replace(end, "").rstrip("\n")
+    if found:
+        return before.replace(end, "") + block + _after(rest, markers)
+    text = text.replace(end, "").rstrip("\n")
     return f"{text}\n\n{heading}\n\n{block}\n" if text else f"{heading}\n\n{block}\n"
+
+
+def _after(rest: str, markers: tuple[str, str]) -> str:
+    """What follows a written part whose start marker was before `rest`.
+
+    Where its end marker is gone, the part ends before the next marker or section.
+    """
+    start, end = markers
+    while True:
+        ours, closed, after = rest.partition(end)
+        if closed and not _MARKER.search(ours):
+            return after
+        following = _SECTION.search(ours)
+        if following is None:
+            return "\n"
+        if following[0] != start:
+            return "\n\n" + rest[following.start() :].replace(end, "")
+        rest = rest[following.end() :]  # the same part once more: it goes as well

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from bot.cost import Cost
 from bot.errors import BotError
 from bot.git import Create, Identity, RefMoved, Repository, Update
-from bot.ledger import LedgerEntry, one_line
+from bot.ledger import LedgerEntry
+from bot.plain import one_line
 from bot.proposers.base import Left
 from bot.proposers.tables import CapsTable
 

@@ -1,7 +1,7 @@
 """What people read on a pull request: its body, its check, and the comment that ends it.
 
-Pure functions that return Markdown. Text from outside is put on one line and stripped before
-it comes here or is fenced here.
+Pure functions that return Markdown. Text from outside, the words of a verdict among it (they
+name paths), is made inert here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from bot.auditlog import AuditEntry, Gain
 from bot.figures import number, rounded
 from bot.forge.base import Check, Conclusion, PullRequest
-from bot.ledger import LedgerEntry, one_line
+from bot.ledger import LedgerEntry
 from bot.model import Estimate, Proposal, Reason, Run, Side, Verdict
 from bot.multiplicity import Multiplicity
+from bot.plain import inert_markdown
 from bot.verdict import GuardResult
 
 _CONCLUSIONS = {
@@ -45,17 +46,20 @@ def pull_body(proposal: Proposal, phase: str) -> str:
     """The body of a new experiment's pull request."""
     hypothesis = proposal.hypothesis
     parts = [
-        f"**Hypothesis.** {_text(hypothesis.title)}",
-        f"**Why.** {_text(hypothesis.rationale)}",
+        f"**Hypothesis.** {inert_markdown(hypothesis.title)}",
+        f"**Why.** {inert_markdown(hypothesis.rationale)}",
     ]
     if hypothesis.expected:
-        parts.append(f"**Expected.** {_text(hypothesis.expected)}")
+        parts.append(f"**Expected.** {inert_markdown(hypothesis.expected)}")
     if hypothesis.falsified_by:
-        parts.append(f"**Falsified by.** {_text(hypothesis.falsified_by)}")
+        parts.append(f"**Falsified by.** {inert_markdown(hypothesis.falsified_by)}")
     if proposal.notes:
-        parts.append(f"**Beliefs.** {_text(proposal.notes)}")
+        parts.append(f"**Beliefs.** {inert_markdown(proposal.notes)}")
     if proposal.sources:
-        cited = [f"- <{source.url}> {_text(source.title)}".rstrip() for source in proposal.sources]
+        cited = [
+            f"- <{source.url}> {inert_markdown(source.title)}".rstrip()
+            for source in proposal.sources
+        ]
         parts.append("\n".join(["**Sources.**", *cited]))
     if proposal.cost:
         parts.append(f"**Cost of the proposal.** {proposal.cost}")
@@ -93,7 +97,8 @@ def closing_comment(told: Told) -> str:
 
 def _account(told: Told) -> str:
     """Why, in a few lines; difference, interval, seeds and guards in a table; every run."""
-    parts = ["\n".join(f"- {line}" for line in told.verdict.explanation.splitlines() if line)]
+    lines = filter(None, told.verdict.explanation.splitlines())
+    parts = ["\n".join(f"- {inert_markdown(line)}" for line in lines)]
     if told.verdict.estimate:
         parts.append(_estimate_table(told.metric, told.verdict.estimate, told.runs))
     if told.guards:
@@ -109,10 +114,10 @@ def revert_body(metric: str, entry: LedgerEntry, audit: AuditEntry) -> str:
     """The body of a revert's pull request: what was claimed, and what fresh runs show."""
     unit = f"gain in {metric}, positive is better"
     parts = [
-        f"**Hypothesis.** Without #{entry.number} ({_text(entry.title)}) the code is no worse.",
+        f"**Hypothesis.** Without #{entry.number} ({inert_markdown(entry.title)}) the code is no worse.",
         f"**Why.** #{entry.number} was merged as `{entry.reason}`; audit {audit.session} measured "
         f"it and its parent again on {audit.runs} fresh seeds, and it did not replicate. "
-        f"{_text(audit.explanation)}",
+        f"{inert_markdown(audit.explanation)}",
         f"| {unit} | estimate | interval |\n| --- | ---: | --- |\n"
         f"{_gain_row('claimed', audit.claimed)}\n{_gain_row('confirmed', audit.confirmed)}",
         "It is measured like any other experiment and merged as `did-not-replicate` if it is not "
@@ -172,9 +177,3 @@ def runs_table(metric: str, runs: Sequence[tuple[Side, Run]]) -> str:
         value = "" if run.value is None else number(run.value)
         rows.append(f"| {side} | {run.seed} | {run.purpose} | {run.status} | {value} |")
     return "\n".join(rows)
-
-
-def _text(text: str) -> str:
-    """Text of a proposer: one paragraph, bounded, without active Markdown or HTML."""
-    plain = one_line(text, 1_500).replace("<", "&lt;")
-    return plain.replace("@", "@\u200b").replace("![", "!\\[")

@@ -6,6 +6,9 @@ Unicode 16.0), and the few more that are drawn as a blank.
 
 from __future__ import annotations
 
+import functools
+import unicodedata
+
 _IGNORABLE = (
     (0x00AD, 0x00AD),
     (0x034F, 0x034F),
@@ -32,3 +35,28 @@ def is_invisible(character: str) -> bool:
     """Whether a character is drawn as nothing, or as a blank that is no space."""
     code = ord(character)
     return code in _BLANK or any(first <= code <= last for first, last in _IGNORABLE)
+
+
+# Control, format, line and paragraph separators, surrogates, and private-use characters.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a reader does not see it, or sees what follows in another order.
+
+    Tabs and line ends (LF, CR) are not hidden; spaces of other widths are not either (see
+    `is_odd_space`).
+    """
+    if character.isascii():
+        return (character < " " and character not in "\t\n\r") or character == "\x7f"
+    return _is_hidden(character)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES or is_invisible(character)
+
+
+def is_odd_space(character: str) -> bool:
+    """Whether it is a space that is not the common one, for example one that does not break."""
+    return character != " " and unicodedata.category(character) == "Zs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
+from bot.output import json_option, print_json, say
 
 JSON_KEYS = {
     "number": "number of the pull request",
@@ -34,4 +34,4 @@ def command(number: int, text: str, as_json: bool) -> None:
     if as_json:
         print_json({"number": number, "commented": True})
     else:
-        click.echo(f"Commented on #{number} as {you.name}.")
+        say(f"Commented on #{number} as {you.name}.")

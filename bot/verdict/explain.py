@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.figures import number
 from bot.model import Run
 from bot.verdict.boundary import Boundary
 from bot.verdict.compare import Comparison
 from bot.verdict.rule import VerdictRule
-
-
-def number(value: float) -> str:
-    """A number with four significant digits."""
-    return f"{value:.4g}"
 
 
 def failed(run: Run, runs: int) -> str:

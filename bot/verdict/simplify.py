@@ -15,10 +15,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.figures import number
 from bot.model import Estimate, Purpose, Reason, Run
 from bot.verdict.compare import Comparison
 from bot.verdict.evidence import OK, Accept, Decision, Evidence, MoreRuns, Reject, check
-from bot.verdict.explain import difference, number
+from bot.verdict.explain import difference
 from bot.verdict.rule import VerdictRule
 from bot.verdict.student import normal_quantile
 from bot.verdict.study import Study, study

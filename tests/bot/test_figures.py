@@ -23,6 +23,10 @@ def test_few_digits_and_no_exponent(value: float, digits: int, text: str) -> Non
     assert rounded(value, digits) == text
 
 
+def test_the_greatest_number_is_not_infinite() -> None:
+    assert number(1.7976931348623157e308) == "1.798e+308"
+
+
 def test_a_difference_shows_its_sign() -> None:
     assert rounded(2.5, 3, sign=True) == "+2.5"
 

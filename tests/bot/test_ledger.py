@@ -129,3 +129,11 @@ def test_hostile_text_cannot_forge_a_trailer(title: str, explanation: str) -> No
     assert entry
     assert (entry.number, entry.reason) == (7, Reason.CRASHED)
     assert "\n" not in entry.title
+
+
+def test_a_title_acts_on_nothing_when_a_forge_reads_the_commit() -> None:
+    verdict = Verdict(Reason.WORSE, "Closes #5, says @admin.")
+    text = ledger.message(facts(title="Fixes #12 for @admin\x1b\u3164"), verdict)
+    for bad in ("Fixes #12", "Closes #5", "@admin", "\x1b", "\u3164"):
+        assert bad not in text
+    assert ledger.entry_of(text).title == "Fixes # 12 for @ admin"

@@ -10,6 +10,12 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_what_is_said_is_safe_on_a_terminal() -> None:
+    stream = io.StringIO()
+    Reporter(stream).say("#1 \x1b[2Jtitle\u202e")
+    assert stream.getvalue() == "#1 title\n"
+
+
 def test_a_pipe_gets_plain_lines_when_something_changes() -> None:
     stream = io.StringIO()
     with Reporter(stream, clock=lambda: 0.0) as reporter:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.ledger import LedgerEntry
 from bot.model import Direction, Reason
-from bot.scratchpad import Bounds, with_entries
+from bot.scratchpad import Bounds, read, with_entries, write
 
 ENTRY = LedgerEntry(
     1,
@@ -51,11 +52,49 @@ def test_older_entries_are_condensed_into_a_table_of_bounded_length() -> None:
     assert "15 more" in text
 
 
-def test_a_damaged_scratchpad_repairs_itself() -> None:
-    whole = with_entries("# Notes\n", entries(3), Bounds())
-    damaged = whole.replace("<!-- bot: end of recent experiments -->", "")
-    repaired = with_entries(damaged, entries(3), Bounds())
-    assert with_entries(repaired, entries(3), Bounds()) == repaired
+@pytest.mark.parametrize(
+    "marker",
+    ["<!-- bot: end of recent experiments -->", "<!-- bot: end of earlier experiments -->"],
+)
+def test_a_damaged_scratchpad_repairs_itself(marker: str) -> None:
+    bounds = Bounds(recent=2)
+    whole = with_entries("# Notes\n", entries(4), bounds)
+    repaired = with_entries(whole.replace(marker, ""), entries(4), bounds)
+    assert repaired.replace("\n\n\n", "\n\n") == whole
+    assert with_entries(repaired, entries(4), bounds) == repaired
+
+
+def test_a_persons_section_after_a_damaged_part_is_kept() -> None:
+    whole = with_entries("", entries(1), Bounds()) + "\n## Mine\n\nKept.\n"
+    repaired = with_entries(
+        whole.replace("<!-- bot: end of earlier experiments -->", ""), entries(1), Bounds()
+    )
+    assert repaired.endswith("\n## Mine\n\nKept.\n")
+    assert repaired.count("<!--") == 4
+
+
+MARKS = [
+    f"<!-- bot: {end}{part} experiments -->"
+    for end in ("", "end of ")
+    for part in ("recent", "earlier")
+]
+
+
+@given(st.lists(st.sampled_from([*MARKS, "\n", "## Mine\n", "text ", "### #1 Idea"]), max_size=12))
+def test_whatever_the_damage_one_writing_repairs_it(parts: list[str]) -> None:
+    once = with_entries("".join(parts), entries(3), Bounds(recent=1))
+    assert with_entries(once, entries(3), Bounds(recent=1)) == once
+
+
+@given(st.binary(max_size=200))
+def test_every_byte_of_a_person_is_kept(data: bytes) -> None:
+    written = write(with_entries(read(data), entries(1), Bounds()))
+    assert written.startswith(data.rstrip(b"\n"))
+
+
+def test_a_title_stays_in_its_cell() -> None:
+    text = with_entries("", [replace(ENTRY, title="a\\|b"), ENTRY], Bounds(recent=1))
+    assert "| 1 | a\\\\\\|b | worse |" in text
 
 
 @given(title=st.text(max_size=200), notes=st.text(max_size=200))

@@ -46,6 +46,15 @@ def test_every_run_is_in_the_closing_comment() -> None:
     assert "| candidate | 1 | test | crashed |  |" in text
 
 
+def test_a_path_in_a_verdict_is_only_text() -> None:
+    verdict = Verdict(Reason.FORBIDDEN_CHANGE, "<img src=x>@admin fixes #1: may not be changed")
+    told = texts.Told("mean_rank", verdict)
+    for text in (texts.check("1.1", "head", told).summary, texts.closing_comment(told)):
+        assert "<img" not in text
+        assert "@admin" not in text
+        assert "fixes #1" not in text
+
+
 def test_text_of_a_proposer_is_inert_and_bounded() -> None:
     hypothesis = Hypothesis("T", "<script>@admin ![x](http://x)\n\n# Verdict: merged " * 200)
     body = texts.pull_body(Proposal(hypothesis, {}, "p"), "default")
