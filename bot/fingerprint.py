@@ -17,9 +17,10 @@ import tokenize
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from bot.proposers.constants import NotEditable, find
+from bot.proposers.constants import Constant, NotEditable, find
 from bot.proposers.ranges import Choices, Domain, Range, Value
 
 Files = Mapping[str, bytes]
@@ -101,17 +102,20 @@ def near(
 # the same code
 
 
+# What Python raises for source that is legal and yet beyond it: nested too deeply, or a number
+# of more digits than it will write down.
+_TOO_MUCH = (ValueError, OverflowError, RecursionError, MemoryError)
+
+
 @functools.lru_cache(maxsize=4096)
 def _content(path: str, content: bytes) -> bytes:
     if path.endswith(".py"):
         tree = _parse(content)
         if tree is not None:
             parts: list[str] = []
-            try:
+            with suppress(*_TOO_MUCH):
                 _flatten(tree, parts)
                 return b"python\0" + "\0".join(parts).encode("utf-8", "surrogatepass")
-            except RecursionError:
-                pass
     return b"bytes\0" + content
 
 
@@ -120,7 +124,7 @@ def _parse(content: bytes) -> ast.Module | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, *_TOO_MUCH):
         return None
 
 
@@ -191,7 +195,7 @@ def _without_comments(content: bytes) -> str:
                 token.type == tokenize.STRING and token.start in lone
             ):
                 kept.append(token.string)
-    except (tokenize.TokenError, SyntaxError, ValueError):
+    except (tokenize.TokenError, SyntaxError, *_TOO_MUCH):
         return content.decode("utf-8", "replace")
     return " ".join(kept)
 
@@ -211,20 +215,25 @@ class _Change:
 
 @functools.lru_cache(maxsize=4096)
 def _constants(source: bytes) -> tuple[tuple[str, Value], ...]:
+    return tuple((constant.name, constant.value) for constant in _found(source))
+
+
+def _found(source: bytes) -> tuple[Constant, ...]:
     try:
-        return tuple(find(source).values.items())
-    except NotEditable:
+        found = find(source).constants
+        for constant in found:
+            repr(constant.value)  # is shown and compared as a number later
+            if isinstance(constant.value, int | float):
+                float(constant.value)
+    except (NotEditable, *_TOO_MUCH):
         return ()
+    return found
 
 
 def _change(files: Files, base: Files, entry: str) -> _Change:
     before, after = constants_vector(base, entry), constants_vector(files, entry)
     changed = {name: value for name, value in after.items() if before.get(name) != value}
-    try:
-        found = find(base.get(entry, b"")).constants
-    except NotEditable:
-        found = ()
-    domains = {constant.name: constant.domain for constant in found}
+    domains = {constant.name: constant.domain for constant in _found(base.get(entry, b""))}
     lines: Counter[str] = Counter()
     for path in sorted(files.keys() | base.keys()):
         lines += _changed_lines(base.get(path, b""), files.get(path, b""), after.keys())

@@ -189,3 +189,36 @@ def test_similarity_is_between_0_and_1_and_1_only_for_the_same_change(a: int, b:
     for item in near(new, BASE, "train.py", [Earlier(1, old)], at_least=0.0):
         assert 0.0 <= item.similarity <= 1.0
         assert (item.similarity == 1.0) >= (a == b and a != 64)
+
+
+@pytest.mark.parametrize("digits", [b"0x" + b"f" * 6_000, b"0b" + b"1" * 20_000, b"1" * 6_000])
+def test_a_number_that_python_cannot_write_out_breaks_nothing(digits: bytes) -> None:
+    source = b"# --- constants (tunable) ---\nRATE = " + digits + b"\n# --- end of constants ---\n"
+    files = {"train.py": source}
+    assert exact(files) != exact({"train.py": source + b"x = 1\n"})
+    assert constants_vector(files, "train.py") == {}
+    assert code_tokens(source) > 0
+    old = {"train.py": source.replace(b"RATE", b"OTHER")}
+    near(files, old, "train.py", [Earlier(1, old)])
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("0x" + "f" * 5_000, "1e999", "9" * 400, "-" * 300, "[" * 150, "(", ")", "'"),
+                *("RATE", " = ", "\n", "    ", "\x00", "\ud800", "lambda: ", "# range: 1..9"),
+                *("f'{", "}'"),
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_no_source_at_all_breaks_it(parts: list[str]) -> None:
+    block = "# --- constants (tunable) ---\nRATE = 1\n" + "".join(parts)
+    files = {"train.py": block.encode("utf-8", "surrogatepass")}
+    assert len(exact(files)) == 64
+    constants_vector(files, "train.py")
+    assert code_tokens(files["train.py"]) >= 0
+    base = {"train.py": b"# --- constants (tunable) ---\nRATE = 2\n# --- end of constants ---\n"}
+    near(files, base, "train.py", [Earlier(1, files), Earlier(2, base)])
