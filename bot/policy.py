@@ -47,6 +47,7 @@ class Rule(StrEnum):
     ENCODING = "encoding-declaration"
     HIDDEN_CHARACTER = "hidden-character"
     LINE_ENDINGS = "line-endings"
+    ODD_NAME = "odd-name"
     DOES_NOT_PARSE = "does-not-parse"
 
 
@@ -84,12 +85,25 @@ class Rules:
         return cls(tuple(candidate.paths), candidate.entry, candidate.max_bytes, max_changed_lines)
 
 
+def check_entries(raw: Sequence[RawChange], rules: Rules) -> tuple[Violation, ...]:
+    """Judge the raw entries of a change: which files it touches and how, not what it writes."""
+    return tuple(_check_entries(raw, rules))
+
+
+def check_size(path: str, size: int, rules: Rules) -> Violation | None:
+    """Judge the size (bytes) of one of the allowed files."""
+    if size <= rules.max_bytes:
+        return None
+    message = f"{size} bytes, more than {rules.max_bytes}: make it smaller"
+    return Violation(path, Rule.TOO_LARGE, message)
+
+
 def check_diff(
     diff: bytes, rules: Rules, raw: Sequence[RawChange] | None = None
 ) -> tuple[Violation, ...]:
-    """Judge the diff between merge base and head, made with `bot.gitdiff.DIFF_OPTIONS`.
+    """Judge the diff between merge base and head, made with `bot.git.diffs.DIFF_OPTIONS`.
 
-    `raw` are the entries of the same comparison (`bot.gitdiff.RAW_OPTIONS`); when given, they
+    `raw` are the entries of the same comparison (`bot.git.diffs.RAW_OPTIONS`); when given, they
     are judged too and must tell the same story. Empty means: allowed as far as a diff can
     tell; `check_files` must agree.
     """
@@ -100,7 +114,7 @@ def check_diff(
     try:
         files = read_diff(diff)
     except UnreadableDiff as error:
-        return (_unreadable(str(error), error.line), *_check_entries(raw or (), rules))
+        return (unreadable(str(error), error.line), *_check_entries(raw or (), rules))
     if not files and not raw:
         return (Violation("", Rule.EMPTY_DIFF, "nothing is changed: edit one of the files"),)
     violations = [
@@ -128,9 +142,8 @@ def check_files(
         broken = _check_path(path.encode("utf-8", "surrogateescape"), rules)
         if broken is not None:
             violations.append(broken)
-        elif len(content) > rules.max_bytes:
-            message = f"{len(content)} bytes, more than {rules.max_bytes}: make it smaller"
-            violations.append(Violation(path, Rule.TOO_LARGE, message))
+        elif (large := check_size(path, len(content), rules)) is not None:
+            violations.append(large)
         else:
             found = check_source(path, content, (before or {}).get(path))
             violations += [_of_finding(path, finding) for finding in found]
@@ -140,7 +153,8 @@ def check_files(
     return tuple(violations)
 
 
-def _unreadable(message: str, line: int | None = None) -> Violation:
+def unreadable(message: str, line: int | None = None) -> Violation:
+    """A change that cannot be judged is not allowed."""
     text = f"the diff cannot be read ({message}): make it with git, without extra options"
     return Violation("", Rule.UNREADABLE_DIFF, text, line)
 
@@ -254,7 +268,7 @@ def _compare_with_unidiff(diff: bytes, files: Sequence[FileDiff]) -> Iterator[Vi
         patch = PatchSet(diff.decode("utf-8", "surrogateescape"))
         theirs = [_unidiff_row(file) for file in patch]
     except Exception as error:  # whatever it trips over, the answer is the same
-        yield _unreadable(f"{type(error).__name__}: {str(error)[:200]}")
+        yield unreadable(f"{type(error).__name__}: {str(error)[:200]}")
         return
     ours = [
         (
@@ -296,6 +310,7 @@ _RULE_OF = {
     TextRule.ENCODING: Rule.ENCODING,
     TextRule.HIDDEN_CHARACTER: Rule.HIDDEN_CHARACTER,
     TextRule.LINE_ENDINGS: Rule.LINE_ENDINGS,
+    TextRule.ODD_NAME: Rule.ODD_NAME,
     TextRule.DOES_NOT_PARSE: Rule.DOES_NOT_PARSE,
 }
 
