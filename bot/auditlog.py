@@ -14,8 +14,8 @@ from pathlib import Path
 from bot import ledger
 from bot.errors import LedgerError
 from bot.ledger import LedgerEntry
-from bot.plain import one_line
 from bot.model import Direction
+from bot.plain import one_line
 
 GREP = "^Audit: [0-9]"
 _SUBJECT = re.compile(r"Audit experiment #\d+: ")

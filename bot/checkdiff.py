@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot import settings
 from bot.git import Repository
-from bot.snapshot import check_change
+from bot.inspection import check_change
 
 
 def main(repository: str, fork: str, *heads: str) -> None:

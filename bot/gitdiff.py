@@ -1,33 +1,14 @@
 """A strict reading of what git prints about a change: the full diff and the raw entries.
 
 Written apart from unidiff on purpose: `bot.policy` compares the two readings, and anything
-that only one of them sees is refused. Accepted is the grammar of `git diff` with the options
-below and nothing else.
+that only one of them sees is refused. Accepted is what git prints with the options in
+`bot.git.diffs` and nothing else.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-
-DIFF_OPTIONS = (
-    "--no-renames",
-    "--full-index",
-    "--binary",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
-    "--unified=3",
-    "--no-color",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--submodule=short",
-    "--ignore-submodules=none",
-    "--no-relative",
-)
-"""For `git diff-tree -r -p OPTIONS BASE HEAD`: the diff that `read_diff` reads."""
-
-RAW_OPTIONS = ("-r", "-z", "--raw", "--no-renames", "--full-index", "--ignore-submodules=none")
-"""For `git diff-tree OPTIONS BASE HEAD`: the entries that `read_raw` reads."""
 
 ABSENT = "000000"
 """The mode that git writes for the side on which a file does not exist."""
@@ -69,7 +50,7 @@ class FileDiff:
 
 
 def read_raw(data: bytes) -> tuple[RawChange, ...]:
-    """Parse the output of `git diff-tree` with RAW_OPTIONS. Raises UnreadableDiff."""
+    """Parse what git prints with `bot.git.diffs.RAW_OPTIONS`. Raises UnreadableDiff."""
     if not data:
         return ()
     fields = data.split(b"\0")
@@ -89,7 +70,7 @@ def _raw_change(meta: bytes, path: bytes) -> RawChange:
 
 
 def read_diff(diff: bytes) -> tuple[FileDiff, ...]:
-    """Parse a diff made with DIFF_OPTIONS. Raises UnreadableDiff, and nothing else."""
+    """Parse a diff made with `bot.git.diffs.DIFF_OPTIONS`. Raises UnreadableDiff alone."""
     if not diff:
         return ()
     lines = diff.split(b"\n")

@@ -16,7 +16,7 @@ from bot.auditstate import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.gitdiff import read_raw
+from bot.inspection import check_change
 from bot.ledger import LedgerEntry
 from bot.model import Direction, Outcome, Run, Side
 from bot.past import Past, in_class, settled_by
@@ -25,6 +25,7 @@ from bot.references import References
 from bot.ruling import Rules
 from bot.settings import Settings
 from runner.digests import candidate_digest
+from runner.settings import LARGEST_FILE
 
 NEEDS_HUMAN = "needs-human"
 """The label of a revert that conflicts."""
@@ -109,8 +110,11 @@ def reverts_of(pull: PullRequest) -> tuple[int, int] | None:
 
 
 def allowed_files(repository: Repository, tree: str, settings: Settings) -> dict[str, bytes]:
-    """The files that an experiment may change, as they are in a commit or tree."""
-    found = repository.read_files(tree, settings.candidate.paths)
+    """The files that an experiment may change, as they are in a commit or tree.
+
+    One that is larger than bot.toml can allow counts as missing.
+    """
+    found = repository.read_files(tree, settings.candidate.paths, LARGEST_FILE)
     return {path: data for path, data in found.items() if data is not None}
 
 
@@ -229,16 +233,3 @@ class _Reader:
             if same and self.subject(attempt.base) == self.base_subject:
                 return attempt.id
         return None
-
-
-def check_change(
-    repository: Repository, fork: str, head: str, settings: Settings
-) -> tuple[policy.Violation, ...]:
-    """What the change from `fork` to `head` does that bot.toml does not allow."""
-    rules = policy.Rules.of(settings.candidate)
-    raw = read_raw(repository.raw_diff(fork, head))
-    broken = policy.check_diff(repository.diff(fork, head), rules, raw)
-    if broken:
-        return broken
-    before = allowed_files(repository, fork, settings)
-    return policy.check_files(allowed_files(repository, head, settings), rules, before)

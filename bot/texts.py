@@ -114,7 +114,8 @@ def revert_body(metric: str, entry: LedgerEntry, audit: AuditEntry) -> str:
     """The body of a revert's pull request: what was claimed, and what fresh runs show."""
     unit = f"gain in {metric}, positive is better"
     parts = [
-        f"**Hypothesis.** Without #{entry.number} ({inert_markdown(entry.title)}) the code is no worse.",
+        f"**Hypothesis.** Without #{entry.number} ({inert_markdown(entry.title)}) the code is "
+        "no worse.",
         f"**Why.** #{entry.number} was merged as `{entry.reason}`; audit {audit.session} measured "
         f"it and its parent again on {audit.runs} fresh seeds, and it did not replicate. "
         f"{inert_markdown(audit.explanation)}",

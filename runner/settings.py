@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+LARGEST_FILE = 10_000_000
+"""The greatest size, in bytes, that bot.toml can allow a file of a candidate to have."""
 DEFAULT_IMAGE = "mergelab-candidate"
 # [registry[:port]/]name[:tag][@digest], or a digest alone.
 _IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
@@ -26,6 +28,8 @@ def plain_path(value: str) -> str:
         raise ValueError("must be a plain relative path inside the repository")
     if any(ord(character) < 32 or character == "\\" for character in value):
         raise ValueError("must not contain control characters or backslashes")
+    if any(part.casefold() == ".git" for part in path.parts):
+        raise ValueError("must not lie in a folder '.git', which is git's own")
     return value
 
 
@@ -39,7 +43,7 @@ class CandidateTable(Table):
     python: str = ".venv-candidate/bin/python"
     """The interpreter that runs it, relative to the repository or absolute. The environment
     variable `MERGELAB_CANDIDATE_PYTHON` goes before it."""
-    max_bytes: Annotated[int, Field(ge=1, le=10_000_000)] = 200_000
+    max_bytes: Annotated[int, Field(ge=1, le=LARGEST_FILE)] = 200_000
     """The largest size that one of the files may have, in bytes."""
 
     @field_validator("paths")

@@ -14,17 +14,10 @@ from pathlib import Path
 
 from bot.git import trees
 from bot.git.batch import read_objects
+from bot.git.diffs import DIFF_OPTIONS, RAW_OPTIONS
 from bot.git.process import Git, GitError, GitFailed, NoIdentity, NotARepository, check_version
 from bot.git.refs import RefChange, resolve_ref, update_refs
 from bot.git.trees import clean_path
-
-# Everything that configuration could change about a diff, said out loud.
-_DIFF_OPTIONS = (
-    *("-r", "-p", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index", "--binary"),
-    *("--no-renames", "--src-prefix=a/", "--dst-prefix=b/", "--no-relative", "-U3"),
-    *("--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic"),
-    *("--submodule=short", "--ignore-submodules=none", f"-O{os.devnull}"),
-)
 
 
 @dataclass(frozen=True)
@@ -99,15 +92,36 @@ class Repository:
         """The bytes of a file in a commit or tree; None when there is no file."""
         return self.read_files(tree, [path])[path]
 
-    def read_files(self, tree: str, paths: Iterable[str]) -> dict[str, bytes | None]:
-        """The bytes of several files, read by one process."""
+    def read_files(
+        self, tree: str, paths: Iterable[str], limit: int | None = None
+    ) -> dict[str, bytes | None]:
+        """The bytes of several files, read by one process.
+
+        None stands for a file that does not exist, or is larger than `limit` bytes.
+        """
         wanted = list(dict.fromkeys(paths))
         names = [f"{tree}:".encode() + clean_path(path) for path in wanted]
-        found = read_objects(self.git, names)
+        found = read_objects(self.git, names, limit)
         return {
             path: None if entry is None or entry.kind != "blob" else entry.data
             for path, entry in zip(wanted, found, strict=True)
         }
+
+    def sizes(self, tree: str, paths: Sequence[str]) -> dict[str, int]:
+        """The sizes in bytes of those of these files that a commit or tree has; none is read."""
+        if not paths:
+            return {}
+        names = [clean_path(path) for path in paths]
+        done = self.git.run("ls-tree", "-z", "-l", "--full-tree", tree, "--", *names)
+        entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
+        facts = ((head.split(), path) for head, _, path in entries)
+        return {
+            os.fsdecode(path): int(size) for (_, kind, _, size), path in facts if kind == b"blob"
+        }
+
+    def is_shallow(self) -> bool:
+        """Whether the history ends early because the clone was made so."""
+        return self.git.text("rev-parse", "--is-shallow-repository") == "true"
 
     def read_many(
         self, wanted: Sequence[tuple[str, str]], limit: int = 1 << 20
@@ -128,14 +142,13 @@ class Repository:
         """The whole difference of two commits or trees, in a form that no setting changes."""
         return self.git.run(
             *("-c", "diff.suppressBlankEmpty=false", "-c", f"core.attributesFile={os.devnull}"),
-            *("diff-tree", *_DIFF_OPTIONS, "--end-of-options", old, new),
+            *("diff-tree", *DIFF_OPTIONS, "--end-of-options", old, new),
             environment={"GIT_ATTR_NOSYSTEM": "1"},
         ).stdout
 
     def raw_diff(self, old: str, new: str) -> bytes:
         """The changed entries of two commits or trees: modes, ids, status and path of each."""
-        options = ("-r", "-z", "--raw", "--no-renames", "--full-index", "--ignore-submodules=none")
-        done = self.git.run("diff-tree", *options, "--end-of-options", old, new)
+        done = self.git.run("diff-tree", *RAW_OPTIONS, "--end-of-options", old, new)
         return done.stdout
 
     def changed_paths(self, old: str, new: str) -> tuple[str, ...]:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bot.git.diffs import DIFF_OPTIONS, RAW_OPTIONS
 from bot.gitdiff import (
-    DIFF_OPTIONS,
-    RAW_OPTIONS,
     RawChange,
     UnreadableDiff,
     read_diff,
@@ -63,7 +62,7 @@ class Repository:
 
     def compare(self) -> tuple[bytes, tuple[RawChange, ...]]:
         head = self.commit()
-        diff = self.git("diff-tree", "-r", "-p", *DIFF_OPTIONS, self.base, head)
+        diff = self.git("diff-tree", *DIFF_OPTIONS, self.base, head)
         raw = self.git("diff-tree", *RAW_OPTIONS, self.base, head)
         return diff, read_raw(raw)
 
@@ -441,7 +440,7 @@ def test_what_is_allowed_is_what_git_itself_would_apply(repository: Repository) 
         ):
             return
         applied += 1
-        raw = read_raw(repository.git("diff-index", *RAW_OPTIONS[1:], "--cached", base))
+        raw = read_raw(repository.git("diff-index", *RAW_OPTIONS, "--cached", base))
         assert {(entry.path, entry.new_mode) for entry in raw} <= {(b"train.py", "100644")}
 
     check()
@@ -496,12 +495,42 @@ def test_a_file_over_the_size_cap_is_refused_before_it_is_read() -> None:
         (b"x = 1" + b"+1" * 90_000 + b"\n", Rule.DOES_NOT_PARSE, None),
         (b"x = " + b"(" * 300 + b")" * 300, Rule.DOES_NOT_PARSE, 1),
         (b"x = " + b"9" * 90_000, Rule.DOES_NOT_PARSE, 1),
+        (b"x = 1\ny = 0x" + b"f" * 5_000, Rule.DOES_NOT_PARSE, 2),
+        (b"x = 1\nreturn x\n", Rule.DOES_NOT_PARSE, 2),
+        (b"def f(a, a):\n    pass\n", Rule.DOES_NOT_PARSE, 1),
+        (b"x = 1\nawait x\n", Rule.DOES_NOT_PARSE, 2),
+        (b"from __future__ import nothing\n", Rule.DOES_NOT_PARSE, 1),
+        *[
+            (f"x = 1\ny = 'a{c}b'\n".encode(), Rule.HIDDEN_CHARACTER, 2)
+            for c in "\u3164\uffa0\u115f\u1160\ufe0f\u034f\u2800\u00a0\u3000"
+        ],
+        ("x = 1\na\u3164b = 2\n".encode(), Rule.HIDDEN_CHARACTER, 2),
+        ("x = 1\nﬁt = 2\n".encode(), Rule.ODD_NAME, 2),
+        ("ﬁt = 2\n".encode(), Rule.ODD_NAME, 1),
+        ("x = 1\ny = f'{\uff58}'\n".encode(), Rule.ODD_NAME, 2),
     ],
 )  # fmt: skip
 def test_text_that_is_not_what_it_seems_is_refused(content: bytes, rule: Rule, line: int) -> None:
     violations = check_files({"train.py": content}, RULES)
     assert (rule, line) in {(violation.rule, violation.line) for violation in violations}
     assert all(violation.message.isprintable() for violation in violations)
+
+
+def test_compiling_runs_nothing_and_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    source = b"assert ('no', 'way')\nprint('\\d')\nraise SystemExit(3)\nx = 1 is 1\n"
+    assert check_files({"train.py": source}, RULES) == ()
+    assert not recwarn.list
+
+
+def test_letters_of_any_script_may_be_names_and_text() -> None:
+    source = "größe = 1  # µs ½\nd = f'{größe} µs ﬁ'\n名前 = 'Ⅳ'\n"
+    assert check_files({"train.py": source.encode()}, RULES) == ()
+
+
+def test_spaces_and_names_that_the_base_has_already_may_stay() -> None:
+    before = "ﬁt = 'a\u00a0b'\n".encode()
+    after = before + "y = ﬁt\n".encode()
+    assert check_files({"train.py": after}, RULES, {"train.py": before}) == ()
 
 
 def test_what_the_base_has_already_is_not_held_against_a_change() -> None:
