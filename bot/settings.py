@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -99,14 +101,53 @@ def load(folder: Path) -> Settings:
 
 
 def _check_together(settings: Settings, where: str) -> None:
+    candidates, scratchpad = settings.candidate.paths, settings.scratchpad.path
     try:
-        plain_path(settings.scratchpad.path)
+        plain_path(scratchpad)
     except ValueError as error:
         raise SettingsError(f"{where}: scratchpad.path: {error}.") from None
-    reserved = {FILE_NAME, settings.scratchpad.path}
-    clash = reserved.intersection(settings.candidate.paths)
+    if _is_reserved(scratchpad):
+        raise SettingsError(
+            f"{where}: scratchpad.path: {scratchpad!r} is needed for something else. Name a file "
+            "that holds nothing but the scratchpad."
+        )
+    clash = [path for path in candidates if _is_reserved(path) or _same(path) == _same(scratchpad)]
     if clash:
         raise SettingsError(
             f"{where}: candidate.paths: contains {', '.join(sorted(clash))}, which the bot needs "
-            "for itself; an experiment must not change it. Remove it from the list."
+            f"for itself; an experiment must not change it. Reserved are {', '.join(_FILES)}, the "
+            "scratchpad, everything below bot/ and runner/, and names that begin with .git. "
+            "Remove it from the list."
         )
+    _check_folders([*candidates, scratchpad], where)
+
+
+_FILES = (FILE_NAME, "program.md")
+_FOLDERS = ("bot", "runner")
+
+
+def _is_reserved(path: str) -> bool:
+    """Whether the bot, the runner or git read their own orders there, on any file system."""
+    parts = _same(path).split("/")
+    return (
+        "/".join(parts) in _FILES
+        or parts[0] in _FOLDERS
+        or any(part.startswith(".git") for part in parts)
+    )
+
+
+def _same(path: str) -> str:
+    """One spelling for all that a file system may take for the same name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _check_folders(paths: Sequence[str], where: str) -> None:
+    names = {_same(path): path for path in paths}
+    for path in paths:
+        above = (str(folder) for folder in PurePosixPath(_same(path)).parents)
+        folder = next((names[name] for name in above if name in names), None)
+        if folder is not None:
+            raise SettingsError(
+                f"{where}: candidate.paths: {folder!r} cannot be a file and the folder of "
+                f"{path!r}. List files only."
+            )

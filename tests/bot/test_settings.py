@@ -98,9 +98,44 @@ def test_bytes_that_are_no_text_name_the_line() -> None:
         parse(b"# fine\n\xff\n", "bot.toml")
 
 
-@pytest.mark.parametrize("path", ["bot.toml", "scratchpad.md"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "bot.toml",
+        "BOT.toml",
+        "program.md",
+        "scratchpad.md",
+        "Scratchpad.MD",
+        "runner/task/score.py",
+        "Runner/task/score.py",
+        "bot/decide.py",
+        ".gitattributes",
+        "src/.gitattributes",
+        ".github/workflows/x.yml",
+        ".gitmodules",
+        ".git/config",
+        "src/.GIT/config",
+    ],
+)
 def test_an_experiment_may_not_change_what_the_bot_needs(path: str) -> None:
     assert path in refusal(f'[candidate]\npaths = ["train.py", "{path}"]')
+
+
+@pytest.mark.parametrize("path", ["src/train.py", "tests/x.py", "robot/bot.py", "docs/bot.toml"])
+def test_a_project_keeps_its_own_folders(path: str) -> None:
+    assert path in parse(f'[candidate]\npaths = ["train.py", "{path}"]'.encode()).candidate.paths
+
+
+@pytest.mark.parametrize("paths", [["src", "src/a.py"], ["src/A/b.py", "SRC/a"]])
+def test_a_listed_file_cannot_be_the_folder_of_another(paths: list[str]) -> None:
+    assert "cannot be a file and the folder" in refusal(
+        f"[candidate]\npaths = {['train.py', *paths]}"
+    )
+
+
+@pytest.mark.parametrize("path", ["bot/decide.py", ".gitignore", "program.md", ".git/config"])
+def test_the_scratchpad_overwrites_nothing_that_has_a_meaning(path: str) -> None:
+    assert "scratchpad.path" in refusal(f'[scratchpad]\npath = "{path}"')
 
 
 def test_a_missing_file_says_where_and_what_to_do(tmp_path: Path) -> None:
