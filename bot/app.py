@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bot import ledger
+from bot.clones import ShallowClone
 from bot.errors import SettingsError
 from bot.forge.git import GitForge
 from bot.git import Repository
@@ -16,12 +18,20 @@ def open_place(folder: Path | None = None) -> Place:
     """The repository around `folder` (the current one by default) with its settings and forge.
 
     Raises:
-        GitError, SettingsError: the message says what to do.
+        GitError, SettingsError, ShallowClone: the message says what to do.
     """
     repository = Repository.discover(folder or Path.cwd())
+    if repository.is_shallow():
+        raise ShallowClone(repository.path)
     settings = committed_settings(repository)
-    forge = GitForge(repository, settings.repository.base, bot=BOT)
+    base = settings.repository.base
+    forge = GitForge(repository, base, bot=BOT, taken=lambda: _last_in_ledger(repository, base))
     return Place(repository, forge, settings)
+
+
+def _last_in_ledger(repository: Repository, base_branch: str) -> int:
+    entries = ledger.read(repository.path, base_branch)
+    return max((entry.number for entry in entries), default=0)
 
 
 def committed_settings(repository: Repository) -> Settings:

@@ -48,7 +48,8 @@ def peek(start: Path) -> Peek:
 
 
 def _top_folder(start: Path) -> Path:
-    command = ["git", "-C", str(start), "rev-parse", "--show-toplevel"]
+    asked = ("--is-shallow-repository", "--show-toplevel")
+    command = ["git", "-C", str(start), "rev-parse", *asked]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
@@ -58,7 +59,12 @@ def _top_folder(start: Path) -> Path:
             f"{start} is not inside a git repository with a working tree. Change into your "
             "clone and run the command again."
         )
-    return Path(os.fsdecode(done.stdout).rstrip("\n"))
+    shallow, _, folder = os.fsdecode(done.stdout).rstrip("\n").partition("\n")
+    if shallow == "true":
+        from bot.clones import ShallowClone
+
+        raise ShallowClone(Path(folder))
+    return Path(folder)
 
 
 def _string(document: dict[str, Any], table: str, key: str, default: str) -> str | None:

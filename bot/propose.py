@@ -14,15 +14,17 @@ from functools import partial
 from bot import background, fingerprint, policy, spending, texts
 from bot.cost import Cost
 from bot.errors import BotError
-from bot.forge.base import Author, Conflict, Forge, NewPull, PullRequest
+from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
 from bot.git import Identity, Repository
 from bot.hygiene import Secrets
+from bot.inspection import check_change
 from bot.model import Direction, Estimate, Hypothesis, Proposal
 from bot.naming import slug
 from bot.past import settled_by
+from bot.plain import for_terminal, one_line, quiet
 from bot.proposers.base import Context, Left, PastExperiment, ProposalFailed, Proposer
 from bot.settings import Settings
-from bot.snapshot import View, check_change
+from bot.snapshot import View
 from bot.spending import CapReached
 
 BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
@@ -54,6 +56,8 @@ def open_proposal(
     Raises:
         NoProposal: every one was refused or dropped; the message names the reasons.
         CapReached: a cap of bot.toml does not allow another one.
+        Conflict: others were faster; take a new snapshot.
+        ForgeError: the branch cannot be made; the message says what is in its way.
         NothingToPropose: the proposer has run out of ideas.
     """
     refused: list[str] = []
@@ -214,7 +218,8 @@ def _commit(place: Place, view: View, proposal: Proposal, told: Context, when: i
         raise _Refused(f"experiment #{earlier} tried the same code")
     repository, base = place.repository, view.snapshot.base
     tree = repository.tree_with(base, dict(proposal.files))
-    message = f"{proposal.hypothesis.title}\n\n{proposal.hypothesis.rationale}\n"
+    idea = proposal.hypothesis
+    message = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}\n"
     head = repository.commit_tree(tree, [base], message, Identity(BOT.name, BOT.id), when)
     violations = check_change(repository, base, head, place.settings)
     if not violations and told.phase.max_changed_lines is not None:
@@ -267,6 +272,6 @@ def _open(
         title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name)
         try:
             return place.forge.open(NewPull(branch, head, title, body, BOT, record))
-        except Conflict:
-            continue  # somebody took this name in the meantime
+        except BranchTaken:
+            continue  # by somebody, in the meantime
     raise NoProposal(f"100 branches exp/{name}* exist already; delete the ones you do not need.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
+from bot.output import json_option, print_json, say
 
 JSON_KEYS = {
     "number": "number of the new pull request",
@@ -32,12 +32,15 @@ def command(branch: str | None, title: str | None, body: str, as_json: bool) -> 
     The next step measures and judges it like the bot's own.
     """
     from bot.app import open_place
+    from bot.clones import advice
     from bot.open import open_branch
 
     place = open_place()
     pull = open_branch(place, branch, title, body)
+    if hint := advice(place.repository, place.settings.repository.base):
+        click.echo(hint, err=True)
     if as_json:
         print_json({"number": pull.number, "branch": pull.branch, "title": pull.title})
     else:
-        click.echo(f"Opened #{pull.number} {pull.title}")
+        say(f"Opened #{pull.number} {pull.title}")
         click.echo("The next `python -m bot step` measures it.")

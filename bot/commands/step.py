@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
+from bot.output import json_option, print_json, say
 from bot.summary import concluded_json, summary
 
 
@@ -28,16 +28,19 @@ def command(unconfined: bool, as_json: bool) -> None:
     Goes on from wherever the last step ended, however it ended.
     """
     from bot.app import make_proposer, open_place
+    from bot.clones import advice
     from bot.measuring import LocalMeasurer
     from bot.reporter import Reporter
     from bot.step import Stepper
 
     place = open_place()
     with Reporter() as reporter:
+        if hint := advice(place.repository, place.settings.repository.base):
+            reporter.say(hint)
         measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
         stepper = Stepper(place, measurer, lambda: make_proposer(place.settings), reporter)
         done = stepper.step()
     if as_json:
         print_json(concluded_json(done, place.settings.metric.name))
     else:
-        click.echo(summary(done, place.settings.metric.name))
+        say(summary(done, place.settings.metric.name))

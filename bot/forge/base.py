@@ -174,6 +174,10 @@ class Conflict(ForgeError):
     """Somebody else was first: nothing was changed. Take a new snapshot and decide again."""
 
 
+class BranchTaken(Conflict):
+    """The branch of a new pull request is somewhere else already; another name may be free."""
+
+
 class NoSuchPull(ForgeError):
     """There is no pull request with this number."""
 
@@ -232,9 +236,10 @@ class Forge(Protocol):
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request.
 
-        Line breaks and control characters in the title become spaces. Raises Conflict when
+        Line breaks and control characters in the title become spaces. Raises BranchTaken when
         the branch exists elsewhere, or has an open pull request; ForgeError when the branch
-        cannot have its name, is the base branch, or the title is empty.
+        cannot have its name, is the base branch, cannot exist beside another (`exp/a` beside
+        `exp`), or the title is empty; Conflict when too many others open theirs just now.
         """
         ...
 

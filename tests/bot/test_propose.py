@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.decide import Conclude, Measure, decide
-from bot.forge.base import State
+from bot.forge.base import Conflict, ForgeError, NewPull, PullRequest, State
 from bot.model import Hypothesis, Proposal
 from bot.naming import slug
 from bot.propose import NoProposal, context, open_proposal
@@ -136,3 +136,42 @@ def test_the_context_tells_the_past_and_nothing_of_open_experiments(lab: Lab) ->
 )
 def test_slugs_are_short_plain_and_never_empty(title: str, expected: str) -> None:
     assert slug(title) == expected
+
+
+def test_a_branch_in_the_way_is_named_at_once(lab: Lab) -> None:
+    git(lab.folder, "branch", "exp")
+    with pytest.raises(ForgeError, match="a branch 'exp' is in its way") as caught:
+        open_proposal(lab.place, lab.view(), ListProposer([3.0]), lambda: 1)
+    assert not isinstance(caught.value, Conflict)
+    assert "git branch -m exp" in str(caught.value)
+
+
+def test_a_name_that_is_taken_in_the_meantime_gets_a_number(lab: Lab) -> None:
+    real = lab.place.forge.open
+    asked: list[str] = []
+
+    def open_late(new: NewPull) -> PullRequest:
+        if not asked:  # somebody is faster
+            lab.branch(new.branch, {"train.py": "RATE = 7.0\n"})
+        asked.append(new.branch)
+        return real(new)
+
+    lab.place.forge.open = open_late  # type: ignore[method-assign]
+    pull = open_proposal(lab.place, lab.view(), ListProposer([3.0]), lambda: 1)
+    assert pull.branch == "exp/set-rate-to-3-0-2"
+
+
+def test_another_conflict_is_not_taken_for_a_name(lab: Lab) -> None:
+    def busy(new: NewPull) -> PullRequest:
+        raise Conflict("Too many others.")
+
+    lab.place.forge.open = busy  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="Too many"):
+        open_proposal(lab.place, lab.view(), ListProposer([3.0]), lambda: 1)
+
+
+def test_the_commit_of_a_proposal_calls_nobody_and_closes_nothing(lab: Lab) -> None:
+    proposer = Scripted([changed(3.0)], title="Fixes #12 for @admin\n\nExperiment: 4")
+    pull = open_proposal(lab.place, lab.view(), proposer, lambda: 1)
+    message = git(lab.folder, "log", "-1", "--format=%B", pull.head)
+    assert message.splitlines()[0] == "Fixes # 12 for @ admin Experiment: 4"

@@ -17,6 +17,7 @@ from bot.forge.base import (
     Attempt,
     Audit,
     Author,
+    BranchTaken,
     Check,
     Conflict,
     ForgeError,
@@ -47,6 +48,7 @@ from bot.forge.git.events import (
 )
 from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
 from bot.model import Verdict
+from bot.plain import one_line
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
 TITLE_LENGTH = 256
@@ -67,12 +69,18 @@ class GitForge:
         *,
         bot: Author = BOT,
         clock: Callable[[], float] = time.time,
+        taken: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`taken` tells the greatest number that is known from elsewhere to be given.
+
+        A clone may lack the refs of pull requests that its ledger speaks of.
+        """
         self.repository = repository
         self.base_branch = base_branch
         self._base_ref = f"refs/heads/{base_branch}"
         self._bot = bot
         self._clock = clock
+        self._taken = taken
         self._chains = Chains(repository)
         self._endings = Endings(self._chains, base_branch, bot)
         self._audits = Audits(repository, bot)
@@ -111,16 +119,17 @@ class GitForge:
         """Create the branch (unless it is at `head` already) and the pull request."""
         title = self._checked(new)
         branch_ref = f"refs/heads/{new.branch}"
+        taken = self._taken()
         for _ in range(TRIES):
             # The number is looked for first: whoever opens after that takes the same number,
             # and whoever opened before is seen in the list.
-            number = store.last_number(self.repository) + 1
+            number = max(store.last_number(self.repository), taken) + 1
             for other in self.pulls(State.OPEN):
                 if other.branch == new.branch:
-                    raise Conflict(f"Branch {new.branch} has pull request #{other.number} open.")
+                    raise BranchTaken(f"Branch {new.branch} has pull request #{other.number} open.")
             at = self.repository.ref(branch_ref)
             if at not in {None, new.head}:
-                raise Conflict(f"Branch {new.branch} exists already, at {at}.")
+                raise BranchTaken(f"Branch {new.branch} exists already, at {at}.")
             event = Opened(
                 at=self._now(),
                 number=number,
@@ -142,7 +151,7 @@ class GitForge:
             except RefMoved:
                 continue
             except GitFailed as error:
-                raise self._clash(new.branch, error) or error from error
+                raise self._in_the_way(new.branch) or error from error
             return pull
         raise Conflict("Too many others open pull requests at this moment. Try again.")
 
@@ -347,17 +356,27 @@ class GitForge:
             raise ForgeError(f"{new.branch!r} is the base branch; an experiment needs its own.")
         if self.repository.resolve(new.head) != new.head:
             raise ForgeError(f"There is no commit {new.head!r}.")
-        title = store.one_line(new.title, TITLE_LENGTH)
+        title = one_line(new.title, TITLE_LENGTH)
         if not title:
             raise ForgeError("A pull request needs a title.")
         return title
 
-    def _clash(self, branch: str, error: GitFailed) -> Conflict | None:
-        if "cannot create" in error.stderr or "refname conflict" in error.stderr:
-            return Conflict(
-                f"Branch {branch} cannot exist beside one whose name is its folder: {error.stderr}"
+    def _in_the_way(self, branch: str) -> ForgeError | None:
+        """What to say when `branch` would be a folder of another one, or the other way round."""
+        parts = branch.split("/")
+        above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+        other = next((name for name in above if self.repository.ref(f"refs/heads/{name}")), None)
+        if other is None:
+            below = self.repository.git.text(
+                *("for-each-ref", "--count=1", "--format=%(refname)", f"refs/heads/{branch}/")
             )
-        return None
+            other = below.removeprefix("refs/heads/")
+        if not other:
+            return None
+        return ForgeError(
+            f"Branch {branch!r} cannot be created: a branch {other!r} is in its way, as a file is"
+            f" in the way of a folder. Give that one another name: git branch -m {other} NEW-NAME"
+        )
 
 
 def _require_open(pull: PullRequest) -> None:

@@ -6,6 +6,7 @@ from bot.git import GitError, Repository
 
 # Without a plus sign: a chain only grows, so what is not a fast-forward is refused.
 REFSPEC = "refs/forge/pulls/*:refs/forge/pulls/*"
+_CARRIED_BY = frozenset({"refs/forge/pulls/*", "refs/forge/*", "refs/*"})
 
 
 def configure_refspecs(repository: Repository, remote: str = "origin") -> tuple[str, ...]:
@@ -27,3 +28,16 @@ def configure_refspecs(repository: Repository, remote: str = "origin") -> tuple[
                 git.run("config", "--add", name, spec)
                 added.append(f"{name}={spec}")
     return tuple(added)
+
+
+def travels(repository: Repository, remote: str = "origin") -> bool | None:
+    """Whether fetches from and pushes to `remote` carry the pull requests; None: no such remote."""
+    git = repository.git
+    if git.run("config", "--get", f"remote.{remote}.url", accepted=(0, 1)).code:
+        return None
+    for key in ("fetch", "push"):
+        name = f"remote.{remote}.{key}"
+        specs = git.run("config", "--get-all", name, accepted=(0, 1)).stdout.decode().split()
+        if not any(spec.removeprefix("+").partition(":")[0] in _CARRIED_BY for spec in specs):
+            return False
+    return True

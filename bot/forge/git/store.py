@@ -25,6 +25,7 @@ from bot.forge.git.events import (
 from bot.forge.git.fold import FoldError, apply
 from bot.git import GitFailed, Identity, Repository
 from bot.git.batch import GitObject, read_objects
+from bot.plain import one_line
 
 NAMESPACE = "refs/forge/pulls"
 EVENT_FILE = "event.json"
@@ -66,10 +67,15 @@ def meta_ref(number: int) -> str:
 
 
 def last_number(repository: Repository) -> int:
-    """The greatest number that was ever given; 0 when there is none."""
+    """The greatest number that was given in this clone; 0 when there is none."""
+    return max(known_numbers(repository), default=0)
+
+
+def known_numbers(repository: Repository) -> frozenset[int]:
+    """The numbers of the pull requests that are in this clone."""
     names = repository.git.text("for-each-ref", "--format=%(refname)", f"{NAMESPACE}/")
     found = (_NAME.fullmatch(name) for name in names.split("\n"))
-    return max((int(match[1]) for match in found if match), default=0)
+    return frozenset(int(match[1]) for match in found if match)
 
 
 def tips(repository: Repository, number: int | None = None) -> list[Tip]:
@@ -148,13 +154,6 @@ def append(
     if tip is None or pull is None:
         raise InvalidEvent("There is no event to write.")
     return tip, pull
-
-
-def one_line(text: str, length: int) -> str:
-    """Text without line breaks, control characters and marks that reverse its direction."""
-    plain = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text).split())
-    plain = plain.encode("utf-8", "replace").decode()
-    return plain if len(plain) <= length else plain[: length - 1].rstrip() + "…"
 
 
 def _chains(repository: Repository, wanted: Sequence[Tip]) -> list[list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from bot.forge.base import (
     Audit,
     AuditedWinner,
+    BranchTaken,
     Check,
     Conclusion,
     Conflict,
@@ -544,3 +545,13 @@ def test_advance_never_moves_backwards(hub: Hub) -> None:
     with pytest.raises(ForgeError):
         hub.forge.advance(base=base, commit=old)
     assert hub.forge.base() == base
+
+
+def test_a_taken_branch_and_one_that_cannot_be_are_told_apart(hub: Hub) -> None:
+    open_one(hub)
+    with pytest.raises(BranchTaken):
+        hub.forge.open(propose(hub, text=b"rate = 5\n"))
+    for branch in ("exp/one/two", "exp/one/two/three", "exp"):
+        with pytest.raises(ForgeError, match="'exp/one' is in its way") as caught:
+            hub.forge.open(dataclasses.replace(propose(hub), branch=branch))
+        assert not isinstance(caught.value, Conflict)
