@@ -50,10 +50,11 @@ def test_a_missing_base_branch_is_named(local: LocalHub) -> None:
 
 
 @pytest.mark.parametrize("taken", ["exp", "exp/one/more"])
-def test_a_branch_that_is_the_folder_of_another_is_a_conflict(local: LocalHub, taken: str) -> None:
+def test_a_branch_that_is_the_folder_of_another_is_named(local: LocalHub, taken: str) -> None:
     run(local.path, "branch", taken)
-    with pytest.raises(Conflict, match="folder"):
+    with pytest.raises(ForgeError, match=f"'{taken}' is in its way") as caught:
         open_one(local)
+    assert not isinstance(caught.value, Conflict)
     assert local.forge.pulls() == ()
 
 
