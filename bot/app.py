@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bot import ledger
@@ -59,9 +60,22 @@ def committed_settings(repository: Repository) -> Settings:
     return parse(data, f"{base}:{FILE_NAME}")
 
 
-def make_proposer(settings: Settings) -> Proposer:
-    """The proposer that bot.toml names."""
-    from bot.proposers.search import SearchProposer
+def _silent(words: str) -> None:
+    del words
 
-    del settings  # one proposer so far
-    return SearchProposer()
+
+def make_proposer(settings: Settings, progress: Callable[[str], None] = _silent) -> Proposer:
+    """The proposer that bot.toml names. `progress` is told now and then what it does."""
+    match settings.proposer.name:
+        case "claude":
+            from bot.proposers.claude import ClaudeProposer
+
+            return ClaudeProposer(settings.claude, progress=progress)
+        case "command":
+            from bot.proposers.command import CommandProposer
+
+            return CommandProposer(settings.command, progress=progress)
+        case "search":
+            from bot.proposers.search import SearchProposer
+
+            return SearchProposer()

@@ -20,7 +20,7 @@ Exit codes: 0 done; 1 something has to be put right, the message says what;
 """
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
 # Each is a module in bot.commands that has a click command called `command`.
-_COMMANDS = ("audit", "comment", "diff", "log", "open", "pulls", "show", "step")
+_COMMANDS = ("audit", "comment", "diff", "log", "open", "propose", "pulls", "show", "step")
 
 
 class _Lazy(click.Group):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from bot.output import json_option, print_json, say
@@ -38,7 +40,8 @@ def command(unconfined: bool, as_json: bool) -> None:
         if hint := advice(place.repository, place.settings.repository.base):
             reporter.say(hint)
         measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
-        stepper = Stepper(place, measurer, lambda: make_proposer(place.settings), reporter)
+        proposer = partial(make_proposer, place.settings, reporter.output)
+        stepper = Stepper(place, measurer, proposer, reporter)
         done = stepper.step()
     if as_json:
         print_json(concluded_json(done, place.settings.metric.name))

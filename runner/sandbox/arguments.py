@@ -57,9 +57,11 @@ def check(job: Job) -> None:
         raise ValueError("an argument must not contain a NUL character")
 
 
-def confinement(*, disable_user_namespaces: bool) -> Iterator[str]:
-    """Namespaces, user and privileges."""
+def confinement(*, disable_user_namespaces: bool, network: bool = False) -> Iterator[str]:
+    """Namespaces, user and privileges. `network`: see `runner.sandbox.base.Job`."""
     yield from _NAMESPACES
+    if network:
+        yield "--share-net"
     if disable_user_namespaces:
         yield "--disable-userns"
     yield from ("--cap-drop", "ALL", "--uid", str(USER), "--gid", str(USER))

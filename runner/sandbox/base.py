@@ -59,6 +59,9 @@ class Job:
     a backend must set itself (PATH, HOME=/tmp, LANG, PWD, and CUDA_VISIBLE_DEVICES with a
     gpu). `gpu` is a device index or uuid. `argv[0]` is an absolute path inside the sandbox;
     what a Python interpreter needs comes from `runner.sandbox.runtime.runtime_mounts`.
+
+    `network` shares this machine's network, local services included. Never set for a
+    candidate: it is for a coding agent whose recipe a person granted it.
     """
 
     argv: tuple[str, ...]
@@ -68,6 +71,7 @@ class Job:
     working_directory: str = "/candidate"
     output_directory: str = "/out"
     gpu: str | None = None
+    network: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from runner.sandbox import arguments, rlimits, seccomp
 from runner.sandbox.base import Job
 from runner.sandbox.gpu import grant
 from runner.sandbox.label import is_orphan
-from runner.sandbox.runtime import ETC_FILES, system
+from runner.sandbox.runtime import etc_files, system
 from runner.sandbox.stage import Program, Stage
 from runner.sandbox.watch import Pins
 
@@ -71,11 +71,13 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
     info_read, info_write = files.pipe()
     for descriptor in (gate_read, info_write):
         files.inherit(descriptor)
-    etc = {path: files.memory(text.encode()) for path, text in ETC_FILES.items()}
+    etc = {path: files.memory(text.encode()) for path, text in etc_files(job.network).items()}
     gpu = None if job.gpu is None else grant(job.gpu)
     stage = Stage() if os.geteuid() == 0 else None
     inner = [
-        *arguments.confinement(disable_user_namespaces=program.disable_user_namespaces),
+        *arguments.confinement(
+            disable_user_namespaces=program.disable_user_namespaces, network=job.network
+        ),
         *arguments.environment(job, gpu),
         *arguments.file_system(job, system(), gpu, etc, stage.place if stage else str),
         *("--info-fd", str(info_write), "--block-fd", str(gate_read)),

@@ -33,6 +33,13 @@ ETC_FILES = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 
+# Where distributions keep the certificates of authorities, all in one file.
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+
 _QUESTION = """
 import json, sys
 print(json.dumps({
@@ -57,6 +64,21 @@ class System:
 
     mounts: tuple[Mount, ...]
     links: tuple[Link, ...]
+
+
+def etc_files(network: bool = False) -> dict[str, str]:
+    """What stands in the sandbox's /etc. With the network: name servers and authorities, too."""
+    if not network:
+        return dict(ETC_FILES)
+    files = {**ETC_FILES, "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n"}
+    found = next((Path(path) for path in _AUTHORITIES if Path(path).is_file()), None)
+    for target, source in (
+        ("/etc/resolv.conf", Path("/etc/resolv.conf")),
+        (_AUTHORITIES[0], found),
+    ):
+        if source is not None and source.is_file():
+            files[target] = source.read_text(errors="replace")
+    return files
 
 
 @functools.cache

@@ -131,7 +131,7 @@ class ClaudeProposer:
         """The exact number of input tokens, None without a key or when it cannot be had."""
         from bot.proposers.claude.failures import CallFailed
 
-        if not os.environ.get(KEY_VARIABLE):
+        if not has_key():
             return None
         from bot.proposers.claude.api import Api
 
@@ -145,6 +145,11 @@ class ClaudeProposer:
         from bot.proposers.claude.api import Api  # the SDK takes more than a second to import
 
         return Api(key, self._table.timeout_s, self._fence.secrets)
+
+
+def has_key() -> bool:
+    """Whether the environment has a key."""
+    return bool(os.environ.get(KEY_VARIABLE, "").strip())
 
 
 def _key() -> str:

@@ -62,6 +62,8 @@ class Docker:
     ) -> Outcome:
         """See `runner.sandbox.base.Sandbox.run`."""
         arguments.check(job)
+        if job.network:
+            raise ValueError("the Docker backend gives no job the network")
         specification.check_sources(job)
         collect.prepare(collect_to)
         tail = Tail(job.limits.log_bytes)

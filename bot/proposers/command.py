@@ -1,0 +1,310 @@
+"""The proposer `command`: any coding agent's command line, run inside the sandbox.
+
+The agent works on a scratch copy in a sandbox of its own: it sees the files that it may edit,
+the task, the history as files, and its own program, read-only. It has the network only if
+bot.toml grants it, and of the environment only the variables named there. What is read back
+are the allowed files and `hypothesis.json`, through the same review as any proposal.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.cost import Cost
+from bot.errors import BotError
+from bot.hygiene import Fence, Secrets, bounded, clean, name
+from bot.model import Hypothesis, Proposal
+from bot.proposers import briefing
+from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
+from bot.proposers.review import diff, outcome, review
+from bot.proposers.tables import CommandTable
+from runner.errors import SandboxUnavailable
+from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
+from runner.text import clean_line
+
+HYPOTHESIS = "hypothesis.json"
+TASK = "TASK.md"
+HISTORY = 100
+"""So many of the latest experiments lie in the folder `history`."""
+_MOST_STATED = 64 << 10  # bytes of hypothesis.json
+_PROCESSES = 512
+_SCRATCH = 1 << 30
+
+INSTRUCTIONS = f"""\
+# Your task
+
+Propose one experiment: one hypothesis that could improve the metric below, made as one small \
+edit of the files that you may change, here in this folder. Nobody answers questions, and the \
+script cannot be trained here: read your edit again with care instead.
+
+When you are done, write `{HYPOTHESIS}` in this folder, a JSON object with the keys `title` \
+(one imperative line, at most 150 characters), `rationale` (why it should help), `expected` \
+(the effect that you expect), `falsified_by` (the result that would refute it) and `notes` \
+(what you believe now, for later proposals; may be empty). All are texts. Only the files named \
+under Rules and `{HYPOTHESIS}` are read back; everything else here is thrown away.
+
+`history/` holds earlier experiments with their changes and what became of them. An exact \
+repeat is refused.
+"""
+
+
+class CommandNotReady(BotError):
+    """The command line cannot be run as bot.toml has it."""
+
+
+class _Stated(BaseModel):
+    """`hypothesis.json`, as an agent wrote it."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    title: str = Field(min_length=1, max_length=300)
+    rationale: str = Field(min_length=1, max_length=10_000)
+    expected: str = Field(default="", max_length=10_000)
+    falsified_by: str = Field(default="", max_length=10_000)
+    notes: str = Field(default="", max_length=10_000)
+
+
+def _silent(words: str) -> None:
+    del words
+
+
+def _bubblewrap() -> Sandbox:
+    from runner.sandbox.choose import choose
+
+    # Not Docker: its image has the candidates' interpreter and nothing that an agent needs.
+    return choose("bubblewrap")
+
+
+class CommandProposer:
+    """Proposes what a coding agent's command line left in its scratch folder."""
+
+    name = "command"
+
+    def __init__(
+        self,
+        table: CommandTable,
+        *,
+        progress: Callable[[str], None] = _silent,
+        sandbox: Callable[[], Sandbox] = _bubblewrap,
+    ) -> None:
+        self._table = table
+        self._progress = progress
+        self._sandbox = sandbox
+        self._secrets = Secrets.of(os.environ, also=table.credentials)
+        self._fence = Fence.new(self._secrets)
+        self.spent = Cost()
+
+    def propose(self, context: Context) -> Proposal:
+        """One new proposal of the agent.
+
+        Raises:
+            CommandNotReady: a person has to put something right; nothing was run.
+            NothingToPropose: there is no file to edit.
+            ProposalFailed: it came to nothing.
+        """
+        self.spent = Cost()
+        if not context.files:
+            raise NothingToPropose("there is none of the files that bot.toml allows to change")
+        problem = self.problem(context)
+        if problem:
+            raise CommandNotReady(problem)
+        price = self._table.usd_per_proposal
+        if context.left.usd is not None and price is not None and price > context.left.usd:
+            raise ProposalFailed(
+                f"${price:.2f} for a proposal is more than is left of caps.max_usd",
+                self.spent,
+                capped=True,
+            )
+        with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
+            place = Path(made)
+            place.chmod(0o755)  # the job may be another user
+            _lay_out(place / "task", self.task(context))
+            self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
+            outcome = self._run(place, context)
+            return self._read_back(place / "out", outcome, context)
+
+    def problem(self, context: Context) -> str:
+        """What keeps the command line from being run, empty if nothing does."""
+        table = self._table
+        if not table.argv:
+            return "command.argv is empty. Give the agent's command line (see docs/proposers.md)."
+        missing = [one for one in table.credentials if not os.environ.get(one)]
+        if missing:
+            return (
+                f"command.credentials names {', '.join(missing)}, which the environment does not "
+                "have. Set it, or take it off the list."
+            )
+        for program in table.programs:
+            path = Path(program)
+            if not path.exists():
+                return f"command.programs: {program} does not exist. Correct the path."
+            for shown, what in ((Path.cwd(), "this repository"), (Path.home(), "your home folder")):
+                if shown.is_relative_to(path):
+                    return f"command.programs: {program} would show {what} to the agent. Name less."
+        if context.left.usd is not None and table.usd_per_proposal is None:
+            return (
+                "caps.max_usd is set, and what the agent costs cannot be seen. Set "
+                "command.usd_per_proposal to what one run costs at most."
+            )
+        if context.left.tokens is not None:
+            return (
+                "caps.max_tokens is set, and the tokens of the agent cannot be seen. Take it out, "
+                "and use caps.max_usd with command.usd_per_proposal."
+            )
+        return ""
+
+    def task(self, context: Context) -> dict[str, bytes]:
+        """The files of the scratch folder, by name: what the agent is told and may edit."""
+        start = context.files if context.revision is None else context.revision.files
+        files = {**context.files, **start}
+        told = [INSTRUCTIONS, self._fence.rule()]
+        told += [
+            str(section)
+            for section in briefing.sections(context, self._fence)
+            if section.title != "The baseline"  # the files themselves are there
+        ]
+        told.append(briefing.happenings(context, self._fence))
+        shown = {
+            path: self._secrets.redact(data.decode("utf-8", errors="replace")).encode()
+            for path, data in files.items()
+        }
+        texts = {TASK: "\n\n".join(filter(None, told)) + "\n"}
+        for past in list(context.history)[-HISTORY:]:
+            texts[f"history/{past.number:05d}.md"] = self._past(past, context)
+        return {**{path: text.encode() for path, text in texts.items()}, **shown}
+
+    def _past(self, past: PastExperiment, context: Context) -> str:
+        change = diff(past.base_files or context.files, past.files)
+        text = f"{past.title}\n{outcome(past)}\n\n{bounded(change, 20_000)}"
+        return self._fence.wrap(f"experiment #{past.number}", text, 24_000) + "\n"
+
+    def _run(self, place: Path, context: Context) -> Outcome:
+        rules, table = context.allowed, self._table
+        environment = dict(one.split("=", 1) for one in table.variables)
+        environment |= {one: os.environ[one] for one in table.credentials}
+        job = Job(
+            argv=("/bin/sh", "-c", _script(rules.paths), "agent", *table.argv),
+            limits=Limits(
+                wall_s=table.timeout_s,
+                memory_bytes=int(table.memory_gb * 1024**3),
+                processes=_PROCESSES,
+                output_bytes=rules.max_bytes * len(rules.paths) + (1 << 20),
+                output_files=10 * len(rules.paths) + 10,
+                scratch_bytes=_SCRATCH,
+                log_bytes=64 << 10,
+            ),
+            environment=environment,
+            mounts=(
+                Mount(place / "task", "/task"),
+                *(Mount(Path(program), program) for program in table.programs),
+            ),
+            working_directory="/task",
+            network=table.network,
+        )
+        try:
+            return self._sandbox().run(job, place / "out", self._show)
+        except (SandboxUnavailable, ValueError) as error:
+            raise CommandNotReady(f"The agent cannot be run: {error}") from None
+
+    def _show(self, output: bytes) -> None:
+        line = clean_line(output, 120)
+        if line:
+            self._progress(self._secrets.redact(line))
+
+    def _read_back(self, folder: Path, outcome: Outcome, context: Context) -> Proposal:
+        said = name(self._secrets.redact(clean_line(outcome.log_tail, 200)), 200)
+        if outcome.ended is not Ended.EXITED:
+            raise self._failed(f"the agent ended as {outcome.ended} {outcome.note}".strip(), said)
+        if outcome.exit_code != 0:
+            code = outcome.exit_code if outcome.signal is None else f"signal {outcome.signal}"
+            raise self._failed(f"the agent ended with {code}", said)
+        files = {**context.files, **_allowed_files(folder, context)}
+        found = review(files, context)
+        if not found.fine:
+            problems = self._secrets.redact("; ".join(found.problems))
+            raise self._failed(f"what the agent left cannot be proposed: {problems}", "")
+        changed = {path: data for path, data in files.items() if context.files.get(path) != data}
+        stated, hypothesis = self._stated(folder)
+        for path, data in changed.items():
+            if self._secrets.found_in(data.decode("utf-8", errors="replace")):
+                raise self._failed(f"{path} holds what looks like a credential", "")
+        return Proposal(
+            hypothesis=hypothesis,
+            files=changed,
+            proposer=self.name,
+            cost=self.spent,
+            notes=self._plain(stated.notes),
+        )
+
+    def _stated(self, folder: Path) -> tuple[_Stated, Hypothesis]:
+        path = folder / HYPOTHESIS
+        if not path.is_file():
+            raise self._failed(f"the agent left no {HYPOTHESIS}", "")
+        try:
+            with path.open("rb") as file:
+                stated = _Stated.model_validate_json(file.read(_MOST_STATED + 1)[:_MOST_STATED])
+        except (ValidationError, ValueError, RecursionError):
+            reason = f"{HYPOTHESIS} is not a JSON object with `title` and `rationale` as texts"
+            raise self._failed(reason, "") from None
+        title = name(self._plain(stated.title), 150)
+        rationale = self._plain(stated.rationale)
+        if not title or not rationale:
+            raise self._failed(f"{HYPOTHESIS} says nothing", "")
+        return stated, Hypothesis(
+            title,
+            rationale,
+            falsified_by=self._plain(stated.falsified_by),
+            expected=self._plain(stated.expected),
+        )
+
+    def _plain(self, text: str) -> str:
+        return self._secrets.redact(clean(text)).strip()[:4_000]
+
+    def _failed(self, reason: str, said: str) -> ProposalFailed:
+        return ProposalFailed(f"{reason}; its last words: {said}" if said else reason, self.spent)
+
+
+def _lay_out(folder: Path, files: Mapping[str, bytes]) -> None:
+    for path, data in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        target.chmod(0o644)
+    for one in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        one.chmod(0o755)
+
+
+def _script(paths: tuple[str, ...]) -> str:
+    """Run the agent in a scratch copy, then put what may be read back into the output folder."""
+    wanted = " ".join(shlex.quote(path) for path in (*paths, HYPOTHESIS))
+    return (
+        "work=/tmp/work\n"
+        'mkdir -p "$work" && cp -R /task/. "$work" && cd "$work" || exit 97\n'
+        '"$@"\n'
+        "code=$?\n"
+        'cd "$work" || exit 98\n'
+        f"for file in {wanted}; do\n"
+        '  if [ -f "./$file" ] && [ ! -L "./$file" ]; then\n'
+        '    mkdir -p "/out/$(dirname "$file")" && cp "./$file" "/out/$file" || exit 99\n'
+        "  fi\n"
+        "done\n"
+        'exit "$code"\n'
+    )
+
+
+def _allowed_files(folder: Path, context: Context) -> dict[str, bytes]:
+    """The allowed files that the agent left; those that are too large are cut one byte later."""
+    rules = context.allowed
+    found = {}
+    for path in rules.paths:
+        file = folder / path
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as opened:
+                found[path] = opened.read(rules.max_bytes + 1)
+    return found
