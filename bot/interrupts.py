@@ -31,9 +31,14 @@ def watch() -> None:
 
 
 def ignore() -> None:
-    """Hear no more of them: all is done, and only Python itself has to end."""
+    """Hear no more of them: all is done, and only Python itself has to end.
+
+    Blocked as well, because Python ends itself by SIGINT, instead of with an exit code, when an
+    interrupt had come while it carried out a text (`exec`, with which named tuples are made).
+    """
     for number in _NUMBERS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
 
 
 def seen() -> bool:
