@@ -34,11 +34,11 @@ _NUMBER, _MACHINE, _ARGUMENT_0, _ARGUMENT_1, _ARGUMENT_2, _ARGUMENT_5 = 0, 4, 16
 _LAST_KNOWN_CALL = 462  # mseal
 _FIRST_X32_CALL = 0x40000000
 
-_NEW_NAMESPACE_FLAGS = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
-_TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
-_EVICTING_ADVICE = (20, 21)  # MADV_COLD, MADV_PAGEOUT
-_ONLY_WHAT_IS_CACHED = 0x8  # RWF_NOWAIT
-_SOCKET_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
+NEW_NAMESPACE_FLAGS = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
+TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+EVICTING_ADVICE = (20, 21)  # MADV_COLD, MADV_PAGEOUT
+ONLY_WHAT_IS_CACHED = 0x8  # RWF_NOWAIT
+SOCKET_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
 
 
 @dataclass(frozen=True)
@@ -160,30 +160,30 @@ def program(machine: str | None = None) -> bytes:
         architecture.clone,
         [
             _step(_LOAD_WORD, _ARGUMENT_0),
-            _step(_JUMP_ANY_BIT, _NEW_NAMESPACE_FLAGS, if_false=1),
+            _step(_JUMP_ANY_BIT, NEW_NAMESPACE_FLAGS, if_false=1),
             _fail(errno.EPERM),
             _step(_RETURN, _ALLOW),
         ],
     )
     forbidden = [_step(_LOAD_WORD, _ARGUMENT_1)]
-    for request in _TERMINAL_INJECTION:
+    for request in TERMINAL_INJECTION:
         forbidden += [_step(_JUMP_EQUAL, request, if_false=1), _fail(errno.EPERM)]
     code += _rule(architecture.ioctl, [*forbidden, _step(_RETURN, _ALLOW)])
     evicting = [_step(_LOAD_WORD, _ARGUMENT_2)]
-    for advice in _EVICTING_ADVICE:
+    for advice in EVICTING_ADVICE:
         evicting += [_step(_JUMP_EQUAL, advice, if_false=1), _fail(errno.EINVAL)]
     code += _rule(architecture.madvise, [*evicting, _step(_RETURN, _ALLOW)])
     code += _rule(
         architecture.preadv2,
         [
             _step(_LOAD_WORD, _ARGUMENT_5),
-            _step(_JUMP_ANY_BIT, _ONLY_WHAT_IS_CACHED, if_false=1),
+            _step(_JUMP_ANY_BIT, ONLY_WHAT_IS_CACHED, if_false=1),
             _fail(errno.EOPNOTSUPP),
             _step(_RETURN, _ALLOW),
         ],
     )
     families = [_step(_LOAD_WORD, _ARGUMENT_0)]
-    for family in _SOCKET_FAMILIES:
+    for family in SOCKET_FAMILIES:
         families += [_step(_JUMP_EQUAL, family, if_false=1), _step(_RETURN, _ALLOW)]
     families.append(_fail(errno.EAFNOSUPPORT))
     for call in (architecture.socket, architecture.socketpair):

@@ -18,6 +18,7 @@ from runner.sandbox import arguments, collect
 from runner.sandbox.base import Ended, Guarantee, Job, Limits, Mount, Outcome
 from runner.sandbox.bubblewrap import split_status
 from runner.sandbox.docker import archive, orphans, specification
+from runner.sandbox.docker import filter as call_filter
 from runner.sandbox.docker.engine import ENGINE_ERRORS, Engine, connect, said
 from runner.sandbox.docker.image import find
 from runner.sandbox.docker.running import EngineGuard, Gauge, MemoryWatch, Pump, Vigil
@@ -125,7 +126,7 @@ class Docker:
         place = _Place(run, f"{run}-job", f"{run}-keeper")
         client, facts = self._engine.client, self._engine.facts
         body = specification.container(job, self._image, facts, run, self._runtime)
-        keeper = specification.keeper(job, self._image, run)
+        keeper = specification.keeper(job, self._image, facts, run)
         stack.enter_context(_watched(self._engine, place))
         stack.callback(self._remove, place)
         with _starting(self._engine):
@@ -275,6 +276,11 @@ def _check(engine: Engine, runtime: str | None) -> None:
             f"The Docker engine at {engine.address} cannot enforce {', '.join(missing)}. A "
             "rootless engine needs control groups of version 2 with the controllers memory and "
             'pids delegated to its user; or set sandbox.backend in bot.toml to "bubblewrap".'
+        )
+    if not call_filter.supported(facts.machine):
+        raise SandboxUnavailable(
+            f"The Docker engine at {engine.address} runs on {facts.machine}, for which there is no "
+            "system-call filter; there is one for x86_64 and for aarch64. Use such a machine."
         )
     if runtime is not None and runtime not in facts.runtimes:
         raise SandboxUnavailable(

@@ -17,6 +17,7 @@ from runner.sandbox.docker.address import address
 
 ENGINE_ERRORS = (DockerException, RequestException, HTTPError)
 PATIENCE_S = 30  # for one answer of the engine
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # some engines name them like this
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Facts:
     """What an engine says about itself."""
 
     version: str
+    machine: str  # as `uname -m` names it
     default_runtime: str
     runtimes: frozenset[str]
     memory_limit: bool
@@ -103,12 +105,14 @@ def said(error: BaseException) -> str:
 
 
 def _facts(info: dict[str, Any]) -> Facts:
+    machine = str(info.get("Architecture", "unknown"))
     security = {
         dict(part.partition("=")[::2] for part in option.split(",")).get("name", "")
         for option in info.get("SecurityOptions") or ()
     }
     return Facts(
         version=str(info.get("ServerVersion", "unknown")),
+        machine=_MACHINES.get(machine, machine),
         default_runtime=str(info.get("DefaultRuntime") or "runc"),
         runtimes=frozenset(info.get("Runtimes") or ()),
         memory_limit=bool(info.get("MemoryLimit")),

@@ -9,7 +9,7 @@ from runner.sandbox.docker.specification import USER
 
 def docker_guarantees(facts: Facts, runtime: str | None) -> tuple[Guarantee, ...]:
     """The promises, by the same names as those of the other backends."""
-    filtered = "the engine's seccomp allow list" + (" and AppArmor profile" * facts.apparmor)
+    filtered = "our seccomp allow list" + (" and the engine's AppArmor profile" * facts.apparmor)
     if facts.rootless:
         user = f"user {USER} of the namespace of an engine without root"
     elif facts.user_namespaces:

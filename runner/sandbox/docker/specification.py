@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner.errors import SandboxUnavailable
-from runner.sandbox.arguments import HOST_NAME
+from runner.sandbox.arguments import HOST_NAME, MASKED_IN_PROC
 from runner.sandbox.base import Job, Mount
+from runner.sandbox.docker import filter as call_filter
 from runner.sandbox.docker.engine import Facts
 from runner.sandbox.docker.image import Image, environment_digest
 from runner.sandbox.runtime import covers
@@ -29,12 +30,10 @@ _EXPIRY_SLACK_S = 3600
 _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes the host
 _MOST_OPEN_FILES = 4096
 _KEEPER_MEMORY = 32 << 20
-# What engines hide by themselves, and what anybody could read of the host beside it.
+# What bubblewrap's jobs do not see either, and what engines hide by themselves. The first process
+# is the engine's, but of the same user: through `mem` the job could read and change it.
 _MASKED = (
-    *(f"/proc/{name}" for name in (
-        "acpi", "asound", "fs", "interrupts", "kallsyms", "kcore", "key-users", "keys", "kmsg",
-        "latency_stats", "modules", "scsi", "sched_debug", "timer_list", "timer_stats",
-    )),
+    *(f"/proc/{name}" for name in MASKED_IN_PROC), "/proc/1/mem", "/proc/1/task/1/mem",
     "/sys/firmware", "/sys/devices/virtual/powercap", "/sys/class/dmi", "/sys/devices/virtual/dmi",
 )  # fmt: skip
 
@@ -65,9 +64,11 @@ def volume(job: Job, facts: Facts) -> dict[str, str]:
     return {"type": "tmpfs", "device": "tmpfs", "o": f"{size},{owner},nosuid,nodev,noexec"}
 
 
-def keeper(job: Job, image: Image, run: str) -> Body:
+def keeper(job: Job, image: Image, facts: Facts, run: str) -> Body:
     """A container that does nothing but hold the output's volume until it is read."""
-    body = _confined(image, labels(run, job.limits.wall_s), KEEPER_USER, {"PATH": "/usr/bin:/bin"})
+    body = _confined(
+        image, facts, labels(run, job.limits.wall_s), KEEPER_USER, {"PATH": "/usr/bin:/bin"}
+    )
     body |= {"Entrypoint": ["sleep"], "Cmd": [str(int(job.limits.wall_s) + _EXPIRY_SLACK_S)]}
     body["HostConfig"] |= {
         "Memory": _KEEPER_MEMORY, "MemorySwap": _KEEPER_MEMORY, "PidsLimit": 4,
@@ -86,7 +87,7 @@ def container(job: Job, image: Image, facts: Facts, run: str, runtime: str | Non
     runtime_part = tuple(mount for mount in job.mounts if mount.runtime)
     mounts = [mount for mount in job.mounts if not mount.runtime]
     argv = (_program(job.argv[0], image, runtime_part), *job.argv[1:])
-    body = _confined(image, labels(run, limits.wall_s), USER, environment(job))
+    body = _confined(image, facts, labels(run, limits.wall_s), USER, environment(job))
     body |= {
         "Entrypoint": [argv[0]], "Cmd": list(argv[1:]),
         "WorkingDir": job.working_directory,
@@ -146,10 +147,9 @@ def check_sources(job: Job) -> None:
 
 
 def _confined(
-    image: Image, marks: Mapping[str, str], user: int, values: Mapping[str, str] | None = None
+    image: Image, facts: Facts, marks: Mapping[str, str], user: int, values: Mapping[str, str]
 ) -> Body:
     """What every container of ours gets."""
-    values = values or {}
     # A name without a value takes away what the image or the engine would set.
     unset = [name for name in ("HOSTNAME", *image.variables) if name not in values]
     return {
@@ -165,7 +165,10 @@ def _confined(
             "Dns": ["127.0.0.1"],  # not a copy of the host's name servers
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges:true"],
+            "SecurityOpt": [
+                "no-new-privileges:true",
+                f"seccomp={call_filter.profile(facts.machine)}",
+            ],
             "IpcMode": "private",
             "LogConfig": {"Type": "none"},
             "RestartPolicy": {"Name": "no"},

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from runner.errors import SandboxUnavailable
+from runner.sandbox.arguments import MASKED_IN_PROC
 from runner.sandbox.base import Job, Limits, Mount
 from runner.sandbox.collect import OutputRefused
 from runner.sandbox.docker import specification
 from runner.sandbox.docker.address import address
 from runner.sandbox.docker.archive import take
 from runner.sandbox.docker.engine import Facts
+from runner.sandbox.docker.filter import profile
 from runner.sandbox.docker.image import Image, environment_digest
 
 FACTS = Facts(
-    version="1", default_runtime="runc", runtimes=frozenset({"runc", "runsc"}),
+    version="1", machine="x86_64", default_runtime="runc", runtimes=frozenset({"runc", "runsc"}),
     memory_limit=True, swap_limit=True, processes_limit=True, processor_limit=True, processors=1,
     seccomp=True, apparmor=False, rootless=False, user_namespaces=False,
 )  # fmt: skip
@@ -43,7 +45,7 @@ def test_every_protection_is_asked_for() -> None:
     assert host["NetworkMode"] == "none"
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
-    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true", f"seccomp={profile('x86_64')}"]
     assert host["Memory"] == host["MemorySwap"] == LIMITS.memory_bytes
     assert host["PidsLimit"] == LIMITS.processes + 1
     assert host["ShmSize"] == LIMITS.shared_memory_bytes
@@ -52,6 +54,8 @@ def test_every_protection_is_asked_for() -> None:
     assert host["Init"] is True
     assert host["NanoCpus"] == 10**9
     assert host["RestartPolicy"] == {"Name": "no"}
+    hidden = {f"/proc/{name}" for name in MASKED_IN_PROC}
+    assert hidden | {"/proc/1/mem", "/proc/1/task/1/mem"} <= set(host["MaskedPaths"])
     assert "Privileged" not in host
     assert "DeviceRequests" not in host
     assert "Runtime" not in host
@@ -122,7 +126,8 @@ def test_the_output_is_a_memory_file_system_of_bounded_size_and_count() -> None:
 
 
 def test_the_keeper_can_do_nothing_but_hold_the_output() -> None:
-    keeper = specification.keeper(JOB, IMAGE, "run")
+    keeper = specification.keeper(JOB, IMAGE, FACTS, "run")
+    assert keeper["HostConfig"]["SecurityOpt"] == body()["HostConfig"]["SecurityOpt"]
     assert keeper["User"] != body()["User"]
     assert keeper["HostConfig"]["Mounts"][0]["ReadOnly"] is True
     assert keeper["HostConfig"]["CapDrop"] == ["ALL"]
