@@ -65,7 +65,7 @@ def open_proposal(
     for _ in range(place.settings.proposer.attempts):
         told = context(place, view, tuple(refused))
         try:
-            proposal = _ask(place, proposer, told, now())
+            proposal = ask(place, proposer, told, now())
         except ProposalFailed as failure:
             if failure.capped:
                 raise CapReached(f"Stopped before a cap of bot.toml: {failure}.") from None
@@ -75,8 +75,8 @@ def open_proposal(
                 break
             continue
         try:
-            head = _commit(place, view, proposal, told, now())
-        except _Refused as reason:
+            head = commit(place, view, proposal, told, now())
+        except Refused as reason:
             refused.append(str(reason))
             dropped.append(Dropped(str(reason), proposal.cost))
             continue
@@ -98,7 +98,7 @@ class Dropped:
     cost: Cost
 
 
-def _ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
+def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """One proposal; what it cost is written down, also when it fails or is interrupted."""
     note = partial(spending.note, place.repository, who=Identity(BOT.name, BOT.id), when=when)
     try:
@@ -197,35 +197,48 @@ def _text(place: Place, view: View, path: str) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """This proposal is not opened; the message says why, for the proposer and the log."""
 
 
-def _commit(place: Place, view: View, proposal: Proposal, told: Context, when: int) -> str:
-    """Put the proposal into a commit on the base branch. Moves no ref."""
+def commit(
+    place: Place,
+    view: View,
+    proposal: Proposal,
+    told: Context,
+    when: int,
+    *,
+    onto: str | None = None,
+) -> str:
+    """Put the proposal into a commit on the base branch, or on the head `onto`. Moves no ref.
+
+    Raises:
+        Refused: it may not be opened; the message says why.
+    """
     outside = set(proposal.files) - set(place.settings.candidate.paths)
     if outside:
-        raise _Refused(f"it edits {', '.join(sorted(outside))}, which bot.toml does not allow")
+        raise Refused(f"it edits {', '.join(sorted(outside))}, which bot.toml does not allow")
     _check_for_secrets(view, proposal)
     changed = {**view.files, **proposal.files}
     if changed == view.files:
-        raise _Refused("it changes nothing")
+        raise Refused("it changes nothing")
     mark = fingerprint.exact(changed)
     if mark == fingerprint.exact(view.files):
-        raise _Refused("it changes only comments or formatting")
+        raise Refused("it changes only comments or formatting")
     earlier = settled_by(view.entries, mark, view.runner_class)
     if earlier is not None:
-        raise _Refused(f"experiment #{earlier} tried the same code")
+        raise Refused(f"experiment #{earlier} tried the same code")
     repository, base = place.repository, view.snapshot.base
-    tree = repository.tree_with(base, dict(proposal.files))
+    fork = base if onto is None else repository.merge_base(base, onto) or base
+    tree = repository.tree_with(onto or base, dict(changed if onto else proposal.files))
     idea = proposal.hypothesis
     message = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}\n"
-    head = repository.commit_tree(tree, [base], message, Identity(BOT.name, BOT.id), when)
-    violations = check_change(repository, base, head, place.settings)
+    head = repository.commit_tree(tree, [onto or base], message, Identity(BOT.name, BOT.id), when)
+    violations = check_change(repository, fork, head, place.settings)
     if not violations and told.phase.max_changed_lines is not None:
-        violations = policy.check_diff(repository.diff(base, head), told.allowed)
+        violations = policy.check_diff(repository.diff(fork, head), told.allowed)
     if violations:
-        raise _Refused("; ".join(str(violation) for violation in violations[:3]))
+        raise Refused("; ".join(str(violation) for violation in violations[:3]))
     return head
 
 
@@ -234,7 +247,7 @@ def _check_for_secrets(view: View, proposal: Proposal) -> None:
     for path, data in proposal.files.items():
         old = view.files.get(path, b"").decode("utf-8", errors="replace")
         if known.found_in(data.decode("utf-8", errors="replace")) and not known.found_in(old):
-            raise _Refused(f"{path} would hold what looks like a credential")
+            raise Refused(f"{path} would hold what looks like a credential")
 
 
 def _redacted(proposal: Proposal) -> Proposal:
