@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 from runner.turns import SHARE_VARIABLE
 
 # Tests run several measurements at once, in processes of their own; tests/runner/test_turns.py
 # and those that take turns on purpose remove it again.
 os.environ[SHARE_VARIABLE] = "1"
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
