@@ -21,6 +21,7 @@ def docker_guarantees(facts: Facts, runtime: str | None) -> tuple[Guarantee, ...
         "kernel bugs", False, "the kernel and the GPU's driver are shared with the host"
     )
     if runtime not in (None, "runc", "crun"):
+        filtered += f", as far as the runtime {runtime} follows it"
         kernel = Guarantee("kernel bugs", False, f"as far as the runtime {runtime} keeps them off")
     return (
         Guarantee("network", True, "empty network namespace, loopback only"),
