@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ END = "\ninterrupts.ignore()\nsys.exit(interrupts.EXIT_CODE)\n"
 
 PROGRAMS = {
     "plainly": f"try:\n {INTERRUPT}\n time.sleep(60)\nexcept KeyboardInterrupt: pass",
-    "in a text that is carried out": f"try: exec({INTERRUPT!r})\nexcept KeyboardInterrupt: pass",
+    "in a text that is carried out": (
+        f"try: exec({INTERRUPT + chr(10) + 'time.sleep(60)'!r})\nexcept KeyboardInterrupt: pass"
+    ),
     "in clean-up code that loses it": (
         f"class Lost:\n def __del__(self): {INTERRUPT}\n"
         "try:\n Lost()\n time.sleep(60)\nexcept KeyboardInterrupt: pass"
@@ -22,26 +25,27 @@ PROGRAMS = {
 }
 
 
+def run(folder: Path, program: str) -> tuple[int, str, str]:
+    """As a module, like the bot: Python ends otherwise in some other ways of starting it."""
+    (folder / "program.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "program"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_interrupt_is_heard_once_and_ends_with_the_exit_code(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + PROGRAMS[name] + END],
-        cwd=TOP,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+def test_an_interrupt_is_heard_once_and_ends_with_the_exit_code(tmp_path: Path, name: str) -> None:
+    assert run(tmp_path, BEGIN + PROGRAMS[name] + END) == (130, "", "")
 
 
-def test_an_interrupt_that_is_ignored_stays_ignored() -> None:
+def test_an_interrupt_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As nohup and a shell's `&` want it."""
-    code = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{BEGIN}{INTERRUPT}"
-    done = subprocess.run(
-        [sys.executable, "-c", code + "\nprint(interrupts.seen())"],
-        cwd=TOP,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "False\n")
+    ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    told = run(tmp_path, f"{ignoring}{BEGIN}{INTERRUPT}\nprint(interrupts.seen())")
+    assert told == (0, "False\n", "")
