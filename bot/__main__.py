@@ -19,6 +19,4 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    code = _run()
-    interrupts.ignore()
-    sys.exit(code)
+    interrupts.leave(_run())

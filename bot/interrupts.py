@@ -8,11 +8,13 @@ and delivered again where it was lost. Imports nothing heavy: it comes before ev
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 EXIT_CODE = 130
 STOPPED = "Stopped. Nothing is lost: the next `python -m bot step` goes on."
@@ -30,15 +32,21 @@ def watch() -> None:
     sys.unraisablehook = _lost
 
 
-def ignore() -> None:
-    """Hear no more of them: all is done, and only Python itself has to end.
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, and hear no more interrupts while it ends.
 
-    Blocked as well, because Python ends itself by SIGINT, instead of with an exit code, when an
-    interrupt had come while it carried out a text (`exec`, with which named tuples are made).
+    After one, everything is tidied up by the time that it has come here, and Python's own end
+    is passed by: it would end itself by SIGINT, instead of with an exit code, when an interrupt
+    had come while it carried out a text (`exec`, with which named tuples are made).
     """
     for number in _NUMBERS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+    if _seen:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def seen() -> bool:

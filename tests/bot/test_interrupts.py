@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
-BEGIN = "import os, signal, sys, time\nfrom bot import interrupts\ninterrupts.watch()\n"
+BEGIN = "import os, signal, time\nfrom bot import interrupts\ninterrupts.watch()\n"
 INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
-END = "\ninterrupts.ignore()\nsys.exit(interrupts.EXIT_CODE)\n"
+END = "\nprint('done')\ninterrupts.leave(interrupts.EXIT_CODE)\n"
 
 PROGRAMS = {
     "plainly": f"try:\n {INTERRUPT}\n time.sleep(60)\nexcept KeyboardInterrupt: pass",
@@ -21,7 +21,7 @@ PROGRAMS = {
         f"class Lost:\n def __del__(self): {INTERRUPT}\n"
         "try:\n Lost()\n time.sleep(60)\nexcept KeyboardInterrupt: pass"
     ),
-    "once more at the end": f"interrupts.ignore()\n{INTERRUPT}",
+    "once more at the end": f"import atexit\natexit.register(lambda: {INTERRUPT})",
 }
 
 
@@ -41,7 +41,7 @@ def run(folder: Path, program: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_interrupt_is_heard_once_and_ends_with_the_exit_code(tmp_path: Path, name: str) -> None:
-    assert run(tmp_path, BEGIN + PROGRAMS[name] + END) == (130, "", "")
+    assert run(tmp_path, BEGIN + PROGRAMS[name] + END) == (130, "done\n", "")
 
 
 def test_an_interrupt_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
