@@ -29,7 +29,7 @@ from bot.commands import audit, comment, diff, log, open, pulls, show
 from bot.preview import PREVIEW_KEYS
 from bot.settings import Settings
 from bot.summary import CONCLUDED_KEYS
-from runner import checks_command, commands, image_command
+from runner import checks_command, commands, image_command, odvg_command
 from runner.cli import cli as runner_cli
 from runner.result import Comparability, Measurement
 
@@ -61,6 +61,7 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("runner", "class"): keys_of(Comparability),
     ("runner", "doctor"): checks_command.DOCTOR_KEYS,
     ("runner", "image"): image_command.JSON_KEYS,
+    ("runner", "import-odvg"): odvg_command.IMPORT_KEYS,
     ("runner", "measure"): keys_of(Measurement),
     ("runner", "prepare"): commands.PREPARE_KEYS,
     ("runner", "redteam"): checks_command.REDTEAM_KEYS,

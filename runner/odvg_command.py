@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
+IMPORT_KEYS = {
+    "folder": "The folder that was made",
+    "images": "How many images it holds",
+    "with_regions": "How many of them have annotated regions",
+}
 LEAST_PIXELS, MOST_PIXELS = 16, 1024
 
 
 @click.command(
     "import-odvg",
     epilog="""\b
-Example:
+Examples:
   python -m runner import-odvg ukiyo-e.jsonl pictures --out ukiyo-e-96 --size 96
+  python -m runner import-odvg ukiyo-e.jsonl pictures --out small --size 48 --json
 \b
 A line of ANNOTATIONS is one image:
   {"filename": "a/b.jpg", "width": 640, "height": 480, "grounding": {"caption": "...",
@@ -48,7 +55,8 @@ Exit codes: 0 done; 2 a wrong option; 3 something is wrong with the data, and no
     metavar="PIXELS",
     help="Width and height of the images, which are stretched to squares.",
 )
-def import_odvg(*, annotations: Path, images: Path, out: Path, side: int) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def import_odvg(*, annotations: Path, images: Path, out: Path, side: int, as_json: bool) -> None:
     """Make a training folder (images.npy, annotations.jsonl) of image files and ODVG lines.
 
     Every line must be valid and every image there and readable: none is left out or blank.
@@ -66,4 +74,7 @@ def import_odvg(*, annotations: Path, images: Path, out: Path, side: int) -> Non
             progress.update(task, completed=share)
 
         done = run(annotations, images, out, side, show)
+    if as_json:
+        told = {"folder": str(out), "images": done.images, "with_regions": done.with_regions}
+        click.echo(json.dumps(told))
     click.echo(f"{out}: images {done.images:,}, with regions {done.with_regions:,}", err=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from runner.odvg_command import IMPORT_KEYS
+
 TOP = Path(__file__).parents[2]
 
 
@@ -39,6 +41,9 @@ def test_annotated_pictures_become_a_training_folder_once(tmp_path: Path) -> Non
     again = run(tmp_path, "--out", "made", "--size", "24")
     assert again.returncode == 3
     assert again.stderr == "error: made exists and is not overwritten: name a new folder\n"
+    told = run(tmp_path, "--out", "as-data", "--size", "24", "--json")
+    assert json.loads(told.stdout) == {"folder": "as-data", "images": 1, "with_regions": 1}
+    assert json.loads(told.stdout).keys() == IMPORT_KEYS.keys()
     (tmp_path / "pictures" / "a.png").unlink()
     missing = run(tmp_path, "--out", "other", "--size", "24")
     assert missing.returncode == 3
