@@ -40,6 +40,8 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: st
         for row in (headers, *rows):
             print("\t".join(one_line(cell, _CELL) for cell in row))
         return
+    import shutil
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -49,4 +51,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: st
         table.add_column(header)
     for row in rows:
         table.add_row(*(Text(one_line(cell, _CELL)) for cell in row))
-    Console().print(table)
+    # Said, as rich takes every terminal without capabilities for one of 80 columns.
+    Console(width=shutil.get_terminal_size().columns).print(table)
