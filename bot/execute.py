@@ -23,6 +23,7 @@ from bot.reduce import class_of, foreign
 from bot.scratchpad import Bounds
 from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, allowed_files, reverts_of
+from bot.verdict.drift import drift
 from runner.digests import candidate_digest
 from runner.result import Measurement, Status
 
@@ -103,6 +104,7 @@ class Executor:
             runs=standing.runs,
             guards=action.guards,
             multiplicity=multiplicity(view, verdict, self.settings),
+            drift=drift(view.snapshot.baseline),
         )
         comment = texts.closing_comment(told)
         self._post_check(standing, told)

@@ -76,6 +76,7 @@ class Told:
     runs: Sequence[tuple[Side, Run]] = ()
     guards: Sequence[GuardResult] = ()
     multiplicity: Multiplicity | None = None
+    drift: str | None = None
 
 
 def check(attempt: str, head: str, told: Told) -> Check:
@@ -103,6 +104,8 @@ def _account(told: Told) -> str:
         parts.append(_estimate_table(told.metric, told.verdict.estimate, told.runs))
     if told.guards:
         parts.append(guards_table(told.guards))
+    if told.drift:
+        parts.append(told.drift)
     if told.multiplicity:
         parts.append(told.multiplicity.text)
     if told.runs:
