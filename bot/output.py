@@ -52,4 +52,5 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], empty: st
     for row in rows:
         table.add_row(*(Text(one_line(cell, _CELL)) for cell in row))
     # Said, as rich takes every terminal without capabilities for one of 80 columns.
-    Console(width=shutil.get_terminal_size().columns).print(table)
+    columns, lines = shutil.get_terminal_size()
+    Console(width=columns, height=lines).print(table)
