@@ -531,10 +531,12 @@ def test_a_narrow_terminal(opened: Project, terminal: str) -> None:
     """Twenty columns, and a table that wants more."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+    variables = {**opened.environment, "TERM": terminal}
+    variables.pop("COLUMNS", None)  # which would be believed before the terminal itself
     done = subprocess.run(
         [sys.executable, "-m", "bot", "pulls"],
         cwd=opened.folder,
-        env={**opened.environment, "TERM": terminal},
+        env=variables,
         stdin=theirs,
         stdout=theirs,
         stderr=subprocess.PIPE,
