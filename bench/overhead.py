@@ -204,7 +204,7 @@ def _clone(folder: Path, budget_s: float) -> None:
 
 def _write_ledger(repository: Path, experiments: int) -> None:
     """A history of verdicts, written with `git fast-import` in the ledger's own words."""
-    from bot import ledger
+    from bot.history import ledger
     from bot.model import Direction, Estimate, Purpose, Reason, Run, Side, Verdict
 
     head = _git(repository, "rev-parse", "HEAD").decode().strip()

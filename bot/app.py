@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bot import ledger
-from bot.clones import ShallowClone
 from bot.errors import SettingsError
 from bot.forge.git import GitForge
 from bot.git import Repository
-from bot.propose import BOT, Place
+from bot.history import ledger
+from bot.history.clones import ShallowClone
 from bot.proposers.base import Proposer
+from bot.proposing.propose import BOT, Place
 from bot.settings import FILE_NAME, Settings, load, parse
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.errors import DirtyCheckout
 from bot.git import Repository
-from bot.propose import Place
+from bot.proposing.propose import Place
 from bot.settings import FILE_NAME
 
 # What git itself calls unfinished, by the file that it keeps about it.

@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from bot import interrupts
-from bot.plain import for_terminal
+from bot.text.plain import for_terminal
 
 EXIT_CODES = """\b
 Exit codes: 0 done; 1 something has to be put right, the message says what;

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot import audit
-from bot.audit import AuditAction, AuditState
+from bot.audits import plan as audit
+from bot.audits.plan import AuditAction, AuditState
 from bot.model import Direction, Purpose, Reason, Run, Verdict
 from bot.ruling import Case, Rules, rule_on
 from bot.verdict import Evidence, GuardResult, MoreRuns

@@ -11,19 +11,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot import ledger, scratchpad, texts
 from bot.decide import AskPerson, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
+from bot.history import ledger, scratchpad
+from bot.history.multiplicity import Multiplicity
+from bot.history.reduce import class_of, foreign
+from bot.history.scratchpad import Bounds
 from bot.model import Direction, Reason, Side, Verdict
-from bot.multiplicity import Multiplicity
-from bot.propose import BOT, PHASE
-from bot.reduce import class_of, foreign
-from bot.scratchpad import Bounds
+from bot.proposing.propose import BOT, PHASE
 from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, allowed_files, reverts_of
 from bot.verdict.drift import drift
+from bot.views import texts
 from runner.digests import candidate_digest
 from runner.result import Measurement, Status
 

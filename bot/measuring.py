@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import RunnerFailed
-from bot.figures import number
 from bot.forge.base import PlannedRun
+from bot.history.reduce import comparable_class
 from bot.model import Purpose, Side
-from bot.reduce import comparable_class
-from bot.reporter import Reporter
 from bot.settings import Settings
+from bot.text.figures import number
+from bot.views.reporter import Reporter
 from runner.client import current_class, run_batch
 from runner.errors import RunnerError
 from runner.events import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.cost import Cost
+from bot.history.cost import Cost
 
 
 class Outcome(StrEnum):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bot.errors import BotError
 from bot.forge.base import Author, NewPull, PullRequest
-from bot.inspection import check_change
-from bot.plain import one_line
-from bot.propose import PHASE, Place
+from bot.policy.inspection import check_change
+from bot.proposing.propose import PHASE, Place
+from bot.text.plain import one_line
 
 
 class CannotOpen(BotError):

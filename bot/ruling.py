@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from bot.audit import AuditRule
+from bot.audits.plan import AuditRule
 from bot.model import Purpose, Reason, Run, Verdict
 from bot.verdict import (
     Decision,

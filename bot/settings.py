@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from bot.audit import AuditRule
+from bot.audits.plan import AuditRule
 from bot.errors import SettingsError
 from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
 from bot.verdict import Guard, SimplicityRule, VerdictRule

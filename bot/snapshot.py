@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bot import auditlog, fingerprint, policy
-from bot.auditlog import AuditEntry
-from bot.auditstate import AuditReader
+from bot.audits import ledger as auditlog
+from bot.audits.ledger import AuditEntry
+from bot.audits.state import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.inspection import check_change
-from bot.ledger import LedgerEntry
+from bot.history import fingerprint
+from bot.history.ledger import LedgerEntry
+from bot.history.past import Past, in_class, settled_by
+from bot.history.reduce import SidedRun, refusals, runs_of
+from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
-from bot.past import Past, in_class, settled_by
-from bot.reduce import SidedRun, refusals, runs_of
-from bot.references import References
+from bot.policy import rules as policy
+from bot.policy.inspection import check_change
 from bot.ruling import Rules
 from bot.settings import Settings
 from runner.digests import candidate_digest

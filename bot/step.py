@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bot.audit import AuditAction, BeginAudit, ConcludeAudit, ContinueAudit, Revert, due
-from bot.auditing import Auditor
+from bot.audits.execute import Auditor
+from bot.audits.plan import AuditAction, BeginAudit, ConcludeAudit, ContinueAudit, Revert, due
 from bot.checkout import check_checkout
 from bot.decide import (
     Action,
@@ -30,13 +30,13 @@ from bot.errors import AlreadyRunning, BotError
 from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, PullRequest
 from bot.git import Repository
+from bot.history.multiplicity import Multiplicity
 from bot.measuring import LocalMeasurer
 from bot.model import Verdict
-from bot.multiplicity import Multiplicity
-from bot.propose import Place, open_proposal
 from bot.proposers.base import NothingToPropose, Proposer
-from bot.reporter import Reporter
+from bot.proposing.propose import Place, open_proposal
 from bot.snapshot import View, take
+from bot.views.reporter import Reporter
 
 _MAX_CONFLICTS = 20
 

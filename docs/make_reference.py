@@ -26,9 +26,9 @@ from pydantic.fields import FieldInfo
 from bot.cli import EXIT_CODES
 from bot.cli import cli as bot_cli
 from bot.commands import audit, comment, diff, log, open, pulls, show
-from bot.preview import PREVIEW_KEYS
+from bot.proposing.preview import PREVIEW_KEYS
 from bot.settings import Settings
-from bot.summary import CONCLUDED_KEYS
+from bot.views.summary import CONCLUDED_KEYS
 from runner import checks_command, commands, image_command, odvg_command
 from runner.cli import cli as runner_cli
 from runner.result import Comparability, Measurement

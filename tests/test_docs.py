@@ -20,10 +20,10 @@ from bench.__main__ import available
 from bot.cli import cli as bot_cli
 from bot.decide import Conclude, Measure, decide
 from bot.model import Reason
-from bot.pullview import PULL_KEYS
 from bot.settings import Settings, parse
 from bot.step import Concluded
-from bot.summary import concluded_json
+from bot.views.pull import PULL_KEYS
+from bot.views.summary import concluded_json
 from docs import make_reference
 from docs.make_reference import JSON_KEYS, TOP, commands_of
 from runner.cli import cli as runner_cli

@@ -22,7 +22,7 @@ import pytest
 
 from bot import interrupts
 from bot.app import open_place
-from bot.pullview import pull_json
+from bot.views.pull import pull_json
 from tests.project import TRAIN, Project
 
 SEED = 20_261_123

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bot.auditreport import AUDIT_KEYS, HEADERS, report_json, report_rows, rows
-from bot.output import json_option, print_json, print_table
+from bot.audits.report import AUDIT_KEYS, HEADERS, report_json, report_rows, rows
+from bot.views.output import json_option, print_json, print_table
 
 JSON_KEYS = AUDIT_KEYS
 
@@ -39,8 +39,8 @@ def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool
     """
     from bot.app import make_proposer, open_place
     from bot.measuring import LocalMeasurer
-    from bot.reporter import Reporter
     from bot.step import Stepper
+    from bot.views.reporter import Reporter
 
     if report_only and last is not None:
         raise click.UsageError("--report measures nothing, so --last means nothing with it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json, say
+from bot.views.output import json_option, print_json, say
 
 JSON_KEYS = {
     "number": "number of the pull request",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
+from bot.views.output import json_option, print_json
 
 JSON_KEYS = {
     "number": "number of the pull request",
@@ -24,7 +24,7 @@ Examples:
 def command(number: int, as_json: bool) -> None:
     """Show what a pull request changes."""
     from bot.app import open_place
-    from bot.change import pull_diff
+    from bot.views.change import pull_diff
 
     place = open_place()
     diff = pull_diff(place.repository, place.forge.pull(number), place.forge.base())

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from bot.ledger import LedgerEntry, read
+from bot.history.ledger import LedgerEntry, read
+from bot.history.multiplicity import Multiplicity
+from bot.history.peek import Peek, peek
+from bot.history.scratchpad import difference
 from bot.model import Outcome
-from bot.multiplicity import Multiplicity
-from bot.output import json_option, print_json, print_table
-from bot.peek import Peek, peek
-from bot.scratchpad import difference
+from bot.views.output import json_option, print_json, print_table
 
 JSON_KEYS = {
     "experiments": "the finished experiments, oldest first",

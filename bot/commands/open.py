@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json, say
+from bot.views.output import json_option, print_json, say
 
 JSON_KEYS = {
     "number": "number of the new pull request",
@@ -32,7 +32,7 @@ def command(branch: str | None, title: str | None, body: str, as_json: bool) -> 
     The next step measures and judges it like the bot's own.
     """
     from bot.app import open_place
-    from bot.clones import advice
+    from bot.history.clones import advice
     from bot.open import open_branch
 
     place = open_place()

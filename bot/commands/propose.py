@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
+from bot.views.output import json_option, print_json
 
 
 @click.command(
@@ -23,7 +23,7 @@ def command(dry_run: bool, as_json: bool) -> None:
     costs nothing. To propose and measure, run `python -m bot step`.
     """
     from bot.app import open_place
-    from bot.preview import preview, preview_json, preview_text
+    from bot.proposing.preview import preview, preview_json, preview_text
     from runner.text import clean_text
 
     if not dry_run:

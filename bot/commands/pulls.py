@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json, print_table
+from bot.views.output import json_option, print_json, print_table
 
 JSON_KEYS = {
     "pulls": "pull requests in order of their numbers; each has the keys of `python -m bot show` "
@@ -31,7 +31,7 @@ def command(state: str, as_json: bool) -> None:
     """List pull requests."""
     from bot.app import open_place
     from bot.forge.base import State
-    from bot.pullview import pull_json
+    from bot.views.pull import pull_json
 
     pulls = open_place().forge.pulls(None if state == "all" else State(state))
     if as_json:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bot.output import json_option, print_json
-from bot.pullview import PULL_KEYS, pull_json, pull_text
+from bot.views.output import json_option, print_json
+from bot.views.pull import PULL_KEYS, pull_json, pull_text
 
 JSON_KEYS = {**PULL_KEYS, "diff": "what it changes; cut after 200,000 bytes"}
 
@@ -22,7 +22,7 @@ Examples:
 def command(number: int, as_json: bool) -> None:
     """Show one pull request with everything that has happened to it."""
     from bot.app import open_place
-    from bot.change import pull_diff
+    from bot.views.change import pull_diff
     from runner.text import clean_text
 
     place = open_place()

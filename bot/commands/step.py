@@ -6,8 +6,8 @@ from functools import partial
 
 import click
 
-from bot.output import json_option, print_json, say
-from bot.summary import concluded_json, summary
+from bot.views.output import json_option, print_json, say
+from bot.views.summary import concluded_json, summary
 
 
 @click.command(
@@ -30,10 +30,10 @@ def command(unconfined: bool, as_json: bool) -> None:
     Goes on from wherever the last step ended, however it ended.
     """
     from bot.app import make_proposer, open_place
-    from bot.clones import advice
+    from bot.history.clones import advice
     from bot.measuring import LocalMeasurer
-    from bot.reporter import Reporter
     from bot.step import Stepper
+    from bot.views.reporter import Reporter
 
     place = open_place()
     with Reporter() as reporter:

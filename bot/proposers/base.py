@@ -1,6 +1,6 @@
 """What a proposer is: context in, one proposal out.
 
-The caller is `bot.propose`, which builds the context, checks the proposal against policy
+The caller is `bot.proposing.propose`, which builds the context, checks the proposal against policy
 and earlier experiments, and puts it on its branch. A proposer touches neither git nor forge.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.cost import Cost
+from bot.history.cost import Cost
 from bot.model import Direction, Estimate, Hypothesis, Proposal, Reason
-from bot.policy import Rules
+from bot.policy.rules import Rules
 
 LOCAL_TOOLS = frozenset({"view", "edit", "write", "history", "check", "submit"})
 WEB_TOOLS = frozenset({"web_search", "web_fetch"})

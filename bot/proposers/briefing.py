@@ -1,7 +1,7 @@
 """A context as text: what every proposer that reads is told, in the same words.
 
 Pure. What people wrote as the programme is given as it is; everything else is fenced as data
-(`bot.hygiene`). Sections come in the order of how seldom they change, so that the beginning
+(`bot.text.hygiene`). Sections come in the order of how seldom they change, so that the beginning
 of a prompt stays the same and can be cached.
 """
 
@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.figures import number, rounded
-from bot.hygiene import Fence, bounded
 from bot.model import Direction, Outcome, Reason
 from bot.proposers.base import Context, PastExperiment
 from bot.proposers.review import outcome
+from bot.text.figures import number, rounded
+from bot.text.hygiene import Fence, bounded
 
 _WRITTEN_BY_BOT = re.compile(r"<!-- bot: ([a-z ]{1,40}) -->.*?<!-- bot: end of \1 -->", re.DOTALL)
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bot.cost import Cost
 from bot.errors import BotError
-from bot.hygiene import Fence, Secrets, bounded, clean, name
+from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers import briefing
 from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
 from bot.proposers.review import diff, outcome, review
 from bot.proposers.tables import CommandTable
+from bot.text.hygiene import Fence, Secrets, bounded, clean, name
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
 from runner.text import clean_line

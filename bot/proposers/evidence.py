@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.fingerprint import constants_vector
+from bot.history.fingerprint import constants_vector
 from bot.model import Direction, Reason
 from bot.proposers.base import Context, PastExperiment
 from bot.proposers.ranges import Value

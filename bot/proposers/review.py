@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot import fingerprint, policy
-from bot.fingerprint import Earlier, Near
+from bot.history import fingerprint
+from bot.history.fingerprint import Earlier, Near
+from bot.policy import rules as policy
 from bot.proposers.base import Context, PastExperiment
 
 Files = Mapping[str, bytes]

@@ -18,7 +18,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.fingerprint import exact
+from bot.history.fingerprint import exact
 from bot.model import Proposal
 from bot.proposers.base import Context, NothingToPropose
 from bot.proposers.constants import Block, Constant, NotEditable, apply, find

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bot.figures import number
 from bot.model import Run
+from bot.text.figures import number
 from bot.verdict.student import t_cdf
 
 LEVEL = 0.01

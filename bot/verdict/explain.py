@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.figures import number
 from bot.model import Run
+from bot.text.figures import number
 from bot.verdict.boundary import Boundary
 from bot.verdict.compare import Comparison
 from bot.verdict.rule import VerdictRule

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bot.history.multiplicity import Multiplicity
 from bot.model import Reason
-from bot.multiplicity import Multiplicity
 
 
 def expected_false_merges(reasons: Iterable[Reason], alpha: float) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.figures import number
 from bot.model import Estimate, Purpose
+from bot.text.figures import number
 from bot.verdict.evidence import OK, Evidence, MoreRuns, check
 from bot.verdict.rule import VerdictRule
 from bot.verdict.study import study

@@ -7,8 +7,8 @@ noise that is known beforehand and looked at once.
 
 from __future__ import annotations
 
-from bot.figures import number
 from bot.model import Purpose, Reason
+from bot.text.figures import number
 from bot.verdict.evidence import OK, Accept, Decision, Evidence, MoreRuns, Reject, check
 from bot.verdict.explain import difference, failed
 from bot.verdict.judge import FAILURES

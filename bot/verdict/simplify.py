@@ -15,8 +15,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.figures import number
 from bot.model import Estimate, Purpose, Reason, Run
+from bot.text.figures import number
 from bot.verdict.compare import Comparison
 from bot.verdict.evidence import OK, Accept, Decision, Evidence, MoreRuns, Reject, check
 from bot.verdict.explain import difference

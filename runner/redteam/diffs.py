@@ -162,7 +162,7 @@ def _judge(case: DiffCase, folder: Path, head: str, broken: dict[str, list[str]]
 
 def _rules_broken(folder: Path, heads: list[str]) -> dict[str, list[str]] | None:
     """For each head, the rules that it breaks; None where the bot is not installed beside us."""
-    command = [sys.executable, "-m", "bot.checkdiff", str(folder), "main", *heads]
+    command = [sys.executable, "-m", "bot.policy.checkdiff", str(folder), "main", *heads]
     done = subprocess.run(
         command, cwd=_PROJECT, stdin=subprocess.DEVNULL, capture_output=True,
         timeout=_PATIENCE_S, check=False,

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.audit import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.auditing import Auditor
+from bot.audits.execute import Auditor
+from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
 from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
@@ -21,8 +21,8 @@ from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
-from bot.propose import BOT, Place
 from bot.proposers.base import Context
+from bot.proposing.propose import BOT, Place
 from bot.settings import parse
 from bot.snapshot import View, take
 from runner.digests import candidate_digest

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.audit import (
+from bot.audits.plan import (
     AuditRule,
     AuditState,
     BeginAudit,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bot import ledger
 from bot.decide import Conclude, Measure, Propose, Resume, decide
 from bot.forge.base import Conflict, State, WorktreeDirty
+from bot.history import ledger
 from bot.model import Outcome, Purpose, Reason, Side
-from bot.propose import open_proposal
+from bot.proposing.propose import open_proposal
 from bot.snapshot import View
 from runner.result import Status
 from tests.bot.lab import TRAIN, Lab, ListProposer, git, rate

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from bot import ledger
 from bot.decide import Conclude, Measure, Propose, Resume, decide
 from bot.errors import BaselineFails
 from bot.forge.base import Conclusion, PlannedRun, State, WorktreeDirty
 from bot.forge.git.worktree import Worktree
+from bot.history import ledger
 from bot.model import Purpose, Reason
 from bot.open import open_branch
-from bot.propose import open_proposal
-from bot.pullview import pull_text
-from bot.reporter import Reporter
+from bot.proposing.propose import open_proposal
 from bot.snapshot import take
 from bot.step import Stepper
+from bot.views.pull import pull_text
+from bot.views.reporter import Reporter
 from runner.result import Status
 from tests.bot.lab import COMPARABLE, TRAIN, Lab, ListProposer, git, quadratic, rate
 

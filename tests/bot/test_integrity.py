@@ -11,9 +11,9 @@ import pytest
 
 from bot.errors import BotError
 from bot.forge.base import Attempt, Conflict, PlannedRun
+from bot.history.reduce import refusals, runs_of
 from bot.model import Purpose, Side
-from bot.propose import open_proposal
-from bot.reduce import refusals, runs_of
+from bot.proposing.propose import open_proposal
 from bot.snapshot import Standing
 from tests.bot.lab import TRAIN, Lab, ListProposer
 from tests.bot.test_execute import act

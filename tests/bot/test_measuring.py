@@ -9,8 +9,8 @@ import pytest
 from bot.forge.base import PlannedRun
 from bot.measuring import LocalMeasurer
 from bot.model import Purpose, Side
-from bot.reporter import Reporter
 from bot.settings import parse
+from bot.views.reporter import Reporter
 from runner.events import Emit, Event, NoticeEvent, WaitingEvent
 
 WARNING = NoticeEvent("WARNING: no sandbox.")

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import ledger
 from bot.decide import Conclude, Measure, decide
 from bot.forge.base import State
+from bot.history import ledger
+from bot.history.peek import DEFAULT_ALPHA, peek
 from bot.model import Purpose, Reason, Run, Verdict
-from bot.peek import DEFAULT_ALPHA, peek
 from bot.ruling import Case, Rules, Ruling, rule_on
 from bot.verdict import Evidence, Guard, MoreRuns, SimplicityRule, VerdictRule
 from tests.bot.lab import TRAIN, Lab, git, make_repository, rate

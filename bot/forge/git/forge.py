@@ -48,7 +48,7 @@ from bot.forge.git.events import (
 )
 from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
 from bot.model import Verdict
-from bot.plain import one_line
+from bot.text.plain import one_line
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
 TITLE_LENGTH = 256

@@ -25,7 +25,7 @@ from bot.forge.git.events import (
 from bot.forge.git.fold import FoldError, apply
 from bot.git import GitFailed, Identity, Repository
 from bot.git.batch import GitObject, read_objects
-from bot.plain import one_line
+from bot.text.plain import one_line
 
 NAMESPACE = "refs/forge/pulls"
 EVENT_FILE = "event.json"

@@ -15,11 +15,11 @@ import anthropic
 import httpx2
 from anthropic.lib.streaming import MessageStream
 
-from bot.cost import Cost
-from bot.hygiene import Secrets, clean, name
+from bot.history.cost import Cost
 from bot.model import Source
 from bot.proposers.claude.failures import CallFailed, Trouble
 from bot.proposers.claude.prompt import Block, Request
+from bot.text.hygiene import Secrets, clean, name
 
 _RETRIES = 2  # of the SDK, before an answer has begun
 _LONGEST_WAIT_S = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bot.cost import Cost
+from bot.history.cost import Cost
 
 
 class Trouble(StrEnum):

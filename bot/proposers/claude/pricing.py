@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.cost import Cost
+from bot.history.cost import Cost
 from bot.proposers.tables import ClaudeTable
 
 PRICES_AS_OF = "2026-10-24"

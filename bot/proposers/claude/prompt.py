@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.hygiene import Fence
 from bot.proposers.base import Context
 from bot.proposers.briefing import FULL, Detail, happenings, sections
 from bot.proposers.claude.tools import definitions
 from bot.proposers.tables import ClaudeTable
+from bot.text.hygiene import Fence
 
 Block = dict[str, Any]  # content blocks, tools and messages in the interface's own words
 CACHE = {"type": "ephemeral"}

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from bot.cost import Cost
 from bot.errors import BotError
-from bot.hygiene import Fence, Secrets, name
+from bot.history.cost import Cost
 from bot.model import Proposal, Source
 from bot.proposers.base import WEB_TOOLS, Context, NothingToPropose
 from bot.proposers.claude.pricing import PRICES_AS_OF, price_of
@@ -18,6 +17,7 @@ from bot.proposers.claude.purse import Purse
 from bot.proposers.claude.talk import Asks, Bounds, Talk
 from bot.proposers.claude.workbench import Workbench
 from bot.proposers.tables import ClaudeTable
+from bot.text.hygiene import Fence, Secrets, name
 
 KEY_VARIABLE = "ANTHROPIC_API_KEY"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot.cost import Cost
+from bot.history.cost import Cost
 from bot.proposers.base import Left, ProposalFailed
 from bot.proposers.claude.pricing import Price, priced
 from bot.proposers.claude.prompt import Request, estimate

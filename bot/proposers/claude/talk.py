@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from bot.cost import Cost
-from bot.hygiene import name
+from bot.history.cost import Cost
 from bot.model import Source
 from bot.proposers.base import ProposalFailed
 from bot.proposers.briefing import FULL, SHORT, Detail
@@ -21,6 +20,7 @@ from bot.proposers.claude.prompt import Block, Request
 from bot.proposers.claude.purse import Purse
 from bot.proposers.claude.tools import InvalidInput, parse
 from bot.proposers.claude.workbench import Workbench
+from bot.text.hygiene import name
 
 MOST_MISTAKES = 10  # tool calls that could not be carried out
 MOST_REMINDERS = 2  # answers that ended without handing in

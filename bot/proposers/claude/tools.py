@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from bot.hygiene import clean, name
 from bot.proposers.base import PhaseGrant
+from bot.text.hygiene import clean, name
 
 MOST_CHARACTERS = 2_000_000
 """No text of a model's tool input may be longer; files have tighter limits of their own."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.hygiene import Fence, bounded, clean, name
 from bot.model import Hypothesis
 from bot.proposers import briefing
 from bot.proposers.base import Context, PastExperiment
 from bot.proposers.claude.tools import Call, Check, Edit, History, InvalidInput, Submit, View, Write
 from bot.proposers.review import VERY_NEAR, Review, diff, outcome, review
+from bot.text.hygiene import Fence, bounded, clean, name
 
 SHOWN = 60_000
 """How many characters of a file, a diff or a list one answer shows."""

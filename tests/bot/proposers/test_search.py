@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.search import StandIn, by_proposer
-from bot.fingerprint import exact
+from bot.history.fingerprint import exact
 from bot.model import Direction, Proposal, Reason
-from bot.policy import Rules, check_files
+from bot.policy.rules import Rules, check_files
 from bot.proposers.base import Context, NothingToPropose, PastExperiment
 from bot.proposers.constants import apply, find
 from bot.proposers.ranges import Choices, Range, Value

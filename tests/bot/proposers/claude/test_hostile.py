@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from bot.hygiene import Fence, Secrets
 from bot.model import Reason
-from bot.policy import Rules
+from bot.policy.rules import Rules
 from bot.proposers.base import (
     LOCAL_TOOLS,
     Context,
@@ -39,6 +38,7 @@ from bot.proposers.claude.tools import (
 )
 from bot.proposers.claude.workbench import Workbench
 from bot.proposers.review import review
+from bot.text.hygiene import Fence, Secrets
 from tests.bot.proposers.claude.conftest import TRAIN, Researcher, make_context
 from tests.bot.proposers.claude.server import KEY, answer, call, text
 from tests.bot.proposers.claude.test_happy_path import BETTER, EDIT, SUBMIT, past, results

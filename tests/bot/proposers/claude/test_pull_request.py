@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from bot import spending
 from bot.app import make_proposer
-from bot.background import curve
-from bot.cost import Cost
 from bot.forge.base import Attempt, Author, PlannedRun, PullRequest
 from bot.forge.git import GitForge
+from bot.history import spending
+from bot.history.cost import Cost
+from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal, Purpose, Side
-from bot.propose import NoProposal, context, open_proposal
 from bot.proposers.base import Context
-from bot.spending import CapReached
+from bot.proposing.background import curve
+from bot.proposing.propose import NoProposal, context, open_proposal
 from tests.bot.lab import TRAIN, Lab, git
 from tests.bot.proposers.claude.server import KEY, Reply, Script, Usage, answer, call, error, text
 from tests.bot.proposers.claude.test_happy_path import SUBMIT

@@ -1,0 +1,1 @@
+"""Winners are measured again now and then: when, how, and what becomes of them."""

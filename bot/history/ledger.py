@@ -1,0 +1,320 @@
+"""The ledger: the base branch's own commits about experiments, written and read back.
+
+Every verdict becomes one commit on the first-parent line of the base branch: the merge commit
+of a winner, a scratchpad commit for everything else. Trailers carry the essentials, so that
+`git log` tells the story, `bot log` reads nothing else, and the noise model and the proposers
+find every earlier run without asking a forge.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from bot.errors import LedgerError
+from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
+from bot.text.plain import one_line, quiet
+
+GREP = "^Experiment: [0-9]"
+_SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
+_TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
+_REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
+_PIPE = 1 << 20
+_SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
+_MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"} | {
+    "GIT_NAMESPACE",
+    "GIT_COMMON_DIR",
+}
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What the base branch says about one finished experiment.
+
+    `duration_s` is the time of all its sandboxed runs, baseline included; `evidence` is the
+    machine-readable list of them as JSON text (see `runs`).
+    """
+
+    number: int
+    title: str
+    reason: Reason
+    phase: str
+    proposer: str
+    metric: str
+    direction: Direction
+    value: float | None  # mean over the candidate's runs that count
+    baseline: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    level: float | None
+    seeds: int
+    duration_s: float
+    cost_usd: float
+    head: str
+    fork: str = ""  # the commit on the base branch that the experiment started from
+    fingerprint: str = ""  # of the candidate's normalised files, see bot.history.fingerprint
+    explanation: str = ""
+    evidence: str = "[]"
+    reverts: tuple[int, int] | None = None  # a winner and the audit session that refuted it
+    commit: str = ""
+    committed_at: int = 0
+
+    @property
+    def outcome(self) -> Outcome:
+        """Merged or closed."""
+        return self.reason.outcome
+
+    def runs(self) -> tuple[tuple[Side, Run], ...]:
+        """Every finished run of the experiment, with the side of the comparison it was on.
+
+        Raises:
+            LedgerError: the commit's evidence is damaged.
+        """
+        try:
+            return tuple(_run_from_row(row) for row in json.loads(self.evidence))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise LedgerError(
+                f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
+                f"evidence ({error}). Revert whatever rewrote the base branch's history."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an experiment's ledger commit is made of, beside its verdict."""
+
+    number: int
+    title: str
+    phase: str
+    proposer: str
+    metric: str
+    direction: Direction
+    head: str
+    runs: Sequence[tuple[Side, Run]] = field(default_factory=tuple)
+    cost_usd: float = 0.0
+    fork: str = ""
+    fingerprint: str = ""
+    reverts: tuple[int, int] | None = None
+
+
+def message(facts: Facts, verdict: Verdict) -> str:
+    """The commit message: a readable story first, then one block of trailers."""
+    verb = "Merge" if verdict.merged else "Close"
+    title = _words(facts.title, 200)
+    subject = f"{verb} experiment #{facts.number} ({verdict.reason}): {_words(facts.title, 90)}"
+    story = "\n".join(_words(line, 300) for line in verdict.explanation.splitlines() if line)
+    trailers = [
+        ("Experiment", str(facts.number)),
+        ("Hypothesis", title),
+        ("Verdict", str(verdict.outcome)),
+        ("Reason", str(verdict.reason)),
+        ("Phase", _words(facts.phase, 60)),
+        ("Proposer", _words(facts.proposer, 60)),
+        *_numbers(facts, verdict),
+        ("Cost", f"{facts.cost_usd:.4f}"),
+        ("Head", facts.head),
+        ("Fork", facts.fork or "-"),
+        ("Fingerprint", facts.fingerprint or "-"),
+        *([("Reverts", "{} {}".format(*facts.reverts))] if facts.reverts else []),
+        ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
+    ]
+    block = "\n".join(f"{key}: {value}" for key, value in trailers)
+    return f"{subject}\n\n{story}\n\n{block}\n"
+
+
+def _words(text: str, limit: int) -> str:
+    """Text from outside, which must not act when a forge reads the commit."""
+    return quiet(one_line(text, limit))
+
+
+def _numbers(facts: Facts, verdict: Verdict) -> list[tuple[str, str]]:
+    own = [run for side, run in facts.runs if side is Side.CANDIDATE]
+    values = [run.value for run in own if run.value is not None]
+    estimate = verdict.estimate
+    mean = estimate.candidate_mean if estimate else (sum(values) / len(values) if values else None)
+    lines = [
+        ("Metric", " ".join([facts.metric, str(facts.direction), _number(mean)])),
+        ("Seeds", str(len({run.seed for run in own}))),
+        ("Duration", f"{sum(run.duration_s for _, run in facts.runs):.1f}"),
+    ]
+    if estimate:
+        interval = f"{_number(estimate.low)} {_number(estimate.high)} {estimate.level:g}"
+        lines += [
+            ("Baseline", _number(estimate.baseline_mean)),
+            ("Difference", _number(estimate.difference)),
+            ("Interval", interval),
+        ]
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.6g}"
+
+
+def _row_from_run(side: Side, run: Run) -> list[object]:
+    return [
+        str(side),
+        run.subject,
+        run.seed,
+        run.status,
+        run.value,
+        str(run.purpose),
+        run.runner_class,
+        run.attempt,
+        round(run.duration_s, 2),
+        dict(run.secondary),
+    ]
+
+
+def _run_from_row(row: Sequence[object]) -> tuple[Side, Run]:
+    side, subject, seed, status, value, purpose, runner_class, attempt, duration, secondary = row
+    if not isinstance(secondary, dict):
+        raise TypeError("secondary metrics are not a table")
+    run = Run(
+        subject=str(subject),
+        seed=int(str(seed)),
+        status=str(status),
+        value=None if value is None else float(str(value)),
+        purpose=Purpose(str(purpose)),
+        runner_class=str(runner_class),
+        attempt=str(attempt),
+        duration_s=float(str(duration)),
+        secondary=tuple((str(key), float(number)) for key, number in secondary.items()),
+    )
+    return Side(str(side)), run
+
+
+def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
+    """Every entry on the first-parent line of `branch`, oldest first, one per experiment.
+
+    Commits that are not the ledger's are passed over. Reads only git, in one process.
+
+    Raises:
+        LedgerError: git failed, or a ledger commit lacks what it must have.
+    """
+    found: dict[int, LedgerEntry] = {}
+    for chunk in commits(repository, branch, GREP):
+        entry = entry_in(chunk)
+        if entry:
+            found[entry.number] = entry  # the log is newest first: the oldest one stands
+    return tuple(reversed(found.values()))
+
+
+def commits(repository: Path, branch: str, *patterns: str) -> Iterator[str]:
+    """Commits on the first-parent line of `branch` whose message has a line like a pattern.
+
+    Newest first, each as "<id> <seconds since 1970>", a line end, and its message; while git
+    still writes. Raises LedgerError when git fails.
+    """
+    # Nothing in a person's configuration or environment may change what is found.
+    command = ["git", "-C", str(repository), "--no-replace-objects", "log", "-z", "--first-parent"]
+    command += ["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--no-mailmap"]
+    command += ["--basic-regexp", *(f"--grep={pattern}" for pattern in patterns)]
+    command += ["--encoding=UTF-8", "--format=%H %ct%n%B"]
+    command += ["--end-of-options", f"refs/heads/{branch}", "--"]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pipesize=_PIPE,
+            env={key: value for key, value in os.environ.items() if key not in _MISLEADING},
+        ) as process,
+    ):
+        yield from _chunks(process.stdout)
+        if process.wait() != 0:
+            errors.seek(0)
+            problem = errors.read().decode(errors="replace").strip().splitlines()[:1]
+            raise LedgerError(
+                f"The history of branch {branch!r} cannot be read: {' '.join(problem)}. "
+                "Create the branch, or set repository.base in bot.toml."
+            )
+
+
+def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
+    """The commits in git's output, one after another."""
+    rest = b""
+    while stream and (more := stream.read(1 << 16)):
+        *whole, rest = (rest + more).split(_SEPARATOR)
+        for chunk in whole:
+            yield chunk.decode("utf-8", errors="replace")
+
+
+def entry_of(text: str) -> LedgerEntry:
+    """The entry that a commit with this message will be. Raises LedgerError."""
+    return _parse(text, _trailers(text), "", 0)
+
+
+def entry_in(chunk: str) -> LedgerEntry | None:
+    """The entry in one of `commits`; None when it is not the ledger's. Raises LedgerError.
+
+    A person's commit may quote the ledger in any way: only a commit with the subject *and*
+    all the trailers of the ledger is one of its own.
+    """
+    header, _, body = chunk.lstrip("\n").partition("\n")
+    if not _SUBJECT.match(body):
+        return None
+    trailers = _trailers(body)
+    if not trailers.keys() >= _REQUIRED:
+        return None
+    commit, _, committed_at = header.partition(" ")
+    return _parse(body, trailers, commit, int(committed_at))
+
+
+def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: int) -> LedgerEntry:
+    head = body.rstrip("\n").rpartition("\n\n")[0]
+    try:
+        interval = [float(part) for part in trailers.get("Interval", "").split()]
+        metric, direction, value = trailers["Metric"].split()
+        return LedgerEntry(
+            number=int(trailers["Experiment"]),
+            title=trailers["Hypothesis"],
+            reason=Reason(trailers["Reason"]),
+            phase=trailers["Phase"],
+            proposer=trailers["Proposer"],
+            metric=metric,
+            direction=Direction(direction),
+            value=_optional(value),
+            baseline=_optional(trailers.get("Baseline", "-")),
+            difference=_optional(trailers.get("Difference", "-")),
+            interval=(interval[0], interval[1]) if interval else None,
+            level=interval[2] if interval else None,
+            seeds=int(trailers["Seeds"]),
+            duration_s=float(trailers["Duration"]),
+            cost_usd=float(trailers["Cost"]),
+            head=trailers["Head"],
+            fork=trailers["Fork"],
+            fingerprint=trailers["Fingerprint"],
+            explanation=head.partition("\n\n")[2],
+            evidence=trailers["Evidence"],
+            reverts=_pair(trailers["Reverts"]) if "Reverts" in trailers else None,
+            commit=commit,
+            committed_at=committed_at,
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise LedgerError(
+            f"The ledger commit {commit[:12]} cannot be read ({error!r}). It looks like one of "
+            "the bot's but its trailers are damaged; revert whatever rewrote it."
+        ) from None
+
+
+def _trailers(body: str) -> dict[str, str]:
+    return dict(_TRAILER.findall(body.rstrip("\n").rpartition("\n\n")[2]))
+
+
+def _pair(text: str) -> tuple[int, int]:
+    first, second = text.split()
+    return int(first), int(second)
+
+
+def _optional(text: str) -> float | None:
+    return None if text == "-" else float(text)

@@ -1,0 +1,129 @@
+"""What proposals have cost so far, and whether the caps of bot.toml allow another one.
+
+Every proposal that cost something is written down here the moment it is known, whatever
+becomes of it: opened, refused, dropped or interrupted. `refs/forge/costs` is a chain of
+commits, one for each, that carry the running total; it travels with the other refs of the
+forge. A pull request repeats what its own proposal cost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from bot.errors import BotError
+from bot.git import Create, Identity, RefMoved, Repository, Update
+from bot.history.cost import Cost
+from bot.history.ledger import LedgerEntry
+from bot.proposers.base import Left
+from bot.proposers.tables import CapsTable
+from bot.text.plain import one_line
+
+REF = "refs/forge/costs"
+_TOTAL, _ENTRY = "total.json", "entry.json"
+_TRIES = 20
+
+
+class CapReached(BotError):
+    """A cap of bot.toml is reached: nothing is proposed any more. A clean stop, no defect."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the repository's whole history has used up."""
+
+    cost: Cost
+    experiments: int
+    gpu_hours: float
+
+
+def note(repository: Repository, cost: Cost, what: str, who: Identity, when: int) -> None:
+    """Write down what a proposal cost. Writes nothing when it cost nothing.
+
+    Raises GitError when git fails.
+    """
+    if not cost:
+        return
+    for attempt in range(_TRIES):
+        tip = repository.ref(REF)
+        total = _total_at(repository, tip) + cost
+        entry = {"what": one_line(what, 300), "cost": asdict(cost)}
+        files = {_TOTAL: _json(asdict(total)), _ENTRY: _json(entry)}
+        blobs = {name: ("100644", repository.write_blob(data)) for name, data in files.items()}
+        tree = repository.write_tree(blobs)
+        message = f"${cost.usd:.4f}: {entry['what']}\n"
+        commit = repository.commit_tree(tree, [tip] if tip else [], message, who, when)
+        change = Update(REF, commit, tip) if tip else Create(REF, commit)
+        try:
+            repository.update_refs([change], "note a cost")
+            return
+        except RefMoved:
+            if attempt == _TRIES - 1:
+                raise
+
+
+def noted(repository: Repository) -> Cost:
+    """The total of everything that `note` wrote down."""
+    return _total_at(repository, repository.ref(REF))
+
+
+def totals(
+    repository: Repository, entries: Iterable[LedgerEntry], open_costs: Iterable[Cost]
+) -> Totals:
+    """What was used up: by the notes, or by ledger and open pull requests if that is more.
+
+    The latter matters in a clone to which the notes were never fetched.
+    """
+    finished, still_open = list(entries), list(open_costs)
+    written = noted(repository)
+    told = sum((cost for cost in still_open), Cost(usd=sum(one.cost_usd for one in finished)))
+    cost = written if written.usd >= told.usd else told + Cost(priced=written.priced)
+    if cost.tokens < written.tokens:
+        cost = Cost(**{**asdict(written), "usd": cost.usd})
+    return Totals(
+        cost=cost,
+        experiments=len(finished) + len(still_open),
+        gpu_hours=sum(one.duration_s for one in finished) / 3600,
+    )
+
+
+def left_under(caps: CapsTable, used: Totals) -> Left:
+    """What a proposal may still cost.
+
+    Raises:
+        CapReached: nothing more may be proposed; the message names the cap and what to do.
+    """
+    for key, limit, amount, shown in (
+        ("max_experiments", caps.max_experiments, used.experiments, f"{used.experiments}"),
+        ("max_gpu_hours", caps.max_gpu_hours, used.gpu_hours, f"{used.gpu_hours:.2f} hours"),
+        ("max_usd", caps.max_usd, used.cost.usd, f"${used.cost.usd:.4f}"),
+        ("max_tokens", caps.max_tokens, used.cost.tokens, f"{used.cost.tokens:,} tokens"),
+    ):
+        if limit is not None and amount >= limit:
+            raise CapReached(
+                f"caps.{key} = {limit:g} is reached ({shown} used so far). Nothing more is "
+                f"proposed; what is open can still be finished. Raise caps.{key} in bot.toml to "
+                "go on."
+            )
+    return Left(
+        usd=None if caps.max_usd is None else caps.max_usd - used.cost.usd,
+        tokens=None if caps.max_tokens is None else caps.max_tokens - used.cost.tokens,
+    )
+
+
+def _total_at(repository: Repository, tip: str | None) -> Cost:
+    data = repository.read_file(tip, _TOTAL) if tip else None
+    if data is None:
+        return Cost()
+    try:
+        return Cost.read(json.loads(data))
+    except (ValueError, RecursionError):
+        raise CapReached(
+            f"{REF} is damaged: what proposals have cost cannot be read, so nothing more is "
+            f"proposed. Look at it with `git log -p {REF}`, and set it back to a sound commit."
+        ) from None
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1).encode()

@@ -1,0 +1,293 @@
+"""Turns a proposer's idea into a pull request: context in, checks, branch and pull request out.
+
+Before any time is spent on measuring: allowed by policy, parses, no duplicate. A refused
+proposal goes back to the proposer with the reason, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from bot.errors import BotError
+from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
+from bot.git import Identity, Repository
+from bot.history import fingerprint, spending
+from bot.history.cost import Cost
+from bot.history.past import settled_by
+from bot.history.spending import CapReached
+from bot.model import Direction, Estimate, Hypothesis, Proposal
+from bot.policy import rules as policy
+from bot.policy.inspection import check_change
+from bot.proposers.base import Context, Left, PastExperiment, ProposalFailed, Proposer
+from bot.proposing import background
+from bot.settings import Settings
+from bot.snapshot import View
+from bot.text.hygiene import Secrets
+from bot.text.naming import slug
+from bot.text.plain import for_terminal, one_line, quiet
+from bot.views import texts
+
+BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
+PHASE = "default"
+HISTORY = 1_000
+"""How many of the latest experiments a proposer is told about."""
+
+
+class NoProposal(BotError):
+    """The proposer had nothing acceptable to offer."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where proposals are made: the repository, its forge and its settings."""
+
+    repository: Repository
+    forge: Forge
+    settings: Settings
+
+
+def open_proposal(
+    place: Place, view: View, proposer: Proposer, now: Callable[[], int]
+) -> PullRequest:
+    """Ask for a proposal until one passes the checks, and open it.
+
+    What was spent is written down as soon as it is known, whatever comes of it.
+
+    Raises:
+        NoProposal: every one was refused or dropped; the message names the reasons.
+        CapReached: a cap of bot.toml does not allow another one.
+        Conflict: others were faster; take a new snapshot.
+        ForgeError: the branch cannot be made; the message says what is in its way.
+        NothingToPropose: the proposer has run out of ideas.
+    """
+    refused: list[str] = []
+    dropped: list[Dropped] = []
+    for _ in range(place.settings.proposer.attempts):
+        told = context(place, view, tuple(refused))
+        try:
+            proposal = ask(place, proposer, told, now())
+        except ProposalFailed as failure:
+            if failure.capped:
+                raise CapReached(f"Stopped before a cap of bot.toml: {failure}.") from None
+            refused.append(str(failure))
+            dropped.append(Dropped(str(failure), failure.cost))
+            if not failure.again:
+                break
+            continue
+        try:
+            head = commit(place, view, proposal, told, now())
+        except Refused as reason:
+            refused.append(str(reason))
+            dropped.append(Dropped(str(reason), proposal.cost))
+            continue
+        return _open(place, view, proposal, told, head=head, dropped=dropped)
+    spent = sum((one.cost for one in dropped), Cost())
+    raise NoProposal(
+        f"{len(refused)} proposal{'s' * (len(refused) != 1)} in a row came to nothing: "
+        f"{'; '.join(refused)}. Nothing was opened. "
+        + (f"Spent: {spent}. " if spent else "")
+        + "Change program.md or the constants of the entry file, or run again."
+    )
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A proposal that was not opened: why, and what it cost all the same."""
+
+    reason: str
+    cost: Cost
+
+
+def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
+    """One proposal; what it cost is written down, also when it fails or is interrupted."""
+    note = partial(spending.note, place.repository, who=Identity(BOT.name, BOT.id), when=when)
+    try:
+        proposal = proposer.propose(told)
+    except ProposalFailed as failure:
+        note(failure.cost, f"dropped: {failure}")
+        raise
+    except BaseException:
+        cost = getattr(proposer, "spent", Cost())
+        note(cost if isinstance(cost, Cost) else Cost(), "interrupted")
+        raise
+    note(proposal.cost, f"proposed: {proposal.hypothesis.title}")
+    return _redacted(proposal)
+
+
+def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
+    """What a proposer may know about the present state and the past."""
+    values = [run.value for run in view.snapshot.baseline if run.value is not None]
+    settings = place.settings
+    reads = settings.proposer.name != "search"
+    numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
+    numbers |= {standing.pull.number for standing in view.standings}
+    return Context(
+        number=1 + max((entry.number for entry in view.entries), default=0),
+        seed=settings.proposer.seed,
+        files=view.files,
+        entry=settings.candidate.entry,
+        metric=settings.metric.name,
+        direction=Direction(settings.metric.direction),
+        baseline=sum(values) / len(values) if values else None,
+        history=_history(place, view),
+        program=_text(place, view, "program.md"),
+        scratchpad=_text(place, view, settings.scratchpad.path),
+        refused=refused,
+        rules=policy.Rules.of(settings.candidate),
+        remarks=background.remarks(place.forge, numbers) if reads else (),
+        left=left(place, view),
+        curve=partial(background.curve, place.forge),
+    )
+
+
+def left(place: Place, view: View) -> Left:
+    """What a proposal may still cost. Raises CapReached."""
+    return spending.left_under(place.settings.caps, used(place, view))
+
+
+def used(place: Place, view: View) -> spending.Totals:
+    """What the repository's whole history has used up."""
+    costs = [Cost.read(standing.pull.record.get("cost")) for standing in view.standings]
+    return spending.totals(place.repository, view.entries, costs)
+
+
+def _history(place: Place, view: View) -> list[PastExperiment]:
+    entries = view.entries[-HISTORY:]
+    paths = place.settings.candidate.paths
+    commits = {commit for entry in entries for commit in (entry.head, entry.fork)} - {"-"}
+    found = place.repository.read_many([(commit, path) for commit in commits for path in paths])
+
+    def files(commit: str) -> dict[str, bytes]:
+        read = {path: found.get((commit, path)) for path in paths}
+        return {path: data for path, data in read.items() if data is not None}
+
+    past = []
+    for entry in entries:
+        estimate = None
+        if entry.difference is not None and entry.interval is not None:
+            estimate = Estimate(
+                difference=entry.difference,
+                low=entry.interval[0],
+                high=entry.interval[1],
+                level=entry.level or 0.0,
+                candidate_mean=entry.value or 0.0,
+                baseline_mean=entry.baseline or 0.0,
+                candidate_runs=entry.seeds,
+                baseline_runs=entry.seeds,
+                degrees_of_freedom=0.0,
+            )
+        past.append(
+            PastExperiment(
+                number=entry.number,
+                title=entry.title,
+                reason=entry.reason,
+                files=files(entry.head),
+                metric=entry.value,
+                baseline=entry.baseline,
+                estimate=estimate,
+                comparable=view.runner_class in entry.evidence,
+                base_files=files(entry.fork) or None,
+            )
+        )
+    return past
+
+
+def _text(place: Place, view: View, path: str) -> str:
+    data = place.repository.read_file(view.snapshot.base, path) or b""
+    return data.decode("utf-8", errors="replace")
+
+
+class Refused(Exception):
+    """This proposal is not opened; the message says why, for the proposer and the log."""
+
+
+def commit(
+    place: Place,
+    view: View,
+    proposal: Proposal,
+    told: Context,
+    when: int,
+    *,
+    onto: str | None = None,
+) -> str:
+    """Put the proposal into a commit on the base branch, or on the head `onto`. Moves no ref.
+
+    Raises:
+        Refused: it may not be opened; the message says why.
+    """
+    outside = set(proposal.files) - set(place.settings.candidate.paths)
+    if outside:
+        raise Refused(f"it edits {', '.join(sorted(outside))}, which bot.toml does not allow")
+    _check_for_secrets(view, proposal)
+    changed = {**view.files, **proposal.files}
+    if changed == view.files:
+        raise Refused("it changes nothing")
+    mark = fingerprint.exact(changed)
+    if mark == fingerprint.exact(view.files):
+        raise Refused("it changes only comments or formatting")
+    earlier = settled_by(view.entries, mark, view.runner_class)
+    if earlier is not None:
+        raise Refused(f"experiment #{earlier} tried the same code")
+    repository, base = place.repository, view.snapshot.base
+    fork = base if onto is None else repository.merge_base(base, onto) or base
+    tree = repository.tree_with(onto or base, dict(changed if onto else proposal.files))
+    idea = proposal.hypothesis
+    message = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}\n"
+    head = repository.commit_tree(tree, [onto or base], message, Identity(BOT.name, BOT.id), when)
+    violations = check_change(repository, fork, head, place.settings)
+    if not violations and told.phase.max_changed_lines is not None:
+        violations = policy.check_diff(repository.diff(fork, head), told.allowed)
+    if violations:
+        raise Refused("; ".join(str(violation) for violation in violations[:3]))
+    return head
+
+
+def _check_for_secrets(view: View, proposal: Proposal) -> None:
+    known = Secrets.of(os.environ)
+    for path, data in proposal.files.items():
+        old = view.files.get(path, b"").decode("utf-8", errors="replace")
+        if known.found_in(data.decode("utf-8", errors="replace")) and not known.found_in(old):
+            raise Refused(f"{path} would hold what looks like a credential")
+
+
+def _redacted(proposal: Proposal) -> Proposal:
+    """The proposal with no secret of this process in its words."""
+    known = Secrets.of(os.environ)
+    said = {key: known.redact(text) for key, text in asdict(proposal.hypothesis).items()}
+    return replace(proposal, hypothesis=Hypothesis(**said), notes=known.redact(proposal.notes))
+
+
+def _open(
+    place: Place,
+    view: View,
+    proposal: Proposal,
+    told: Context,
+    *,
+    head: str,
+    dropped: Sequence[Dropped],
+) -> PullRequest:
+    name = slug(proposal.hypothesis.title)
+    # The pull request answers for everything that it took to come to it.
+    proposal = replace(proposal, cost=sum((one.cost for one in dropped), proposal.cost))
+    record = {
+        "proposer": proposal.proposer,
+        "phase": told.phase.name,
+        "cost": asdict(proposal.cost),
+        "dropped": [asdict(one) for one in dropped],
+        "sources": [asdict(source) for source in proposal.sources],
+        "hypothesis": asdict(proposal.hypothesis),
+        "fork": view.snapshot.base,
+    }
+    for attempt in range(1, 100):
+        branch = f"exp/{name}" if attempt == 1 else f"exp/{name}-{attempt}"
+        if place.repository.ref(f"refs/heads/{branch}") is not None:
+            continue
+        title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name)
+        try:
+            return place.forge.open(NewPull(branch, head, title, body, BOT, record))
+        except BranchTaken:
+            continue  # by somebody, in the meantime
+    raise NoProposal(f"100 branches exp/{name}* exist already; delete the ones you do not need.")

@@ -1,0 +1,1 @@
+"""Text made safe and readable, wherever it comes from and wherever it goes."""

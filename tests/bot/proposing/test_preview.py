@@ -1,0 +1,110 @@
+"""`bot propose --dry-run` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bot.lab import git, make_repository
+from tests.bot.proposers.claude.server import KEY, Script, Server
+
+TOP = Path(__file__).parents[3]
+
+
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ANTHROPIC_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "propose", *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(TOP), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def told(folder: Path, **variables: str) -> dict[str, Any]:
+    done = run(folder, "--dry-run", "--json", **variables)
+    assert done.returncode == 0, done.stderr
+    value = json.loads(done.stdout)
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    running.script = Script()
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def test_claude_without_a_key_shows_the_exact_context_and_what_is_missing(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "p", settings='[proposer]\nname = "claude"\n')
+    before = git(folder, "for-each-ref")
+    shown = told(folder)
+    assert shown["proposer"] == "claude" and shown["model"] == "claude-opus-5-5"
+    assert not shown["ready"] and "ANTHROPIC_API_KEY is not set" in shown["problem"]
+    assert shown["tokens_exact"] is None
+    assert 1_000 < shown["tokens_estimate"] < 20_000
+    parts = {part["name"]: part["text"] for part in shown["parts"]}
+    assert "You are the researcher" in parts["system"]
+    assert "RATE = 1.0" in parts["message 1, part 1 (user)"]
+    assert '"submit"' in parts["tools"]
+    assert git(folder, "for-each-ref") == before  # nothing was written
+
+
+def test_with_a_key_the_tokens_are_counted_and_nothing_else_is_asked(
+    tmp_path: Path, server: Server
+) -> None:
+    folder = make_repository(tmp_path / "p", settings='[proposer]\nname = "claude"\n')
+    shown = told(folder, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=server.url, NO_PROXY="127.0.0.1")
+    assert shown["ready"] and shown["tokens_exact"] == 4_321
+    assert server.script.requests == [] and len(server.script.counted) == 1
+    assert KEY not in json.dumps(shown)
+    sent = server.script.counted[0]
+    assert sent["messages"][0]["content"][0]["text"].startswith("Text between")
+
+
+def test_an_interface_out_of_reach_leaves_the_estimate(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "p", settings='[proposer]\nname = "claude"\n')
+    shown = told(folder, ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL="http://127.0.0.1:9")
+    assert shown["tokens_exact"] is None and shown["tokens_estimate"] > 1_000
+
+
+def test_the_default_is_search_and_says_why(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "p")
+    done = run(folder, "--dry-run")
+    assert done.returncode == 0
+    assert "RATE = 1.0" in done.stdout
+    assert "Proposer: search" in done.stdout and "needs no key" in done.stdout
+    assert done.stdout.rstrip().endswith("Ready: run a step.")
+
+
+def test_command_shows_the_files_that_the_agent_would_get(tmp_path: Path) -> None:
+    settings = '[proposer]\nname = "command"\n[command]\nargv = ["/opt/agent", "go"]\n'
+    shown = told(make_repository(tmp_path / "p", settings=settings))
+    parts = {part["name"]: part["text"] for part in shown["parts"]}
+    assert parts["command line"] == '["/opt/agent", "go"]'
+    assert "hypothesis.json" in parts["TASK.md"] and "RATE = 1.0" in parts["train.py"]
+    assert shown["ready"]
+
+
+def test_a_cap_that_is_reached_is_said_and_the_context_shown_all_the_same(tmp_path: Path) -> None:
+    shown = told(make_repository(tmp_path / "p", settings="[caps]\nmax_experiments = 0\n"))
+    assert "caps.max_experiments = 0 is reached" in shown["problem"] and shown["parts"]
+
+
+def test_without_the_flag_it_says_what_it_is_for(tmp_path: Path) -> None:
+    done = run(make_repository(tmp_path / "p"))
+    assert done.returncode == 2 and "--dry-run" in done.stderr
