@@ -113,12 +113,7 @@ def test_without_a_sandbox_attacks_succeed(name: str, word: str, unconfined: Pla
     [("detached_children", "outlived its run"), ("leftover_helper", "call the helper: done")],
 )
 def test_without_a_sandbox_processes_live_on(name: str, word: str, unconfined: Play) -> None:
-    by = attacked(unconfined, name)
-    try:
-        assert word in by
-    finally:
-        for one in by.split("outlived its run: ")[1:]:
-            os.kill(int(one.split()[0]), signal.SIGKILL)
+    assert word in attacked(unconfined, name)
 
 
 def test_a_scorer_that_unpickles_is_found_out(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
