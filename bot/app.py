@@ -60,13 +60,9 @@ def committed_settings(repository: Repository) -> Settings:
     return parse(data, f"{base}:{FILE_NAME}")
 
 
-def _silent(words: str) -> None:
-    del words
-
-
-def make_proposer(settings: Settings, progress: Callable[[str], None] = _silent) -> Proposer:
-    """The proposer that bot.toml names. `progress` is told now and then what it does."""
-    match settings.proposer.name:
+def make_proposer(settings: Settings, progress: Callable[[str], None], name: str) -> Proposer:
+    """The proposer with this name. `progress` is told now and then what it does."""
+    match name:
         case "claude":
             from bot.proposers.claude import ClaudeProposer
 
@@ -79,3 +75,4 @@ def make_proposer(settings: Settings, progress: Callable[[str], None] = _silent)
             from bot.proposers.search import SearchProposer
 
             return SearchProposer()
+    raise SettingsError(f"There is no proposer {name!r}. There are: search, claude, command.")

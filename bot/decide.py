@@ -36,6 +36,7 @@ class OpenExperiment:
     merged_by_hand: bool = False  # the base branch contains the head already
     branch_lost: bool = False  # deleted, or rewritten so that it lacks the head
     unfinished_attempt: str | None = None  # asked for, not all of its results are there
+    broken: str = ""  # what its smoke run broke on, while its proposer may still repair it
     reverts: int | None = None  # the winner that it takes back
     asked_person: bool = False  # that it conflicts was said already
 
@@ -89,6 +90,19 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Revise:
+    """Ask a proposer for a new commit on the experiment's branch.
+
+    With `guidance` it follows a person's words; without, it repairs what broke in the smoke run.
+    `request` is the id of the comment that asked, empty for a repair: each is answered once.
+    """
+
+    number: int
+    guidance: str | None = None
+    request: str = ""
+
+
+@dataclass(frozen=True)
 class Conclude:
     """Give an experiment its verdict: merge it, or close it with the reason."""
 
@@ -104,7 +118,7 @@ class AskPerson:
     number: int
 
 
-Action = Propose | Measure | Resume | Conclude | AskPerson | AuditAction
+Action = Propose | Measure | Resume | Revise | Conclude | AskPerson | AuditAction
 
 
 def decide(snapshot: Snapshot) -> tuple[Action, ...]:
@@ -137,6 +151,8 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
         return Conclude(experiment.number, verdict)
     if experiment.unfinished_attempt:
         return Resume(experiment.number, experiment.unfinished_attempt)
+    if experiment.broken:
+        return Revise(experiment.number)
     evidence = Evidence(
         candidate=experiment.runs,
         baseline=snapshot.baseline,

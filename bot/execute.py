@@ -15,7 +15,7 @@ from bot.decide import AskPerson, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
-from bot.history import ledger, scratchpad
+from bot.history import ledger, scratchpad, spending
 from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
@@ -211,7 +211,8 @@ class Executor:
     def _facts(self, standing: Standing, view: View) -> ledger.Facts:
         record = standing.pull.record
         cost = record.get("cost", {})
-        usd = cost.get("usd", 0.0) if isinstance(cost, Mapping) else 0.0
+        usd = float(cost.get("usd", 0.0)) if isinstance(cost, Mapping) else 0.0
+        usd += spending.revising(self.repository, standing.pull.number)
         return ledger.Facts(
             number=standing.pull.number,
             title=standing.pull.title,
@@ -221,7 +222,7 @@ class Executor:
             direction=Direction(self.settings.metric.direction),
             head=standing.pull.head,
             runs=standing.runs,
-            cost_usd=float(usd),
+            cost_usd=usd,
             fork=self.repository.merge_base(view.snapshot.base, standing.pull.head) or "",
             fingerprint=standing.fingerprint,
             reverts=reverts_of(standing.pull),

@@ -16,10 +16,10 @@ from bot.audits.state import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.history import fingerprint
+from bot.history import fingerprint, revisions
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past, in_class, settled_by
-from bot.history.reduce import SidedRun, refusals, runs_of
+from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
 from bot.policy import rules as policy
@@ -31,6 +31,8 @@ from runner.settings import LARGEST_FILE
 
 NEEDS_HUMAN = "needs-human"
 """The label of a revert that conflicts."""
+REPAIRING = frozenset({"claude", "command"})
+"""Proposers that can repair what broke. `search` cannot: another value is another experiment."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Standing:
     fingerprint: str
     runs: tuple[SidedRun, ...]  # all of them, whatever they were measured on
     refused: tuple[str, ...] = ()  # results that are none of this experiment's, in words
+    answered: frozenset[str] = frozenset()  # requests to revise it, see bot.history.revisions
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class _Reader:
         mark = fingerprint.exact(files)
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
+        answered = self._answered(pull)
         experiment = OpenExperiment(
             number=pull.number,
             head=pull.head,
@@ -158,11 +162,26 @@ class _Reader:
             merged_by_hand=known is None and (contained or self._taken_over(pull, subject)),
             branch_lost=pull.number in self.strays,
             unfinished_attempt=self._unfinished(pull, subject),
+            broken=self._broken(pull, subject, answered),
             reverts=reverts[0] if reverts else None,
             asked_person=NEEDS_HUMAN in pull.labels,
         )
         refused = refusals(pull.attempts, self._asked_for)
-        return Standing(pull, experiment, tree, mark, runs, refused)
+        return Standing(pull, experiment, tree, mark, runs, refused, answered)
+
+    def _answered(self, pull: PullRequest) -> frozenset[str]:
+        fork = self.repository.merge_base(self.base, pull.head)
+        return revisions.answered(self.repository, pull, fork)
+
+    def _broken(self, pull: PullRequest, subject: str, answered: frozenset[str]) -> str:
+        """What the smoke run of these files broke on, if their proposer may still repair it."""
+        proposer = pull.record.get("proposer")
+        may = (
+            pull.author.is_bot and proposer in REPAIRING and proposer == self.settings.proposer.name
+        )
+        if not may or revisions.is_answered(revisions.SMOKE, answered):
+            return ""
+        return broken_smoke(pull.attempts, subject, self.runner_class)
 
     def subject(self, tree: str) -> str:
         """The digest of the allowed files in a commit or tree."""

@@ -23,6 +23,7 @@ from bot.decide import (
     Measure,
     Propose,
     Resume,
+    Revise,
     audit_action,
     decide,
 )
@@ -35,6 +36,7 @@ from bot.measuring import LocalMeasurer
 from bot.model import Verdict
 from bot.proposers.base import NothingToPropose, Proposer
 from bot.proposing.propose import Place, open_proposal
+from bot.proposing.revise import revise, reviser
 from bot.snapshot import View, take
 from bot.views.reporter import Reporter
 
@@ -56,7 +58,7 @@ class Stepper:
 
     place: Place
     measurer: LocalMeasurer
-    proposer: Callable[[], Proposer]
+    proposer: Callable[[str], Proposer]  # by its name
     reporter: Reporter
     now: Callable[[], int] = lambda: int(time.time())
 
@@ -138,6 +140,8 @@ class Stepper:
             case Resume():
                 self.reporter.say(f"#{action.number}: finishing what was interrupted")
                 executor.resume(action, view)
+            case Revise():
+                self._revise(action, view)
             case Conclude():
                 executor.conclude(action, view)
                 pull = place.forge.pull(action.number)
@@ -172,10 +176,17 @@ class Stepper:
     def _propose(self, view: View) -> None:
         self.reporter.stage("thinking of a hypothesis")
         try:
-            pull = open_proposal(self.place, view, self.proposer(), self.now)
+            name = self.place.settings.proposer.name
+            pull = open_proposal(self.place, view, self.proposer(name), self.now)
         except NothingToPropose as error:
             raise BotError(str(error)) from None
         self.reporter.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
+
+    def _revise(self, action: Revise, view: View) -> None:
+        self.reporter.stage(f"#{action.number}: asking for a revision")
+        proposer = self.proposer(reviser(self.place, view, action))
+        done = revise(self.place, view, proposer, action, now=self.now)
+        self.reporter.say(f"#{action.number}: {'revised' if done else 'was not revised'}")
 
 
 @contextmanager

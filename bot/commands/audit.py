@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from bot.audits.report import AUDIT_KEYS, HEADERS, report_json, report_rows, rows
@@ -48,7 +50,8 @@ def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool
     if not report_only:
         with Reporter() as reporter:
             measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
-            stepper = Stepper(place, measurer, lambda: make_proposer(place.settings), reporter)
+            proposer = partial(make_proposer, place.settings, reporter.output)
+            stepper = Stepper(place, measurer, proposer, reporter)
             stepper.audit(last)
     found = rows(place)
     if as_json:

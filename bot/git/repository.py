@@ -163,6 +163,17 @@ class Repository:
         """The first line of a commit's message."""
         return self.git.text("log", "-1", "--no-show-signature", "--format=%s", commit, "--")
 
+    def messages(self, old: str, new: str) -> tuple[str, ...]:
+        """The messages of the commits on the first-parent line from `old` to `new`, latest first.
+
+        All of them where `old` is empty.
+        """
+        done = self.git.run(
+            *("log", "-z", "--first-parent", "--no-show-signature", "--no-notes", "--format=%B"),
+            *("--end-of-options", f"{old}..{new}" if old else new, "--"),
+        )
+        return tuple(text for text in done.stdout.decode(errors="replace").split("\0") if text)
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, or None."""
         done = self.git.run("merge-base", "--end-of-options", one, other, accepted=(0, 1))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bot.forge.base import Attempt, PlannedRun
 from bot.model import Purpose, Run, Side
-from runner.result import Measurement, Status
+from runner.result import Measurement, Stage, Status
 
 SidedRun = tuple[Side, Run]
 
@@ -53,6 +53,33 @@ def refusals(attempts: Iterable[Attempt], subject: Callable[[str], str]) -> tupl
             if why := foreign(planned, measurement, subject(planned.tree)):
                 said.append(f"result {index + 1} of attempt {attempt.id} is refused: {why}")
     return tuple(said)
+
+
+def broken_smoke(attempts: Iterable[Attempt], subject: str, runner_class: str) -> str:
+    """What a candidate's smoke run broke on, in the runner's words; empty if it did not.
+
+    `subject` is the digest of the candidate's files, `runner_class` the comparable class of now.
+    """
+    for attempt in attempts:
+        for index, result in sorted(attempt.results.items()):
+            try:
+                measurement = Measurement.model_validate(result)
+            except ValidationError:
+                continue
+            planned = attempt.runs[index]
+            mine = planned.side is Side.CANDIDATE and class_of(measurement) == runner_class
+            if not mine or foreign(planned, measurement, subject):
+                continue
+            if measurement.stage is Stage.SMOKE and measurement.status is not Status.OK:
+                return _typed(measurement)
+    return ""
+
+
+def _typed(measurement: Measurement) -> str:
+    error = measurement.error
+    place = f" in line {error.line}" if error and error.line else ""
+    what = f" ({error.type}{place})" if error else ""
+    return f"{measurement.status}{what}: {measurement.message}".rstrip(": ")
 
 
 def runs_of(

@@ -9,6 +9,7 @@ forge. A pull request repeats what its own proposal cost.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -23,6 +24,7 @@ from bot.text.plain import one_line
 REF = "refs/forge/costs"
 _TOTAL, _ENTRY = "total.json", "entry.json"
 _TRIES = 20
+_REVISED = re.compile(r"\nRevised: (\d{1,9})\nUsd: (\d{1,9}\.\d{1,6})\n*\Z")
 
 
 class CapReached(BotError):
@@ -38,10 +40,18 @@ class Totals:
     gpu_hours: float
 
 
-def note(repository: Repository, cost: Cost, what: str, who: Identity, when: int) -> None:
+def note(
+    repository: Repository,
+    cost: Cost,
+    what: str,
+    *,
+    who: Identity,
+    when: int,
+    experiment: int | None = None,
+) -> None:
     """Write down what a proposal cost. Writes nothing when it cost nothing.
 
-    Raises GitError when git fails.
+    `experiment` is the one that it revises. Raises GitError when git fails.
     """
     if not cost:
         return
@@ -53,6 +63,8 @@ def note(repository: Repository, cost: Cost, what: str, who: Identity, when: int
         blobs = {name: ("100644", repository.write_blob(data)) for name, data in files.items()}
         tree = repository.write_tree(blobs)
         message = f"${cost.usd:.4f}: {entry['what']}\n"
+        if experiment is not None:
+            message += f"\nRevised: {experiment}\nUsd: {cost.usd:.6f}\n"
         commit = repository.commit_tree(tree, [tip] if tip else [], message, who, when)
         change = Update(REF, commit, tip) if tip else Create(REF, commit)
         try:
@@ -66,6 +78,15 @@ def note(repository: Repository, cost: Cost, what: str, who: Identity, when: int
 def noted(repository: Repository) -> Cost:
     """The total of everything that `note` wrote down."""
     return _total_at(repository, repository.ref(REF))
+
+
+def revising(repository: Repository, number: int) -> float:
+    """US dollars that revisions of an experiment have cost, those included that came to nothing."""
+    if repository.ref(REF) is None:
+        return 0.0
+    texts = repository.messages("", REF)
+    found = (_REVISED.search(text) for text in texts)
+    return sum(float(match[2]) for match in found if match and int(match[1]) == number)
 
 
 def totals(

@@ -66,15 +66,17 @@ class Remark:
 
 @dataclass(frozen=True)
 class Revision:
-    """A proposal that broke in its smoke run, to be repaired once.
+    """An experiment to be revised: it broke in its smoke run, or a person asks for a change.
 
-    `error` is the runner's typed word of it (type, line, stage), never the candidate's text.
+    `error` is the runner's typed word of it (type, line, stage), never the candidate's text;
+    `guidance` is what a person with write permission wrote. One of the two is empty.
     """
 
     number: int
     hypothesis: Hypothesis
     files: Mapping[str, bytes]
-    error: str
+    error: str = ""
+    guidance: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Proposer(Protocol):
     name: str
 
     def propose(self, context: Context) -> Proposal:
-        """One new proposal, or a repair where `context.revision` asks for one.
+        """One new proposal, or a revision where `context.revision` asks for one.
 
         Raises:
             NothingToPropose: it has run out of ideas.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.model import Direction, Outcome, Reason
-from bot.proposers.base import Context, PastExperiment
+from bot.proposers.base import Context, PastExperiment, Revision
 from bot.proposers.review import outcome
 from bot.text.figures import number, rounded
 from bot.text.hygiene import Fence, bounded
@@ -78,15 +78,25 @@ def happenings(context: Context, fence: Fence) -> str:
             + fence.wrap("reasons", reasons, 4_000)
         )
     if context.revision is not None:
-        revision = context.revision
-        title = fence.wrap("title", revision.hypothesis.title, 300)
-        parts.append(
-            f"Experiment #{revision.number} broke in its smoke run, a few seconds of training "
-            f"on a sliver of data. Its files are in front of you. Find the mistake, repair it "
-            f"without changing the idea, and submit again. This is the only chance.\n{title}\n"
-            + fence.wrap("error", revision.error, 1_000)
-        )
+        parts.append(_revision(context.revision, fence))
     return "\n\n".join(parts)
+
+
+def _revision(revision: Revision, fence: Fence) -> str:
+    title = fence.wrap("title", revision.hypothesis.title, 300)
+    if revision.guidance:
+        return (
+            f"A person who may write to this project asks for a change of experiment "
+            f"#{revision.number}. Its files are in front of you. Do what the person wishes, as far "
+            "as your rules and tools allow, change nothing else, and submit.\n"
+            f"{title}\n{fence.wrap('wish', revision.guidance, 4_000)}"
+        )
+    return (
+        f"Experiment #{revision.number} broke in its smoke run, a few seconds of training "
+        f"on a sliver of data. Its files are in front of you. Find the mistake, repair it "
+        f"without changing the idea, and submit again. This is the only chance.\n{title}\n"
+        + fence.wrap("error", revision.error, 1_000)
+    )
 
 
 def _program(context: Context, fence: Fence, detail: Detail) -> Section:

@@ -88,6 +88,11 @@ class SearchProposer:
 
     def propose(self, context: Context) -> Proposal:
         """One new proposal, never one that was measured before. Raises NothingToPropose."""
+        if context.revision is not None:
+            raise NothingToPropose(
+                "`search` only chooses other values, and another value is another experiment. "
+                "Commit the change to the branch yourself, or use a proposer that edits"
+            )
         source = context.files.get(context.entry)
         if source is None:
             raise NothingToPropose(

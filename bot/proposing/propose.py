@@ -14,14 +14,21 @@ from functools import partial
 from bot.errors import BotError
 from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
 from bot.git import Identity, Repository
-from bot.history import fingerprint, spending
+from bot.history import fingerprint, revisions, spending
 from bot.history.cost import Cost
 from bot.history.past import settled_by
 from bot.history.spending import CapReached
 from bot.model import Direction, Estimate, Hypothesis, Proposal
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
-from bot.proposers.base import Context, Left, PastExperiment, ProposalFailed, Proposer
+from bot.proposers.base import (
+    Context,
+    Left,
+    PastExperiment,
+    ProposalFailed,
+    Proposer,
+    Revision,
+)
 from bot.proposing import background
 from bot.settings import Settings
 from bot.snapshot import View
@@ -103,7 +110,9 @@ class Dropped:
 
 def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """One proposal; what it cost is written down, also when it fails or is interrupted."""
-    note = partial(spending.note, place.repository, who=Identity(BOT.name, BOT.id), when=when)
+    of = told.revision.number if told.revision else None
+    who = Identity(BOT.name, BOT.id)
+    note = partial(spending.note, place.repository, who=who, when=when, experiment=of)
     try:
         proposal = proposer.propose(told)
     except ProposalFailed as failure:
@@ -113,12 +122,17 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
         cost = getattr(proposer, "spent", Cost())
         note(cost if isinstance(cost, Cost) else Cost(), "interrupted")
         raise
-    note(proposal.cost, f"proposed: {proposal.hypothesis.title}")
+    note(proposal.cost, f"{'revised' if of else 'proposed'}: {proposal.hypothesis.title}")
     return _redacted(proposal)
 
 
-def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
-    """What a proposer may know about the present state and the past."""
+def context(
+    place: Place,
+    view: View,
+    refused: tuple[str, ...] = (),
+    revision: Revision | None = None,
+) -> Context:
+    """What a proposer may know about the present state and the past. Raises CapReached."""
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
     reads = settings.proposer.name != "search"
@@ -138,14 +152,19 @@ def context(place: Place, view: View, refused: tuple[str, ...] = ()) -> Context:
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
         remarks=background.remarks(place.forge, numbers) if reads else (),
-        left=left(place, view),
+        revision=revision,
+        left=left(place, view, opening=revision is None),
         curve=partial(background.curve, place.forge),
     )
 
 
-def left(place: Place, view: View) -> Left:
-    """What a proposal may still cost. Raises CapReached."""
-    return spending.left_under(place.settings.caps, used(place, view))
+def left(place: Place, view: View, *, opening: bool = True) -> Left:
+    """What a proposal may still cost; whether another experiment may be opened counts only for
+    one. Raises CapReached."""
+    caps = place.settings.caps
+    if not opening:
+        caps = caps.model_copy(update={"max_experiments": None})
+    return spending.left_under(caps, used(place, view))
 
 
 def used(place: Place, view: View) -> spending.Totals:
@@ -212,8 +231,11 @@ def commit(
     when: int,
     *,
     onto: str | None = None,
+    request: str | None = None,
 ) -> str:
     """Put the proposal into a commit on the base branch, or on the head `onto`. Moves no ref.
+
+    `request` is what it revises the experiment for, see `bot.history.revisions`.
 
     Raises:
         Refused: it may not be opened; the message says why.
@@ -234,8 +256,11 @@ def commit(
     repository, base = place.repository, view.snapshot.base
     fork = base if onto is None else repository.merge_base(base, onto) or base
     tree = repository.tree_with(onto or base, dict(changed if onto else proposal.files))
+    if onto and tree == repository.tree(onto):
+        raise Refused("it changes nothing of the experiment")
     idea = proposal.hypothesis
-    message = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}\n"
+    words = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}"
+    message = revisions.message(words, request)
     head = repository.commit_tree(tree, [onto or base], message, Identity(BOT.name, BOT.id), when)
     violations = check_change(repository, fork, head, place.settings)
     if not violations and told.phase.max_changed_lines is not None:

@@ -14,15 +14,16 @@ from typing import Any
 
 from bot.audits.execute import Auditor
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
+from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, Revise, decide
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
 from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
-from bot.proposers.base import Context
+from bot.proposers.base import Context, Proposer
 from bot.proposing.propose import BOT, Place
+from bot.proposing.revise import revise
 from bot.settings import parse
 from bot.snapshot import View, take
 from runner.digests import candidate_digest
@@ -93,6 +94,7 @@ class ScriptedMeasurer:
     random: random.Random = field(default_factory=lambda: random.Random(0))
     measured: list[tuple[str, bytes]] = field(default_factory=list)
     sealed: Callable[[bytes], float] = quadratic
+    breaks: Callable[[bytes], bool] = lambda source: False  # in the smoke run
     memory: Callable[[bytes], int] | None = None
 
     def measure(
@@ -111,11 +113,13 @@ class ScriptedMeasurer:
             on_result(index, result)
 
     def result(self, source: bytes, seed: int) -> dict[str, Any]:
-        value = self.metric(source)
+        broken = self.breaks(source)
+        value = Status.CRASHED if broken else self.metric(source)
         failed = isinstance(value, Status)
         measurement = Measurement(
             status=value if isinstance(value, Status) else Status.OK,
-            stage=Stage.TRAIN if failed else Stage.SCORE,
+            stage=Stage.SMOKE if broken else Stage.TRAIN if failed else Stage.SCORE,
+            message="the smoke run ended with exit code 1" if broken else "",
             metric=None if isinstance(value, Status) else value + self.random.gauss(0, self.noise),
             seed=seed,
             train_s=1.0,
@@ -154,6 +158,7 @@ class Lab:
     place: Place
     measurer: ScriptedMeasurer
     executor: Executor
+    proposer: Proposer = field(default_factory=lambda: ListProposer([0.5]))  # for revisions
 
     @classmethod
     def build(cls, folder: Path, settings: str = "") -> Lab:
@@ -195,6 +200,8 @@ class Lab:
                 self.executor.measure(action, view)
             case Resume():
                 self.executor.resume(action, view)
+            case Revise():
+                revise(self.place, view, self.proposer, action, now=self.executor.now)
             case Conclude():
                 self.executor.conclude(action, view)
             case AskPerson():

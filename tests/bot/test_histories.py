@@ -65,7 +65,7 @@ def stepper(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Stepper:
     return Stepper(
         lab.place,
         lab.measurer,  # type: ignore[arg-type]
-        lambda: ListProposer([2.7]),
+        lambda name: ListProposer([2.7]),
         Reporter(io.StringIO()),
     )
 

@@ -27,15 +27,15 @@ def repository(tmp_path: Path) -> Repository:
 
 def test_notes_add_up_and_can_be_read_by_people(repository: Repository) -> None:
     assert spending.noted(repository) == Cost()
-    spending.note(repository, SOME, "proposed: A\nnew line", WHO, 1)
-    spending.note(repository, SOME, "dropped: B", WHO, 2)
+    spending.note(repository, SOME, "proposed: A\nnew line", who=WHO, when=1)
+    spending.note(repository, SOME, "dropped: B", who=WHO, when=2)
     assert spending.noted(repository) == SOME + SOME
     log = git(repository.path, "log", "--format=%s", spending.REF)
     assert log.splitlines() == ["$0.2500: dropped: B", "$0.2500: proposed: A new line"]
 
 
 def test_nothing_spent_leaves_no_trace(repository: Repository) -> None:
-    spending.note(repository, Cost(), "search", WHO, 1)
+    spending.note(repository, Cost(), "search", who=WHO, when=1)
     assert repository.ref(spending.REF) is None
 
 
@@ -48,11 +48,11 @@ def test_a_note_of_somebody_else_in_between_is_not_lost(
     def slow(self: Repository, *arguments: Any, **named: Any) -> str:
         commit = original(self, *arguments, **named)
         if others:
-            spending.note(self, others.pop(), "another bot", WHO, 3)
+            spending.note(self, others.pop(), "another bot", who=WHO, when=3)
         return commit
 
     monkeypatch.setattr(Repository, "commit_tree", slow)
-    spending.note(repository, SOME, "mine", WHO, 2)
+    spending.note(repository, SOME, "mine", who=WHO, when=2)
     assert spending.noted(repository) == SOME + SOME
 
 
@@ -67,7 +67,7 @@ def test_damaged_notes_stop_the_spending(repository: Repository) -> None:
 
 def test_a_clone_without_the_notes_counts_what_pull_requests_say(repository: Repository) -> None:
     assert spending.totals(repository, [], [SOME, SOME]).cost.usd == 0.5
-    spending.note(repository, SOME, "x", WHO, 1)
+    spending.note(repository, SOME, "x", who=WHO, when=1)
     assert spending.totals(repository, [], [SOME, SOME]).cost.usd == 0.5
     assert spending.totals(repository, [], [SOME]).cost == SOME
 

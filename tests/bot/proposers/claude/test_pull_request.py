@@ -38,7 +38,7 @@ def make_lab(folder: Path, more: str = "") -> Lab:
 
 def propose(lab: Lab, script: Script, *replies: Reply) -> Any:
     script.replies = list(replies)
-    proposer = make_proposer(lab.place.settings)
+    proposer = make_proposer(lab.place.settings, print, "claude")
     return open_proposal(lab.place, lab.view(), proposer, lambda: 1_700_000_000)
 
 
@@ -99,7 +99,7 @@ def test_an_interrupted_conversation_is_counted(
         if "answer 3" in words:
             raise KeyboardInterrupt
 
-    proposer = make_proposer(lab.place.settings, impatient)
+    proposer = make_proposer(lab.place.settings, impatient, "claude")
     with pytest.raises(KeyboardInterrupt):
         open_proposal(lab.place, lab.view(), proposer, lambda: 1)
     assert spending.noted(lab.place.repository).calls == 2
