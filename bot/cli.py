@@ -20,7 +20,21 @@ Exit codes: 0 done; 1 something has to be put right, the message says what;
 """
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
 # Each is a module in bot.commands that has a click command called `command`.
-_COMMANDS = ("audit", "comment", "diff", "log", "open", "propose", "pulls", "show", "step")
+_COMMANDS = (
+    "audit",
+    "best",
+    "comment",
+    "completion",
+    "diff",
+    "export",
+    "log",
+    "open",
+    "propose",
+    "pulls",
+    "show",
+    "status",
+    "step",
+)
 
 
 class _Lazy(click.Group):
@@ -56,7 +70,7 @@ def main() -> int:
         if isinstance(stream, TextIOWrapper):  # a terminal may lack a sign that a text has
             stream.reconfigure(errors="replace")
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False, complete_var="_BOT_COMPLETE")
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except click.exceptions.Exit as ending:
         code = ending.exit_code

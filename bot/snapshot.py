@@ -16,9 +16,9 @@ from bot.audits.state import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.history import fingerprint, revisions
+from bot.history import fingerprint, ledger, revisions
 from bot.history.ledger import LedgerEntry
-from bot.history.past import Past, in_class, settled_by
+from bot.history.past import Past, in_class, latest_class, settled_by
 from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
@@ -96,6 +96,12 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         open=tuple(standing.experiment for standing in standings),
     )
     return View(snapshot, entries, audits, standings, files, runner_class)
+
+
+def look(repository: Repository, forge: Forge, settings: Settings) -> View:
+    """A snapshot without a runner: in the runner class of the latest measured experiment."""
+    entries = ledger.read(repository.path, settings.repository.base)
+    return take(repository, forge, settings, latest_class(entries))
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -189,6 +189,40 @@ class Stepper:
         self.reporter.say(f"#{action.number}: {'revised' if done else 'was not revised'}")
 
 
+_LOCK = "mergelab.lock"
+_LOOKS = 4
+
+
+def at_work(repository: Repository) -> bool:
+    """Whether a process is carrying out a step in this clone now."""
+    try:
+        descriptor = os.open(repository.common_folder() / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    for again in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if again < _LOOKS - 1:
+                time.sleep(0.05)  # somebody may only be looking, see `at_work`
+    raise AlreadyRunning(
+        "Another `python -m bot` is carrying out a step in this clone. Wait for it, or "
+        "stop it with Ctrl-C; nothing it has done so far is lost."
+    )
+
+
 @contextmanager
 def only_one(repository: Repository) -> Iterator[None]:
     """Hold this clone's lock: saves two bots double work; the forge's transactions guard truth.
@@ -197,15 +231,9 @@ def only_one(repository: Repository) -> Iterator[None]:
         AlreadyRunning: another process holds it.
     """
     folder = repository.common_folder()
-    descriptor = os.open(folder / "mergelab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(
-                "Another `python -m bot` is carrying out a step in this clone. Wait for it, or "
-                "stop it with Ctrl-C; nothing it has done so far is lost."
-            ) from None
+        _take(descriptor)
         yield
     finally:
         os.close(descriptor)

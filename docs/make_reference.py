@@ -25,9 +25,10 @@ from pydantic.fields import FieldInfo
 
 from bot.cli import EXIT_CODES
 from bot.cli import cli as bot_cli
-from bot.commands import audit, comment, diff, log, open, pulls, show
+from bot.commands import audit, best, comment, completion, diff, export, log, open, pulls, show
 from bot.proposing.preview import PREVIEW_KEYS
 from bot.settings import Settings
+from bot.views.status import STATUS_KEYS
 from bot.views.summary import CONCLUDED_KEYS
 from runner import checks_command, commands, image_command, odvg_command
 from runner.cli import cli as runner_cli
@@ -50,13 +51,17 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
 
 JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "audit"): audit.JSON_KEYS,
+    ("bot", "best"): best.JSON_KEYS,
     ("bot", "comment"): comment.JSON_KEYS,
+    ("bot", "completion"): completion.JSON_KEYS,
     ("bot", "diff"): diff.JSON_KEYS,
+    ("bot", "export"): export.JSON_KEYS,
     ("bot", "log"): log.JSON_KEYS,
     ("bot", "open"): open.JSON_KEYS,
     ("bot", "propose"): PREVIEW_KEYS,
     ("bot", "pulls"): pulls.JSON_KEYS,
     ("bot", "show"): show.JSON_KEYS,
+    ("bot", "status"): STATUS_KEYS,
     ("bot", "step"): CONCLUDED_KEYS,
     ("runner", "class"): keys_of(Comparability),
     ("runner", "doctor"): checks_command.DOCTOR_KEYS,

@@ -161,6 +161,12 @@ def test_the_bots_commands_print_the_documented_keys(lab: Lab) -> None:
     assert_documented("bot", "log", bot("log"))
     assert_documented("bot", "diff", bot("diff", "1"))
     assert_documented("bot", "show", bot("show", "1"))
+    assert_documented("bot", "best", bot("best"))
+    assert_documented("bot", "export", bot("export"))
+    assert_documented("bot", "completion", bot("completion", "bash"))
+    lab.branch("another", {"train.py": TRAIN.replace("1.0", "2.5")})
+    bot("open", "another")
+    assert_documented("bot", "status", bot("status"))
     pulls = bot("pulls", "--state", "all")
     assert_documented("bot", "pulls", pulls)
     assert printed_keys(pulls["pulls"][0], PULL_KEYS) == set(PULL_KEYS)
@@ -355,7 +361,8 @@ def commands_in(text: str) -> Iterator[tuple[str, bool]]:
 def problem(command: str, complete: bool = True) -> str | None:
     """What is wrong with a command line, without running it."""
     words = shlex.split(command, comments=True)
-    end = next((i for i, word in enumerate(words) if word in {"|", ">", "<", "&&", ";"}), None)
+    ends = {"|", ">", ">>", "<", "&&", ";"}
+    end = next((i for i, word in enumerate(words) if word in ends), None)
     words = words[:end]
     if words[0] == "make":
         return problem_of_make(words[1:])

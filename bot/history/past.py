@@ -107,6 +107,15 @@ def settled_by(entries: Iterable[LedgerEntry], mark: str, runner_class: str) -> 
     return None
 
 
+def latest_class(entries: Sequence[LedgerEntry]) -> str:
+    """The comparable class of the latest measured experiment; empty before any."""
+    for entry in reversed(entries):
+        runs = entry.runs()
+        if runs:
+            return runs[-1][1].runner_class
+    return ""
+
+
 def in_class(runs: Iterable[SidedRun], runner_class: str) -> list[SidedRun]:
     """Those of some runs that were made in a runner class."""
     return [(side, run) for side, run in runs if run.runner_class == runner_class]

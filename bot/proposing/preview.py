@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.history import ledger
-from bot.history.ledger import LedgerEntry
 from bot.history.spending import CapReached, Totals, left_under
 from bot.proposers.base import Context
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
 from bot.proposing.propose import Place, context, used
-from bot.snapshot import View, take
+from bot.snapshot import look
 
 PREVIEW_KEYS = {
     "proposer": "which proposer the next step would use",
@@ -65,7 +63,7 @@ class Preview:
 
 def preview(place: Place) -> Preview:
     """Look at the present state as a step would, without a runner and without proposing."""
-    view = _view(place)
+    view = look(place.repository, place.forge, place.settings)
     totals = used(place, view)
     problem = ""
     try:
@@ -124,20 +122,6 @@ def preview_text(found: Preview) -> str:
     )
     lines.append(f"Not ready: {found.problem}" if found.problem else "Ready: run a step.")
     return "\n".join(lines)
-
-
-def _view(place: Place) -> View:
-    """A snapshot in the runner class of the latest measured experiment: no runner is started."""
-    entries = ledger.read(place.repository.path, place.settings.repository.base)
-    return take(place.repository, place.forge, place.settings, _latest_class(entries))
-
-
-def _latest_class(entries: tuple[LedgerEntry, ...]) -> str:
-    for entry in reversed(entries):
-        runs = entry.runs()
-        if runs:
-            return runs[-1][1].runner_class
-    return ""
 
 
 def _claude(place: Place, told: Context, totals: Totals) -> Preview:

@@ -163,6 +163,11 @@ class Lab:
     @classmethod
     def build(cls, folder: Path, settings: str = "") -> Lab:
         make_repository(folder, settings=settings)
+        return cls.at(folder, settings)
+
+    @classmethod
+    def at(cls, folder: Path, settings: str = "") -> Lab:
+        """The laboratory around a repository that exists."""
         repository = Repository(folder)
         clock = iter(range(1_800_000_000, 1_900_000_000))
         forge = GitForge(repository, "main", bot=BOT, clock=lambda: float(next(clock)))

@@ -1,0 +1,247 @@
+"""Where the programme stands, in one look: what is open, what is spent, what comes next."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.audits.plan import BeginAudit
+from bot.decide import Action, Conclude, Measure, Propose, Resume, decide
+from bot.forge.base import PullRequest
+from bot.history.multiplicity import Multiplicity
+from bot.history.past import latest_class
+from bot.history.spending import CapReached, Totals, left_under
+from bot.proposing.propose import PHASE, Place, used
+from bot.snapshot import View, look
+from bot.step import at_work
+from bot.text.figures import number, rounded
+from bot.verdict.noise import Noise, is_relative, pool
+
+STATUS_KEYS = {
+    "base": "the branch that winners are merged into",
+    "base.branch": "its name",
+    "base.commit": "where it is",
+    "metric": "the metric of bot.toml",
+    "metric.name": "its name",
+    "metric.direction": "which way it is better: `lower` or `higher`",
+    "baseline": "the files of the base branch",
+    "baseline.metric": "mean of their runs in the latest runner class, null before any",
+    "baseline.runs": "how many runs those are",
+    "runner_class": "the runner class of the latest measured experiment, empty before any",
+    "phase": "the phase of the programme",
+    "at_work": "whether a process is carrying out a step in this clone now",
+    "open": "open experiments",
+    "open[].number": "number of the pull request",
+    "open[].title": "the hypothesis in one line",
+    "open[].runs": "finished runs, the baseline's included",
+    "open[].missing": "runs that were asked for and have no result yet",
+    "next": "what the next step would do first, in words",
+    "finished": "finished experiments",
+    "merged": "how many of them were merged",
+    "reasons": "how many of them ended for each reason",
+    "audited": "how many winners were audited",
+    "noise": "how much repeated runs of the same code differ in the latest runner class; null "
+    "before any code was run twice",
+    "noise.standard_deviation": "of one run: a share of the mean, or in the metric's units",
+    "noise.relative": "whether it is a share of the mean",
+    "noise.degrees_of_freedom": "how well it is known",
+    "expected_false_merges": "how many of all merges are expected to be false, at most",
+    "spent": "what was used up so far",
+    "spent.usd": "US dollars for proposals",
+    "spent.tokens": "tokens of every kind",
+    "spent.experiments": "experiments, open ones included",
+    "spent.gpu_hours": "hours of sandboxed runs, whatever the device",
+    "caps": "the limits of bot.toml, null where there is none",
+    "caps.max_usd": "US dollars",
+    "caps.max_tokens": "tokens",
+    "caps.max_experiments": "experiments",
+    "caps.max_gpu_hours": "hours of sandboxed runs",
+    "cap_reached": "what keeps the bot from proposing, empty if nothing does",
+}
+"""Every key of `status_json` and its meaning."""
+
+
+@dataclass(frozen=True)
+class OpenWork:
+    """An open experiment: finished runs, and those that were asked for and are missing."""
+
+    pull: PullRequest
+    runs: int
+    missing: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the programme stands."""
+
+    place: Place
+    view: View
+    totals: Totals
+    noise: Noise | None
+    open: tuple[OpenWork, ...]
+    next: str
+    cap_reached: str
+    at_work: bool
+    multiplicity: Multiplicity
+
+    @property
+    def baseline(self) -> tuple[float, ...]:
+        """The values of the baseline's runs in the runner class that is looked at."""
+        return tuple(run.value for run in self.view.snapshot.baseline if run.value is not None)
+
+
+def status(place: Place) -> Status:
+    """Look, without a runner: in the runner class of the latest measured experiment."""
+    view = look(place.repository, place.forge, place.settings)
+    totals = used(place, view)
+    cap_reached = ""
+    try:
+        left_under(place.settings.caps, totals)
+    except CapReached as reached:
+        cap_reached = str(reached)
+    return Status(
+        place=place,
+        view=view,
+        totals=totals,
+        noise=_noise([values for _, values in view.snapshot.repeats]),
+        open=tuple(
+            OpenWork(
+                standing.pull,
+                sum(len(attempt.results) for attempt in standing.pull.attempts),
+                sum(len(one.runs) - len(one.results) for one in standing.pull.attempts),
+            )
+            for standing in view.standings
+        ),
+        next=_told(decide(view.snapshot)[0]),
+        cap_reached=cap_reached,
+        at_work=at_work(place.repository),
+        multiplicity=Multiplicity.of(
+            (entry.reason for entry in view.entries), place.settings.verdict.alpha
+        ),
+    )
+
+
+def _noise(groups: Sequence[Sequence[float]]) -> Noise | None:
+    noise = pool(groups, is_relative(groups))
+    return noise if noise.df else None
+
+
+def deviation(noise: Noise) -> float:
+    """The standard deviation of one run, in the units of the noise."""
+    return math.sqrt(noise.squares / noise.df)
+
+
+def noise_text(noise: Noise | None) -> str:
+    """The same in words."""
+    if noise is None:
+        return "not known yet: no code was run twice"
+    size = rounded(deviation(noise) * (100 if noise.relative else 1), 3)
+    unit = " % of the mean" if noise.relative else ""
+    return f"a run varies by {size}{unit} (standard deviation, {noise.df} degrees of freedom)"
+
+
+def _told(action: Action) -> str:
+    match action:
+        case Propose():
+            return "think of a new hypothesis"
+        case Measure():
+            return f"measure #{action.number} to {action.purpose}"
+        case Resume():
+            return f"finish the interrupted runs of #{action.number}"
+        case Conclude():
+            return f"end #{action.number}: {action.verdict.outcome} ({action.verdict.reason})"
+        case BeginAudit():
+            return "audit " + ", ".join(f"#{number}" for number in action.numbers)
+    # The rest is named well enough: Revise, AskPerson, ConcludeAudit and whatever comes.
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", type(action).__name__).lower()
+    about = getattr(action, "number", None)
+    return words if about is None else f"{words} #{about}"
+
+
+def status_json(found: Status) -> dict[str, Any]:
+    """The same as data, with the keys of `STATUS_KEYS`."""
+    settings, view, totals = found.place.settings, found.view, found.totals
+    reasons = Counter(str(entry.reason) for entry in view.entries)
+    values, noise = found.baseline, found.noise
+    return {
+        "base": {"branch": settings.repository.base, "commit": view.snapshot.base},
+        "metric": {"name": settings.metric.name, "direction": settings.metric.direction},
+        "baseline": {
+            "metric": math.fsum(values) / len(values) if values else None,
+            "runs": len(values),
+        },
+        "runner_class": latest_class(view.entries),
+        "phase": PHASE,
+        "at_work": found.at_work,
+        "open": [
+            {
+                "number": one.pull.number,
+                "title": one.pull.title,
+                "runs": one.runs,
+                "missing": one.missing,
+            }
+            for one in found.open
+        ],
+        "next": found.next,
+        "finished": len(view.entries),
+        "merged": sum(entry.reason.outcome == "merged" for entry in view.entries),
+        "reasons": dict(reasons),
+        "audited": len({audit.number for audit in view.audits}),
+        "noise": None
+        if noise is None
+        else {
+            "standard_deviation": deviation(noise),
+            "relative": noise.relative,
+            "degrees_of_freedom": noise.df,
+        },
+        "expected_false_merges": found.multiplicity.expected,
+        "spent": {
+            "usd": totals.cost.usd,
+            "tokens": totals.cost.tokens,
+            "experiments": totals.experiments,
+            "gpu_hours": totals.gpu_hours,
+        },
+        "caps": settings.caps.model_dump(),
+        "cap_reached": found.cap_reached,
+    }
+
+
+def status_rows(found: Status) -> list[tuple[str, str]]:
+    """The same for a person: what, and how it stands."""
+    settings, view, totals = found.place.settings, found.view, found.totals
+    values = found.baseline
+    mean = math.fsum(values) / len(values) if values else None
+    merged = sum(entry.reason.outcome == "merged" for entry in view.entries)
+    baseline = "not measured yet"
+    if mean is not None:
+        baseline = f"{settings.metric.name} {number(mean)} (mean of {len(values)} runs)"
+    rows = [
+        ("base", f"{settings.repository.base} at {view.snapshot.base[:12]}"),
+        ("baseline", baseline),
+        ("runner class", latest_class(view.entries) or "none yet"),
+        ("phase", PHASE),
+        ("at work now", "yes" if found.at_work else "no"),
+    ]
+    for one in found.open:
+        missing = f", {one.missing} missing" if one.missing else ""
+        rows.append((f"open: #{one.pull.number}", f"{one.pull.title} ({one.runs} runs{missing})"))
+    rows += [
+        ("next", found.next if not found.cap_reached else f"nothing new: {found.cap_reached}"),
+        ("finished", f"{len(view.entries)} experiments, {merged} merged"),
+        ("audited", f"{len({audit.number for audit in view.audits})} winners"),
+        ("noise", noise_text(found.noise)),
+        ("false merges", f"at most {found.multiplicity.expected:.3g} expected so far"),
+        ("spent", f"{totals.cost or 'nothing'}; {totals.gpu_hours:.2f} hours of runs"),
+        ("caps", _caps(found)),
+    ]
+    return rows
+
+
+def _caps(found: Status) -> str:
+    caps = found.place.settings.caps
+    set_ones = {key: value for key, value in caps.model_dump().items() if value is not None}
+    return ", ".join(f"{key} {value:g}" for key, value in set_ones.items()) or "none"
