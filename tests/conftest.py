@@ -17,7 +17,11 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
-# Who starts the tests in the background ignores Ctrl-C for them and all their children; the
-# tests are about what it does.
+# Who starts the tests in the background may ignore or block Ctrl-C for them and all their
+# children; the tests are about what it does.
+signal.pthread_sigmask(signal.SIG_SETMASK, set())
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)

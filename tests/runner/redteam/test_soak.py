@@ -24,8 +24,8 @@ from runner.workspace import remove_abandoned
 from tests.runner.processes import survivors
 from tests.runner.redteam.conftest import TOP
 
-MEASURED = 100
-KILLED = 100
+MEASURED = 200
+KILLED = 200
 WARM_UP = 10
 _PATIENCE_S = 30.0
 

@@ -5,6 +5,7 @@ Idea: the first thing that anybody does in a sandbox (`find / -type f`).
 
 import os
 import sys
+import time
 
 import kit
 
@@ -25,7 +26,10 @@ secrets = {path.rpartition("/")[2] for path in kit.known["secret_paths"]}
 
 def walk():
     found = []
+    enough = time.monotonic() + 6  # what is found by then is kept
     for folder, folders, files in os.walk("/"):
+        if time.monotonic() > enough:
+            break
         folders[:] = [f for f in folders if not os.path.join(folder, f).startswith(skip)]
         for name in files:
             path = os.path.join(folder, name)

@@ -14,18 +14,22 @@ import pytest
 
 from runner.sandbox.base import Sandbox
 from runner.sandbox.choose import choose
+from runner.sandbox.docker.address import address
 from runner.sandbox.docker.build import build_local
 from runner.sandbox.docker.engine import Engine, connect
 from tests.engine import REQUIRED, engine, engine_possible
 
 IMAGE = "mergelab-tests"
+# The proofs that people are promised: in `make test` wherever an engine answers.
+PROOFS = {"test_docker_redteam.py", "test_docker_doctor.py"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     ours = [item for item in items if item.path.is_relative_to(here)]
     for item in ours:
-        item.add_marker(pytest.mark.slow)
+        if item.path.name not in PROOFS or address() is None:
+            item.add_marker(pytest.mark.slow)
     if ours and not REQUIRED and not engine_possible():
         items[:] = [item for item in items if item not in ours]
         config.hook.pytest_deselected(items=ours)
