@@ -31,6 +31,7 @@ from bot.settings import Settings
 from bot.views.status import STATUS_KEYS
 from bot.views.summary import CONCLUDED_KEYS
 from runner import checks_command, commands, image_command, odvg_command
+from runner.actions import command as actions
 from runner.cli import cli as runner_cli
 from runner.result import Comparability, Measurement
 
@@ -65,11 +66,14 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "step"): CONCLUDED_KEYS,
     ("runner", "class"): keys_of(Comparability),
     ("runner", "doctor"): checks_command.DOCTOR_KEYS,
+    ("runner", "gate"): actions.GATE_KEYS,
     ("runner", "image"): image_command.JSON_KEYS,
     ("runner", "import-odvg"): odvg_command.IMPORT_KEYS,
     ("runner", "measure"): keys_of(Measurement),
     ("runner", "prepare"): commands.PREPARE_KEYS,
+    ("runner", "publish"): actions.PUBLISH_KEYS,
     ("runner", "redteam"): checks_command.REDTEAM_KEYS,
+    ("runner", "wake"): actions.WAKE_KEYS,
 }
 """What each command prints with --json: `a.b` is key b of a, `a[]` every item of the list a."""
 

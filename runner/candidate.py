@@ -26,7 +26,7 @@ def read_tree(repository: Path, tree: str, table: CandidateTable) -> dict[str, b
     Raises:
         RequestError: there is no such tree, the entry is missing, or a file is not allowed.
     """
-    listing = _git(repository, "ls-tree", "-z", "-l", "--full-tree", tree, "--", *table.paths)
+    listing = run_git(repository, "ls-tree", "-z", "-l", "--full-tree", tree, "--", *table.paths)
     files = {}
     for entry in listing.decode("utf-8", errors="replace").split("\0"):
         if not entry:
@@ -36,7 +36,7 @@ def read_tree(repository: Path, tree: str, table: CandidateTable) -> dict[str, b
         if mode not in _REGULAR:
             raise RequestError(f"{path} in {tree[:12]} is not a regular file (mode {mode}).")
         _check_size(path, int(size), table)
-        files[path] = _git(repository, "cat-file", "blob", blob)
+        files[path] = run_git(repository, "cat-file", "blob", blob)
     return _complete(files, f"tree {tree[:12]}", table)
 
 
@@ -118,8 +118,11 @@ def _complete(files: dict[str, bytes], where: str, table: CandidateTable) -> dic
     return files
 
 
-def _git(repository: Path, *arguments: str) -> bytes:
-    # Object names are checked by the request's schema, and paths follow `--`.
+def run_git(repository: Path, *arguments: str) -> bytes:
+    """What git prints. Raises RequestError when it fails or takes too long.
+
+    Object names must be checked before, and paths follow `--`.
+    """
     try:
         done = subprocess.run(
             [

@@ -12,6 +12,7 @@ from types import FrameType
 import click
 
 from runner import checks_command, commands, image_command, odvg_command
+from runner.actions import command as actions
 from runner.errors import RunnerError
 
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
@@ -102,5 +103,6 @@ for _command in (
     commands.measure, commands.runner_class, commands.prepare, image_command.image,
     odvg_command.import_odvg,
     checks_command.doctor, checks_command.redteam,
+    actions.gate, actions.publish, actions.wake,
 ):  # fmt: skip
     cli.add_command(_command)

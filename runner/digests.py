@@ -6,9 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.settings import RunnerSettings
 
 _RUNNER = Path(__file__).parent
+_NO_PART = {"redteam", "actions"}
 
 
 def candidate_digest(files: Mapping[str, bytes]) -> str:
@@ -36,16 +40,26 @@ def scorer_digest() -> str:
     return hashlib.sha256((_RUNNER / "task" / "score.py").read_bytes()).hexdigest()
 
 
+def shaping(settings: RunnerSettings) -> dict[str, Any]:
+    """The settings that can change a number and are not in the runner class already."""
+    return {
+        "candidate": settings.candidate.model_dump(include={"paths", "entry"}),
+        "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
+        "sandbox": settings.sandbox.model_dump(exclude={"backend"}),
+    }
+
+
 def harness_digest(settings: Mapping[str, Any]) -> str:
     """SHA-256 of the runner's own sources together with the settings that shape a run.
 
-    Without the red team, which attacks what is measured with and is no part of it.
+    Without the red team, which attacks what is measured with, and what talks to GitHub: neither
+    is any part of it.
     """
     paths = (path.relative_to(_RUNNER) for path in sorted(_RUNNER.rglob("*.py")))
     sources = {
         path.as_posix(): (_RUNNER / path).read_bytes()
         for path in paths
-        if path.parts[0] != "redteam"
+        if path.parts[0] not in _NO_PART
     }
     sources["settings"] = data_digest(settings).encode()
     return candidate_digest(sources)

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.batch import Batch, PlannedRun
 from runner.candidate import read_folder, read_tree
-from runner.digests import harness_digest, scorer_digest
+from runner.digests import harness_digest, scorer_digest, shaping
 from runner.events import DataEvent, Emit, NoticeEvent, WaitingEvent
 from runner.gpu import Gpu, device_name, find_gpu
 from runner.interpreter import find_interpreter
@@ -49,7 +48,7 @@ class Session:
             runner_class=self.runner_class,
             data=self.data.digest,
             scorer=scorer_digest(),
-            harness=harness_digest(_shaping(self.settings)),
+            harness=harness_digest(shaping(self.settings)),
         )
 
     @contextlib.contextmanager
@@ -63,15 +62,6 @@ class Session:
             smoke = stage_smoke(self.data, folder)
             sealed = stage_full(self.data, "sealed", folder) if self.sealed else None
             yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit, sealed)
-
-
-def _shaping(settings: RunnerSettings) -> dict[str, Any]:
-    """The settings that can change a number and are not in the runner class already."""
-    return {
-        "candidate": settings.candidate.model_dump(include={"paths", "entry"}),
-        "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
-        "sandbox": settings.sandbox.model_dump(exclude={"backend"}),
-    }
 
 
 def settings_for(conditions: Conditions, settings_file: Path | None) -> RunnerSettings:
