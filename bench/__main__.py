@@ -8,6 +8,7 @@ import sys
 
 NAMES = {
     "overhead": "what the machinery costs beside the bare training",
+    "sandbox": "what each sandbox costs, against a bare process",
     "verdict": "error rates and costs of the rule that decides, on synthetic metrics",
     "search": "the search proposer against random choice",
     "simulate": "many experiments through a simulated forge, with faults",
