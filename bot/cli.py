@@ -29,6 +29,7 @@ _COMMANDS = (
     "export",
     "log",
     "open",
+    "phase",
     "propose",
     "pulls",
     "show",

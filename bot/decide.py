@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from bot.audits import plan as audit
 from bot.audits.plan import AuditAction, AuditState
 from bot.model import Direction, Purpose, Reason, Run, Verdict
+from bot.phases.standing import PhaseStanding
 from bot.ruling import Case, Rules, rule_on
 from bot.verdict import Evidence, GuardResult, MoreRuns
 
@@ -36,6 +37,7 @@ class OpenExperiment:
     merged_by_hand: bool = False  # the base branch contains the head already
     branch_lost: bool = False  # deleted, or rewritten so that it lacks the head
     unfinished_attempt: str | None = None  # asked for, not all of its results are there
+    min_effect: float | None = None  # of its phase, instead of the rules'
     broken: str = ""  # what its smoke run broke on, while its proposer may still repair it
     reverts: int | None = None  # the winner that it takes back
     asked_person: bool = False  # that it conflicts was said already
@@ -63,12 +65,29 @@ class Snapshot:
     audited: tuple[Run, ...] = ()
     improved: tuple[Run, ...] = ()
     audits: AuditState = field(default_factory=AuditState)
+    phase: PhaseStanding | None = None  # which holds, and what is left of it
+    stopped: str = ""  # why nothing more is proposed: a cap of bot.toml, in words
     open: tuple[OpenExperiment, ...] = ()
 
 
 @dataclass(frozen=True)
 class Propose:
     """Ask the proposer for a hypothesis and open it as an experiment."""
+
+
+@dataclass(frozen=True)
+class BeginPhase:
+    """The present phase is over: write down that the next one begins."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Nothing more is proposed under bot.toml: a clean end, `why` tells what to do."""
+
+    why: str
 
 
 @dataclass(frozen=True)
@@ -118,18 +137,34 @@ class AskPerson:
     number: int
 
 
-Action = Propose | Measure | Resume | Revise | Conclude | AskPerson | AuditAction
+Idea = Propose | BeginPhase | Stop
+Action = Idea | Measure | Resume | Revise | Conclude | AskPerson | AuditAction
 
 
 def decide(snapshot: Snapshot) -> tuple[Action, ...]:
     """The actions that are possible now, in the order in which to carry them out.
 
     Every open experiment yields exactly one, unless it waits for a person. When none does, an
-    audit goes on if one is due; else a new experiment is proposed.
+    audit goes on if one is due; else a new experiment is proposed, or the next phase begins.
     """
     found = (_next(experiment, snapshot) for experiment in snapshot.open)
     actions = tuple(action for action in found if action is not None)
-    return actions or (audit_action(snapshot) or Propose(),)
+    return actions or (audit_action(snapshot) or next_idea(snapshot),)
+
+
+def next_idea(snapshot: Snapshot) -> Idea:
+    """What to do where there is room for a new experiment."""
+    if snapshot.stopped:
+        return Stop(snapshot.stopped)
+    phase = snapshot.phase
+    if phase is None or not phase.over:
+        return Propose()
+    if phase.next is not None:
+        return BeginPhase(phase.next, phase.over)
+    return Stop(
+        f"The programme is finished. {phase.over} It was the last phase. Begin one anew "
+        f"(`python -m bot phase NAME`), or raise its limits or add a phase in bot.toml."
+    )
 
 
 def audit_action(snapshot: Snapshot) -> AuditAction | None:
@@ -169,7 +204,7 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
         improved=snapshot.improved,
         revert=experiment.reverts is not None,
     )
-    ruling = rule_on(case, snapshot.rules)
+    ruling = rule_on(case, snapshot.rules.with_min_effect(experiment.min_effect))
     if isinstance(ruling, MoreRuns):
         return Measure(experiment.number, ruling.candidate, ruling.baseline, ruling.purpose)
     return Conclude(experiment.number, ruling.verdict, ruling.guards)

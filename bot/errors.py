@@ -36,3 +36,7 @@ class BaselineFails(BotError):
 
 class RunnerFailed(BotError):
     """The runner itself failed (not the candidate)."""
+
+
+class Stopped(BotError):
+    """Nothing more is proposed under the limits of bot.toml: a clean end, and no defect."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.decide import AskPerson, Conclude, Measure, Resume
+from bot.decide import AskPerson, BeginPhase, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
@@ -20,6 +20,8 @@ from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
 from bot.model import Direction, Reason, Side, Verdict
+from bot.phases.begin import begin
+from bot.phases.marks import PhaseMark
 from bot.proposing.propose import BOT, PHASE
 from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, allowed_files, reverts_of
@@ -118,6 +120,13 @@ class Executor:
             self.forge.close(
                 action.number, base=base, commit=commit, verdict=verdict, comment=comment
             )
+
+    def begin_phase(self, action: BeginPhase, view: View) -> None:
+        """Write down in the ledger that the next phase begins."""
+        author = Identity(BOT.name, BOT.id)
+        mark = PhaseMark(action.name, BOT.name, action.why, len(view.entries))
+        base, when = view.snapshot.base, self.now()
+        begin(self.repository, self.forge, self.settings, mark, base=base, author=author, when=when)
 
     def ask_person(self, action: AskPerson, view: View) -> None:
         """Label a revert that conflicts, and say what a person can do."""

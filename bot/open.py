@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bot.errors import BotError
 from bot.forge.base import Author, NewPull, PullRequest
+from bot.phases.present import present
 from bot.policy.inspection import check_change
-from bot.proposing.propose import PHASE, Place
+from bot.proposing.propose import Place
 from bot.text.plain import one_line
 
 
@@ -45,7 +46,7 @@ def open_branch(place: Place, branch: str | None, title: str | None, body: str) 
     you = repository.identity()
     record = {
         "proposer": you.name,
-        "phase": PHASE,
+        "phase": present(repository, place.settings).phase.name,
         "cost": {"usd": 0.0},
         "hypothesis": {"title": title or "", "rationale": body},
         "fork": fork,

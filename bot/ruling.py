@@ -36,6 +36,13 @@ class Rules:
     guards: tuple[Guard, ...] = ()
     audit: AuditRule = field(default_factory=AuditRule)
 
+    def with_min_effect(self, min_effect: float | None) -> Rules:
+        """The same with another smallest improvement; None leaves it."""
+        if min_effect is None:
+            return self
+        verdict = self.verdict.model_copy(update={"min_effect": min_effect})
+        return replace(self, verdict=verdict)
+
 
 @dataclass(frozen=True)
 class Case:

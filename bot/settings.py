@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from bot.audits.plan import AuditRule
 from bot.errors import SettingsError
+from bot.phases.tables import DEFAULT_PROGRAMME, PhaseTable
 from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
 from bot.verdict import Guard, SimplicityRule, VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
@@ -62,11 +63,24 @@ class Settings(RunnerSettings):
     command: CommandTable = CommandTable()
     caps: CapsTable = CapsTable()
     scratchpad: ScratchpadTable = ScratchpadTable()
+    phase: Annotated[tuple[PhaseTable, ...], Field(max_length=50)] = ()
+    """The programme: its phases in order, one table `[[phase]]` each. Without any there are three:
+    `hyperparameters`, `architecture` (each until 15 experiments in a row have not won) and
+    `moonshot`. See docs/proposers.md."""
     verdict: VerdictRule = VerdictRule()
     simplification: SimplicityRule = SimplicityRule()
     guard: Annotated[tuple[Guard, ...], Field(max_length=100)] = ()
     """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
     audit: AuditRule = AuditRule()
+
+    @property
+    def programme(self) -> tuple[PhaseTable, ...]:
+        """The phases in order; the default ones where bot.toml names none."""
+        return self.phase or DEFAULT_PROGRAMME
+
+    def phase_named(self, name: object) -> PhaseTable | None:
+        """The phase with this name; None if the programme has none."""
+        return next((phase for phase in self.programme if phase.name == name), None)
 
 
 def parse(data: bytes, where: str = FILE_NAME) -> Settings:
@@ -120,6 +134,10 @@ def _check_together(settings: Settings, where: str) -> None:
             "Remove it from the list."
         )
     _check_folders([*candidates, scratchpad], where)
+    names = [phase.name for phase in settings.phase]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SettingsError(f"{where}: phase: {', '.join(twice)} is there twice. Rename one.")
 
 
 _FILES = (FILE_NAME, "program.md")

@@ -16,14 +16,18 @@ from bot.audits.state import AuditReader
 from bot.decide import OpenExperiment, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.history import fingerprint, ledger, revisions
+from bot.history import fingerprint, ledger, revisions, spending
+from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past, in_class, latest_class, settled_by
 from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
+from bot.phases import marks
+from bot.phases.standing import standing as phase_standing
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
+from bot.proposers.tables import CapsTable
 from bot.ruling import Rules
 from bot.settings import Settings
 from runner.digests import candidate_digest
@@ -79,6 +83,9 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
     auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)
     references = References(past, auditing)
+    in_phases = [str(s.pull.record.get("phase")) for s in standings]
+    marked = marks.read(repository.path, settings.repository.base)
+    phase = phase_standing(settings.programme, entries, marked, in_phases)
     reverting = [pair for s in standings if (pair := reverts_of(s.pull))]
     snapshot = Snapshot(
         base=base,
@@ -93,6 +100,8 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         audited=references.audited(subject),
         improved=references.improved(subject),
         audits=auditing.state(settings.audit, reverting),
+        phase=phase,
+        stopped=_stopped(repository, settings, entries, audits, standings),
         open=tuple(standing.experiment for standing in standings),
     )
     return View(snapshot, entries, audits, standings, files, runner_class)
@@ -102,6 +111,36 @@ def look(repository: Repository, forge: Forge, settings: Settings) -> View:
     """A snapshot without a runner: in the runner class of the latest measured experiment."""
     entries = ledger.read(repository.path, settings.repository.base)
     return take(repository, forge, settings, latest_class(entries))
+
+
+def _stopped(
+    repository: Repository,
+    settings: Settings,
+    entries: Sequence[LedgerEntry],
+    audits: Sequence[AuditEntry],
+    standings: Sequence[Standing],
+) -> str:
+    """Why a cap of bot.toml allows no further proposal; empty if all do."""
+    if settings.caps == CapsTable():
+        return ""
+    try:
+        spending.left_under(settings.caps, used(repository, entries, audits, standings))
+    except spending.CapReached as reached:
+        return str(reached)
+    return ""
+
+
+def used(
+    repository: Repository,
+    entries: Sequence[LedgerEntry],
+    audits: Sequence[AuditEntry],
+    standings: Sequence[Standing],
+) -> spending.Totals:
+    """What the repository's whole history has used up, audits and open experiments included."""
+    costs = [Cost.read(standing.pull.record.get("cost")) for standing in standings]
+    seconds = sum(audit.duration_s for audit in audits)
+    seconds += sum(run.duration_s for standing in standings for _, run in standing.runs)
+    return spending.totals(repository, entries, costs, more_s=seconds)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -168,6 +207,7 @@ class _Reader:
             merged_by_hand=known is None and (contained or self._taken_over(pull, subject)),
             branch_lost=pull.number in self.strays,
             unfinished_attempt=self._unfinished(pull, subject),
+            min_effect=self._min_effect(pull),
             broken=self._broken(pull, subject, answered),
             reverts=reverts[0] if reverts else None,
             asked_person=NEEDS_HUMAN in pull.labels,
@@ -178,6 +218,11 @@ class _Reader:
     def _answered(self, pull: PullRequest) -> frozenset[str]:
         fork = self.repository.merge_base(self.base, pull.head)
         return revisions.answered(self.repository, pull, fork)
+
+    def _min_effect(self, pull: PullRequest) -> float | None:
+        """That of the phase in which it was opened, if the programme still has it."""
+        phase = self.settings.phase_named(pull.record.get("phase"))
+        return phase.min_effect if phase and reverts_of(pull) is None else None
 
     def _broken(self, pull: PullRequest, subject: str, answered: frozenset[str]) -> str:
         """What the smoke run of these files broke on, if their proposer may still repair it."""

@@ -19,15 +19,17 @@ from bot.checkout import check_checkout
 from bot.decide import (
     Action,
     AskPerson,
+    BeginPhase,
     Conclude,
     Measure,
     Propose,
     Resume,
     Revise,
+    Stop,
     audit_action,
     decide,
 )
-from bot.errors import AlreadyRunning, BotError
+from bot.errors import AlreadyRunning, BotError, Stopped
 from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, PullRequest
 from bot.git import Repository
@@ -132,6 +134,11 @@ class Stepper:
         match action:
             case Propose():
                 self._propose(view)
+            case BeginPhase():
+                executor.begin_phase(action, view)
+                self.reporter.say(f"Phase {action.name} begins. {action.why}")
+            case Stop():
+                raise Stopped(action.why)
             case Measure():
                 runs = f"{action.candidate_runs} of the candidate"
                 runs += f" and {action.baseline_runs} of the baseline"

@@ -25,7 +25,19 @@ from pydantic.fields import FieldInfo
 
 from bot.cli import EXIT_CODES
 from bot.cli import cli as bot_cli
-from bot.commands import audit, best, comment, completion, diff, export, log, open, pulls, show
+from bot.commands import (
+    audit,
+    best,
+    comment,
+    completion,
+    diff,
+    export,
+    log,
+    open,
+    phase,
+    pulls,
+    show,
+)
 from bot.proposing.preview import PREVIEW_KEYS
 from bot.settings import Settings
 from bot.views.status import STATUS_KEYS
@@ -59,6 +71,7 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "export"): export.JSON_KEYS,
     ("bot", "log"): log.JSON_KEYS,
     ("bot", "open"): open.JSON_KEYS,
+    ("bot", "phase"): phase.JSON_KEYS,
     ("bot", "propose"): PREVIEW_KEYS,
     ("bot", "pulls"): pulls.JSON_KEYS,
     ("bot", "show"): show.JSON_KEYS,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from bot.errors import BotError
+from bot.errors import Stopped
 from bot.git import Create, Identity, RefMoved, Repository, Update
 from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
@@ -27,7 +27,7 @@ _TRIES = 20
 _REVISED = re.compile(r"\nRevised: (\d{1,9})\nUsd: (\d{1,9}\.\d{1,6})\n*\Z")
 
 
-class CapReached(BotError):
+class CapReached(Stopped):
     """A cap of bot.toml is reached: nothing is proposed any more. A clean stop, no defect."""
 
 
@@ -90,10 +90,14 @@ def revising(repository: Repository, number: int) -> float:
 
 
 def totals(
-    repository: Repository, entries: Iterable[LedgerEntry], open_costs: Iterable[Cost]
+    repository: Repository,
+    entries: Iterable[LedgerEntry],
+    open_costs: Iterable[Cost],
+    more_s: float = 0.0,
 ) -> Totals:
     """What was used up: by the notes, or by ledger and open pull requests if that is more.
 
+    `more_s` are seconds of runs that no entry tells of.
     The latter matters in a clone to which the notes were never fetched.
     """
     finished, still_open = list(entries), list(open_costs)
@@ -105,7 +109,7 @@ def totals(
     return Totals(
         cost=cost,
         experiments=len(finished) + len(still_open),
-        gpu_hours=sum(one.duration_s for one in finished) / 3600,
+        gpu_hours=(more_s + sum(one.duration_s for one in finished)) / 3600,
     )
 
 

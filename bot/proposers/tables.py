@@ -11,6 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from runner.settings import Table
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
+MODEL = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$"
+"""What a model id looks like."""
 _Price = Annotated[float, Field(ge=0, le=10_000)]
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 _ASSIGNMENT = r"^[A-Za-z_][A-Za-z0-9_]{0,99}=[^\x00]{0,4000}$"
@@ -20,9 +22,7 @@ class ClaudeTable(Table):
     """The proposer `claude`. Its key comes from the environment variable `ANTHROPIC_API_KEY`
     and from nowhere else. See docs/proposers.md."""
 
-    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$")] = (
-        "claude-opus-5-5"
-    )
+    model: Annotated[str, Field(pattern=MODEL)] = "claude-opus-5-5"
     """Any model id that the interface knows."""
     effort: Effort | None = None
     """How much the model thinks; the model's own default if not set."""

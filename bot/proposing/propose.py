@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
+from bot import snapshot
 from bot.errors import BotError
 from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
 from bot.git import Identity, Repository
@@ -19,6 +20,8 @@ from bot.history.cost import Cost
 from bot.history.past import settled_by
 from bot.history.spending import CapReached
 from bot.model import Direction, Estimate, Hypothesis, Proposal
+from bot.phases.standing import grant, split_program
+from bot.phases.tables import PhaseTable
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
 from bot.proposers.base import (
@@ -135,6 +138,7 @@ def context(
     """What a proposer may know about the present state and the past. Raises CapReached."""
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
+    program = _text(place, view, "program.md")
     reads = settings.proposer.name != "search"
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
@@ -147,15 +151,26 @@ def context(
         direction=Direction(settings.metric.direction),
         baseline=sum(values) / len(values) if values else None,
         history=_history(place, view),
-        program=_text(place, view, "program.md"),
+        program=split_program(program)[0],
         scratchpad=_text(place, view, settings.scratchpad.path),
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
+        phase=grant(_phase(place, view, revision), program),
         remarks=background.remarks(place.forge, numbers) if reads else (),
         revision=revision,
         left=left(place, view, opening=revision is None),
         curve=partial(background.curve, place.forge),
     )
+
+
+def _phase(place: Place, view: View, revision: Revision | None) -> PhaseTable:
+    """The phase that holds, for a revision that of its experiment."""
+    holds = view.snapshot.phase
+    named = None
+    if revision is not None:
+        record = view.standing(revision.number).pull.record
+        named = place.settings.phase_named(record.get("phase"))
+    return named or (holds.phase if holds else place.settings.programme[0])
 
 
 def left(place: Place, view: View, *, opening: bool = True) -> Left:
@@ -169,8 +184,7 @@ def left(place: Place, view: View, *, opening: bool = True) -> Left:
 
 def used(place: Place, view: View) -> spending.Totals:
     """What the repository's whole history has used up."""
-    costs = [Cost.read(standing.pull.record.get("cost")) for standing in view.standings]
-    return spending.totals(place.repository, view.entries, costs)
+    return snapshot.used(place.repository, view.entries, view.audits, view.standings)
 
 
 def _history(place: Place, view: View) -> list[PastExperiment]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.audits.plan import BeginAudit
-from bot.decide import Action, Conclude, Measure, Propose, Resume, decide
+from bot.decide import Action, BeginPhase, Conclude, Measure, Propose, Resume, Stop, decide
 from bot.forge.base import PullRequest
 from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class
 from bot.history.spending import CapReached, Totals, left_under
-from bot.proposing.propose import PHASE, Place, used
+from bot.proposing.propose import Place, used
 from bot.snapshot import View, look
 from bot.step import at_work
 from bot.text.figures import number, rounded
@@ -32,7 +32,11 @@ STATUS_KEYS = {
     "baseline.metric": "mean of their runs in the latest runner class, null before any",
     "baseline.runs": "how many runs those are",
     "runner_class": "the runner class of the latest measured experiment, empty before any",
-    "phase": "the phase of the programme",
+    "phase": "the phase of the programme that holds (`bot phase` tells more)",
+    "phase.name": "its name",
+    "phase.experiments": "experiments since it began, open ones included",
+    "phase.budget_left": "how many it may still begin; null without a budget",
+    "phase.patience_left": "how many more without a win end it; null if it is endless",
     "at_work": "whether a process is carrying out a step in this clone now",
     "open": "open experiments",
     "open[].number": "number of the pull request",
@@ -148,6 +152,10 @@ def _told(action: Action) -> str:
     match action:
         case Propose():
             return "think of a new hypothesis"
+        case BeginPhase():
+            return f"begin phase {action.name}: {action.why}"
+        case Stop():
+            return f"nothing: {action.why}"
         case Measure():
             return f"measure #{action.number} to {action.purpose}"
         case Resume():
@@ -166,7 +174,7 @@ def status_json(found: Status) -> dict[str, Any]:
     """The same as data, with the keys of `STATUS_KEYS`."""
     settings, view, totals = found.place.settings, found.view, found.totals
     reasons = Counter(str(entry.reason) for entry in view.entries)
-    values, noise = found.baseline, found.noise
+    values, noise, phase = found.baseline, found.noise, view.snapshot.phase
     return {
         "base": {"branch": settings.repository.base, "commit": view.snapshot.base},
         "metric": {"name": settings.metric.name, "direction": settings.metric.direction},
@@ -175,7 +183,13 @@ def status_json(found: Status) -> dict[str, Any]:
             "runs": len(values),
         },
         "runner_class": latest_class(view.entries),
-        "phase": PHASE,
+        "phase": phase
+        and {
+            "name": phase.phase.name,
+            "experiments": phase.experiments,
+            "budget_left": phase.budget_left,
+            "patience_left": phase.patience_left,
+        },
         "at_work": found.at_work,
         "open": [
             {
@@ -223,7 +237,7 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
         ("base", f"{settings.repository.base} at {view.snapshot.base[:12]}"),
         ("baseline", baseline),
         ("runner class", latest_class(view.entries) or "none yet"),
-        ("phase", PHASE),
+        ("phase", str(view.snapshot.phase)),
         ("at work now", "yes" if found.at_work else "no"),
     ]
     for one in found.open:

@@ -14,7 +14,18 @@ from typing import Any
 
 from bot.audits.execute import Auditor
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, Revise, decide
+from bot.decide import (
+    Action,
+    AskPerson,
+    BeginPhase,
+    Conclude,
+    Measure,
+    Propose,
+    Resume,
+    Revise,
+    Stop,
+    decide,
+)
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
 from bot.forge.git import GitForge
@@ -205,6 +216,8 @@ class Lab:
                 self.executor.measure(action, view)
             case Resume():
                 self.executor.resume(action, view)
+            case BeginPhase():
+                self.executor.begin_phase(action, view)
             case Revise():
                 revise(self.place, view, self.proposer, action, now=self.executor.now)
             case Conclude():
@@ -224,7 +237,15 @@ class Lab:
     def until_idle(self) -> list[Action]:
         """Everything that is done before a new hypothesis would be proposed."""
         done: list[Action] = []
-        while not isinstance(decide(self.view().snapshot)[0], Propose):
+        while not isinstance(decide(self.view().snapshot)[0], Propose | Stop):
+            done.append(self.act())
+            assert len(done) < 100, done[-5:]
+        return done
+
+    def until_idle_or_phase(self) -> list[Action]:
+        """The same, but a phase that is over is left for the test to see."""
+        done: list[Action] = []
+        while not isinstance(decide(self.view().snapshot)[0], Propose | Stop | BeginPhase):
             done.append(self.act())
             assert len(done) < 100, done[-5:]
         return done
