@@ -139,13 +139,12 @@ def _bare_seconds(runs: Sequence[dict[str, Any]], clone: Path, budget_s: float) 
     from runner.interpreter import find_interpreter
     from runner.request import Conditions
     from runner.session import open_session, settings_for
-    from runner.staging import stage_full, stage_smoke
 
     conditions = Conditions(repository=str(clone), budget_s=budget_s)
     settings = settings_for(conditions, None)
     session = open_session(conditions, settings, lambda _: None, unconfined=False)
-    full = stage_full(session.data, "validation", clone.parent / "full")
-    smoke = stage_smoke(session.data, clone.parent / "sliver")
+    full = session.task.full("validation", clone.parent / "full")
+    smoke = session.task.smoke(clone.parent / "sliver")
     python = find_interpreter(clone, settings.candidate).path
     total_s = 0.0
     for number, run in enumerate(runs):
@@ -158,7 +157,7 @@ def _bare_seconds(runs: Sequence[dict[str, Any]], clone: Path, budget_s: float) 
             model = clone.parent / f"model-{number}-{seconds:g}"
             model.mkdir()
             contract = {"SEED": str(run["seed"]), "TIME_BUDGET_S": f"{seconds:g}"}
-            train = {"PHASE": "train", "DATA_DIR": staged.training, "OUT_DIR": model}
+            train = {"PHASE": "train", "DATA_DIR": staged.launch.mounts[0].source, "OUT_DIR": model}
             total_s += _bare(script, contract | train)
             for group, inputs in staged.inputs.items():
                 output = model.with_name(f"{model.name}-{group}")

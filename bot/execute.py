@@ -24,10 +24,9 @@ from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
 from bot.proposing.propose import BOT, PHASE
 from bot.settings import Settings
-from bot.snapshot import NEEDS_HUMAN, Standing, View, allowed_files, reverts_of
+from bot.snapshot import NEEDS_HUMAN, Standing, View, measured_digest, reverts_of
 from bot.verdict.drift import drift
 from bot.views import texts
-from runner.digests import candidate_digest
 from runner.result import Measurement, Status
 
 
@@ -102,7 +101,8 @@ class Executor:
         author = Identity(BOT.name, BOT.id)
         commit = self.repository.commit_tree(tree, parents, message, author, self.now())
         told = texts.Told(
-            metric=self.settings.metric.name,
+            metric=self.settings.metric_shown,
+            self_reported=self.settings.self_reported,
             verdict=verdict,
             runs=standing.runs,
             guards=action.guards,
@@ -179,8 +179,8 @@ class Executor:
         def keep(index: int, result: Mapping[str, Any]) -> None:
             measurement = Measurement.model_validate(result)
             planned = attempt.runs[index]
-            files = allowed_files(self.repository, planned.tree, self.settings)
-            if why := foreign(planned, measurement, candidate_digest(files)):
+            subject = measured_digest(self.repository, planned.tree, self.settings)
+            if why := foreign(planned, measurement, subject):
                 raise BotError(
                     f"Result {index + 1} of attempt {attempt.id} is refused: {why}. Nothing of "
                     "it was recorded. Run the step again; if it comes back, look at who else "
@@ -228,6 +228,7 @@ class Executor:
             phase=str(record.get("phase", PHASE)),
             proposer=str(record.get("proposer", standing.pull.author.name)),
             metric=self.settings.metric.name,
+            self_reported=self.settings.self_reported,
             direction=Direction(self.settings.metric.direction),
             head=standing.pull.head,
             runs=standing.runs,

@@ -82,7 +82,7 @@ class LocalMeasurer:
             settings=_runner_settings(self.settings),
             sealed=sealed,
         )
-        show = _Show(self.reporter, planned, self.settings.metric.name)
+        show = _Show(self.reporter, planned, self.settings.metric_shown)
 
         def on_event(event: Event) -> None:
             if isinstance(event, ResultEvent):
@@ -154,4 +154,5 @@ def _runner_settings(settings: Settings) -> RunnerSettings:
         task=settings.task,
         budget=settings.budget,
         sandbox=settings.sandbox,
+        mount=settings.mount,
     )

@@ -76,7 +76,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     base = forge.base()
     entries, audits = auditlog.read(repository.path, settings.repository.base)
     files = allowed_files(repository, base, settings)
-    subject = candidate_digest(files)
+    subject = measured_digest(repository, base, settings)
     strays = frozenset(stray.number for stray in forge.sync_heads())
     reader = _Reader(repository, settings, base, subject, runner_class, entries, strays)
     standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
@@ -168,6 +168,18 @@ def allowed_files(repository: Repository, tree: str, settings: Settings) -> dict
     return {path: data for path, data in found.items() if data is not None}
 
 
+def measured_digest(repository: Repository, tree: str, settings: Settings) -> str:
+    """The identity of what is measured of a commit or tree: the runner's digest of it.
+
+    That is the allowed files and those that the script needs beside them.
+    """
+    files = allowed_files(repository, tree, settings)
+    if needed := repository.files_below(tree, settings.candidate.needs):
+        found = repository.read_files(tree, needed)
+        files |= {path: data for path, data in found.items() if data is not None}
+    return candidate_digest(files)
+
+
 @dataclass(frozen=True)
 class _Reader:
     repository: Repository
@@ -190,7 +202,7 @@ class _Reader:
             # With several merge bases a three-way merge can change what the branch did not.
             violations = check_change(self.repository, self.base, tree, self.settings)
         files = allowed_files(self.repository, tree or pull.head, self.settings)
-        subject = candidate_digest(files)
+        subject = self.subject(tree or pull.head)
         mark = fingerprint.exact(files)
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
@@ -237,9 +249,7 @@ class _Reader:
     def subject(self, tree: str) -> str:
         """The digest of the allowed files in a commit or tree."""
         if tree not in self._subjects:
-            self._subjects[tree] = candidate_digest(
-                allowed_files(self.repository, tree, self.settings)
-            )
+            self._subjects[tree] = measured_digest(self.repository, tree, self.settings)
         return self._subjects[tree]
 
     def _asked_for(self, tree: str) -> str:

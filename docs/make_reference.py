@@ -107,7 +107,8 @@ file, the key, what was found and what is allowed.
 - **Which changes start new numbers.** Numbers are compared only if they were measured under the
   same conditions: the runner class (device, profile, training budget, data, interpreter, torch,
   driver, sandbox) and the harness (the runner's own files, and `candidate.paths`,
-  `candidate.entry`, `budget.grace_s`, `budget.predict_s` and all of `[sandbox]` but `backend`).
+  the other keys of `[candidate]` but `python` and `max_bytes`, the patterns of `[metric]`,
+  `task.kind`, `budget.grace_s`, `budget.predict_s` and all of `[sandbox]` but `backend`).
   After a change of any of these the next step measures the baseline anew. `python -m runner class`
   shows the class.
 
@@ -203,7 +204,9 @@ def _allowed(described: Mapping[str, Any]) -> str:
     words = {"string": "string", "integer": "whole number", "number": "number"}
     words |= {"boolean": "`true` or `false`"}
     if described["type"] == "array":
-        return f"list of {described['minItems']} to {described['maxItems']} strings"
+        return f"list of {described.get('minItems', 0)} to {described['maxItems']} strings"
+    if described["type"] == "object":
+        return "table of strings"
     said = [words[described["type"]]]
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
     bounds |= {"exclusiveMaximum": "below"}

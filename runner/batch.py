@@ -11,10 +11,10 @@ from runner.candidate import lay_out
 from runner.digests import candidate_digest
 from runner.events import Emit, ResultEvent
 from runner.gpumemory import watched
+from runner.kinds.base import Staged
 from runner.measure import Circumstances, Scored, judged, measurement
 from runner.result import Measurement
 from runner.settings import RunnerSettings
-from runner.staging import Staged
 from runner.trial import Candidate, Confinement, Pass, Plan
 
 
@@ -83,9 +83,8 @@ class Batch:
         self, planned: PlannedRun, candidate: Candidate, folder: Path, *, smoke: bool
     ) -> Scored:
         staged = self.smoke if smoke else self.full
-        make = Plan.smoke_run if smoke else Plan.full
         budget_s = self.around.same.runner_class.budget_s
-        plan = make(staged.training, staged.inputs, budget_s, self.settings.budget)
+        plan = Plan.of(staged, budget_s, self.settings.budget, smoke=smoke)
         sealed = None if smoke else self.sealed
         if sealed:
             plan = plan.with_sealed(sealed.inputs)

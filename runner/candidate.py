@@ -1,5 +1,6 @@
-"""Reads a candidate's allowed files, from a git tree or a folder, and lays them out to be run.
+"""Reads a candidate's files, from a git tree or a folder, and lays them out to be run.
 
+They are those that an experiment may change and, beside them, what `candidate.needs` names.
 Whatever else is in the tree or folder is not looked at. Only regular files within the size
 limit count: links, submodules and devices are refused before a byte is read.
 """
@@ -10,7 +11,7 @@ import contextlib
 import os
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from runner.errors import RequestError
@@ -18,42 +19,80 @@ from runner.settings import CandidateTable
 
 _REGULAR = {"100644", "100755"}
 _GIT_TIMEOUT_S = 60
+MOST_NEEDED_FILES = 2_000
+MOST_NEEDED_BYTES = 64 << 20
 
 
 def read_tree(repository: Path, tree: str, table: CandidateTable) -> dict[str, bytes]:
-    """The allowed files in the git tree (or commit) `tree`, by path.
+    """The candidate's files in the git tree (or commit) `tree`, by path.
 
     Raises:
         RequestError: there is no such tree, the entry is missing, or a file is not allowed.
     """
-    listing = run_git(repository, "ls-tree", "-z", "-l", "--full-tree", tree, "--", *table.paths)
-    files = {}
-    for entry in listing.decode("utf-8", errors="replace").split("\0"):
-        if not entry:
-            continue
-        facts, path = entry.split("\t", 1)
-        mode, _kind, blob, size = facts.split()
-        if mode not in _REGULAR:
-            raise RequestError(f"{path} in {tree[:12]} is not a regular file (mode {mode}).")
-        _check_size(path, int(size), table)
-        files[path] = run_git(repository, "cat-file", "blob", blob)
+    listed = _listed(repository, tree, table.paths)
+    for path, (size, _) in listed.items():
+        _check_size(path, size, table)
+    if table.needs:
+        needed = _listed(repository, tree, table.needs, "-r")
+        _check_needs({path: size for path, (size, _) in needed.items()}, table, f"tree {tree[:12]}")
+        listed |= needed
+    files = _blobs(repository, {path: blob for path, (_, blob) in listed.items()})
     return _complete(files, f"tree {tree[:12]}", table)
 
 
-def read_folder(place: Path, table: CandidateTable) -> dict[str, bytes]:
-    """The allowed files in the folder `place`; or `place` itself, a file, as the entry.
+def read_folder(place: Path, table: CandidateTable, beside: Path | None = None) -> dict[str, bytes]:
+    """The candidate's files in the folder `place`; or `place` itself, a file, as the entry.
+
+    What `candidate.needs` names comes from there too, or, for a single file, together with the
+    other allowed files from the folder `beside`, if there is one.
 
     Raises:
         RequestError: the entry is missing, or a file is not allowed or cannot be read.
     """
-    if not place.is_dir():
-        content = _read(place.parent, place.name, str(place), table)
-        return _complete({table.entry: content}, str(place), table)
+    single = not place.is_dir()
+    folder = beside if single else place
     files = {}
-    for path in table.paths:
+    for path in table.paths if folder else ():
         with contextlib.suppress(_NoSuchFile):
-            files[path] = _read(place, path, path, table)
+            files[path] = _read(folder or place, path, path, table)
+    if folder:
+        files |= _read_needs(folder, table)
+    if single:
+        files[table.entry] = _read(place.parent, place.name, str(place), table)
     return _complete(files, str(place), table)
+
+
+def _read_needs(folder: Path, table: CandidateTable) -> dict[str, bytes]:
+    """What the candidate needs, as it is in the working tree: tracked or not, but no links."""
+    found: dict[str, int] = {}
+    for name in table.needs:
+        top = folder / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            inside = path.relative_to(folder)
+            if "__pycache__" in inside.parts or path.is_dir() or not path.exists():
+                continue
+            found[inside.as_posix()] = path.stat().st_size
+            if len(found) > MOST_NEEDED_FILES:
+                break
+    _check_needs(found, table, str(folder))
+    whole = table.model_copy(update={"max_bytes": MOST_NEEDED_BYTES})
+    return {path: _read(folder, path, path, whole) for path in found}
+
+
+def _check_needs(sizes: Mapping[str, int], table: CandidateTable, where: str) -> None:
+    for name in table.needs:
+        if not any(path == name or path.startswith(f"{name}/") for path in sizes):
+            raise RequestError(
+                f"{where} has no {name}, which candidate.needs in bot.toml names. Only committed "
+                "files count; for data that is not in git use [[mount]]."
+            )
+    total = sum(sizes.values())
+    if len(sizes) > MOST_NEEDED_FILES or total > MOST_NEEDED_BYTES:
+        raise RequestError(
+            f"What candidate.needs in bot.toml names has {len(sizes):,} files and {total:,} bytes "
+            f"in {where}; {MOST_NEEDED_FILES:,} and {MOST_NEEDED_BYTES:,} are allowed. Name less, "
+            "and give data to the script by [[mount]]."
+        )
 
 
 def lay_out(files: Mapping[str, bytes], folder: Path) -> Path:
@@ -118,7 +157,44 @@ def _complete(files: dict[str, bytes], where: str, table: CandidateTable) -> dic
     return files
 
 
-def run_git(repository: Path, *arguments: str) -> bytes:
+def _listed(
+    repository: Path, tree: str, paths: Sequence[str], *options: str
+) -> dict[str, tuple[int, str]]:
+    """Size (bytes) and blob of each file that `paths` name in a tree; all must be regular."""
+    found = {}
+    listing = run_git(
+        repository, "ls-tree", "-z", "-l", "--full-tree", *options, tree, "--", *paths
+    )
+    for entry in listing.split(b"\0"):
+        if not entry:
+            continue
+        facts, name = entry.split(b"\t", 1)
+        mode, _kind, blob, size = facts.decode().split()
+        path = name.decode("utf-8", errors="backslashreplace")
+        if mode not in _REGULAR:
+            raise RequestError(f"{path} in {tree[:12]} is not a regular file (mode {mode}).")
+        if path.encode() != name or not path.isprintable():
+            raise RequestError(f"{path!a} in {tree[:12]} has an odd name. Rename it.")
+        found[path] = (int(size), blob)
+    return found
+
+
+def _blobs(repository: Path, blobs: Mapping[str, str]) -> dict[str, bytes]:
+    """The contents of files of a tree, read by one process."""
+    if not blobs:
+        return {}
+    names = "".join(f"{blob}\n" for blob in blobs.values()).encode()
+    output = run_git(repository, "cat-file", "--batch", told=names)
+    files, at = {}, 0
+    for path in blobs:
+        end = output.index(b"\n", at)
+        size = int(output[at:end].split()[2])
+        files[path] = output[end + 1 : end + 1 + size]
+        at = end + 1 + size + 1
+    return files
+
+
+def run_git(repository: Path, *arguments: str, told: bytes = b"") -> bytes:
     """What git prints. Raises RequestError when it fails or takes too long.
 
     Object names must be checked before, and paths follow `--`.
@@ -133,7 +209,7 @@ def run_git(repository: Path, *arguments: str) -> bytes:
                 str(repository),
                 *arguments,
             ],
-            stdin=subprocess.DEVNULL,
+            input=told,
             capture_output=True,
             timeout=_GIT_TIMEOUT_S,
             check=False,

@@ -130,7 +130,7 @@ def measure(
     from runner.session import open_session, plan, settings_for
 
     chosen = settings_for(request, settings)
-    with _watching(pipe, chosen.metric.name) as emit:
+    with _watching(pipe, chosen.metric_shown) as emit:
         session = open_session(request, chosen, emit, unconfined=unconfined)
         planned = plan(request, session)
         with session.batch(emit) as batch:
@@ -233,7 +233,7 @@ def runner_class(
     from runner.session import open_session, settings_for
 
     chosen = settings_for(conditions, settings)
-    with _watching(pipe, chosen.metric.name) as emit:
+    with _watching(pipe, chosen.metric_shown) as emit:
         found = open_session(conditions, chosen, emit, unconfined=unconfined).comparability()
     if as_json:
         click.echo(found.model_dump_json())
@@ -287,7 +287,7 @@ def prepare(
     from runner.task.salt import read_salt
 
     salt = read_salt(salt_file) if salt_file else None
-    with _watching(pipe, chosen.metric.name) as emit:
+    with _watching(pipe, chosen.metric_shown) as emit:
         data = task.prepare(
             data_size(place.parent, chosen),
             salt=salt,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _RUNNER = Path(__file__).parent
 _NO_PART = {"redteam", "actions"}
+_SCORERS = {"retrieval": "task/score.py", "reported": "kinds/reported.py"}
 
 
 def candidate_digest(files: Mapping[str, bytes]) -> str:
@@ -35,15 +36,18 @@ def data_digest(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def scorer_digest() -> str:
-    """SHA-256 of the file that computes the metric."""
-    return hashlib.sha256((_RUNNER / "task" / "score.py").read_bytes()).hexdigest()
+def scorer_digest(kind: str) -> str:
+    """SHA-256 of the file that makes the metric of a kind of task (`task.kind` in bot.toml)."""
+    return hashlib.sha256((_RUNNER / _SCORERS[kind]).read_bytes()).hexdigest()
 
 
 def shaping(settings: RunnerSettings) -> dict[str, Any]:
     """The settings that can change a number and are not in the runner class already."""
     return {
-        "candidate": settings.candidate.model_dump(include={"paths", "entry"}),
+        "candidate": settings.candidate.model_dump(exclude={"python", "max_bytes"}),
+        "metric": settings.metric.model_dump(include={"pattern", "secondary"}),
+        "task": settings.task.model_dump(exclude={"size"}),
+        "mount": [mount.place for mount in settings.mount],
         "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
         "sandbox": settings.sandbox.model_dump(exclude={"backend"}),
     }

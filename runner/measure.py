@@ -12,6 +12,7 @@ from runner.curve import training_curve
 from runner.digests import candidate_digest
 from runner.errors import InvalidOutput
 from runner.failure import Failure
+from runner.kinds.base import Numbers, Staged
 from runner.result import (
     CandidateError,
     Comparability,
@@ -22,7 +23,6 @@ from runner.result import (
     Stage,
     Status,
 )
-from runner.staging import Numbers, Staged
 from runner.text import clean_line, clean_text
 from runner.trial import Candidate, Trial
 
@@ -36,6 +36,7 @@ class Circumstances:
 
     same: Comparability
     split: Split
+    self_reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,21 @@ def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored
     started = time.monotonic()
     numbers = None
     try:
-        numbers = staged.judge(trial.predictions)
+        numbers = staged.judge(trial.evidence)
     except InvalidOutput as refusal:
         reason = clean_line(str(refusal).encode(errors="replace"))
-        # Sizes and shapes are numbers that a candidate could choose after seeing its inputs.
-        reason = f"the smoke run's {reason}" if smoke else _NUMBER.sub("#", reason)
+        if smoke:
+            reason = f"the smoke run's {reason}"
+        elif staged.inputs:
+            # Sizes and shapes are numbers that a candidate could choose after seeing its inputs.
+            reason = _NUMBER.sub("#", reason)
         error = CandidateError(type="InvalidOutput", stage=trial.stage)
         trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
     seconds = time.monotonic() - started
     beside = None
     if sealed and trial.sealed and trial.failure is None and trial.sealed.failure is None:
         with contextlib.suppress(InvalidOutput):
-            beside = sealed.judge(trial.sealed.predictions)
+            beside = sealed.judge(trial.sealed.evidence)
     return Scored(trial, numbers, seconds, beside)
 
 
@@ -95,6 +99,7 @@ def measurement(
         seed=seed,
         split=around.split,
         sealed=_sealed(scored.sealed),
+        self_reported=around.self_reported,
         smoke_s=smoke_s,
         train_s=0.0 if smoke else trial.train_s,
         # To the second: how long it took could tell what it has seen.

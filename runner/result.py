@@ -137,7 +137,8 @@ class Measurement(Strict):
     """The score on the sealed split, of the same training; null unless an audit asked for it and
     it could be made."""
     self_reported: bool = False
-    """Whether the candidate printed the metric itself; never so in the default task."""
+    """Whether the candidate printed the metric itself, so that nothing vouches for it; never so in
+    the default task."""
     smoke_s: float = 0.0
     """Seconds of the smoke run, 0 if there was none."""
     train_s: float = 0.0

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.batch import Batch, PlannedRun
 from runner.candidate import read_folder, read_tree
-from runner.digests import harness_digest, scorer_digest, shaping
+from runner.digests import harness_digest, shaping
+from runner.errors import RequestError, RunnerError
 from runner.events import DataEvent, Emit, NoticeEvent, WaitingEvent
 from runner.gpu import Gpu, device_name, find_gpu
-from runner.interpreter import find_interpreter
+from runner.interpreter import Interpreter, find_interpreter
+from runner.kinds.base import Task
+from runner.kinds.reported import ReportedTask, find_program
+from runner.kinds.retrieval import RetrievalTask
 from runner.measure import Circumstances
 from runner.request import BatchRequest, Conditions
 from runner.result import Comparability, RunnerClass, Split
 from runner.runner_class import describe
 from runner.sandbox.choose import choose
-from runner.sandbox.runtime import runtime_mounts
 from runner.settings import RunnerSettings, TaskTable
 from runner.settings_file import load
-from runner.staging import stage_full, stage_smoke
 from runner.task.compose import SizeName
 from runner.task.prepare import TaskData, cache_folder, prepare
 from runner.trial import Confinement
 from runner.turns import turn
-from runner.visible import visible
 from runner.workspace import workspace
 
 
@@ -37,30 +38,37 @@ class Session:
     repository: Path
     settings: RunnerSettings
     confinement: Confinement
-    data: TaskData
+    task: Task
     split: Split
     sealed: bool
     runner_class: RunnerClass
+
+    @property
+    def data(self) -> TaskData:
+        """The data of the default task. Only for what is about that task alone."""
+        if not isinstance(self.task, RetrievalTask):
+            raise RunnerError("This project has no data of the default task (task.kind).")
+        return self.task.data
 
     def comparability(self) -> Comparability:
         """What two numbers must share to be compared."""
         return Comparability(
             runner_class=self.runner_class,
-            data=self.data.digest,
-            scorer=scorer_digest(),
+            data=self.task.digest,
+            scorer=self.task.scorer,
             harness=harness_digest(shaping(self.settings)),
         )
 
     @contextlib.contextmanager
     def batch(self, emit: Emit) -> Iterator[Batch]:
         """A batch with the device to itself, and a temporary folder, which is gone afterwards."""
-        around = Circumstances(self.comparability(), self.split)
+        around = Circumstances(self.comparability(), self.split, self.task.self_reported)
         device = device_name(self.confinement.gpu)
         waiting = WaitingEvent(f"waiting for another measurement on this machine ({device})")
         with turn(device, lambda: emit(waiting)), workspace() as folder:
-            full = stage_full(self.data, self.split, folder)
-            smoke = stage_smoke(self.data, folder)
-            sealed = stage_full(self.data, "sealed", folder) if self.sealed else None
+            full = self.task.full(self.split, folder)
+            smoke = self.task.smoke(folder)
+            sealed = self.task.sealed(folder) if self.sealed else None
             yield Batch(self.settings, self.confinement, around, full, smoke, folder, emit, sealed)
 
 
@@ -87,7 +95,7 @@ def open_session(
     Raises RunnerError, whose message says what to do.
     """
     repository = Path(conditions.repository).resolve()
-    interpreter = find_interpreter(repository, settings.candidate)
+    interpreter = _interpreter(repository, settings)
     table = settings.sandbox
     sandbox = choose(
         table.backend,
@@ -98,34 +106,48 @@ def open_session(
     )
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
-    # Made now if it is not there.
-    data = prepare(
-        _size(settings.task, gpu),
-        cache,
-        on_progress=lambda fraction, what: emit(DataEvent(fraction, what)),
-    )
+    task: Task
+    if settings.self_reported:
+        if conditions.split != "validation":
+            raise RequestError(
+                "A script that reports its own metric has no sealed split: only the script knows "
+                "what it evaluates on. Leave --split away."
+            )
+        task = ReportedTask.open(
+            repository, settings, interpreter, cache or cache_folder(), _progress(emit)
+        )
+    else:
+        # Made now if it is not there.
+        data = prepare(_size(settings.task, gpu), cache, on_progress=_progress(emit))
+        task = RetrievalTask(data, settings, interpreter, budget_s)
     return Session(
         repository=repository,
         settings=settings,
-        confinement=Confinement(
-            sandbox,
-            interpreter,
-            visible(runtime_mounts(interpreter.path), data),
-            gpu,
-            settings.sandbox,
-        ),
-        data=data,
+        confinement=Confinement(sandbox, interpreter, task.runtime(), gpu, settings.sandbox),
+        task=task,
         split=conditions.split,
         sealed=conditions.sealed,
         runner_class=describe(
             interpreter=interpreter,
             gpu=gpu,
             budget_s=budget_s,
-            data=data.version,
-            data_digest=data.digest,
+            data=task.version,
+            data_digest=task.digest,
             sandbox=sandbox.identity(),
         ),
     )
+
+
+def _progress(emit: Emit) -> Callable[[float, str], None]:
+    return lambda fraction, what: emit(DataEvent(fraction, what))
+
+
+def _interpreter(repository: Path, settings: RunnerSettings) -> Interpreter:
+    """What runs candidates: an interpreter of Python, or the program that `command` names."""
+    command = settings.candidate.command
+    if command and command[0] != "python":
+        return find_program(command[0])
+    return find_interpreter(repository, settings.candidate)
 
 
 def data_size(repository: Path, settings: RunnerSettings) -> SizeName:
@@ -150,6 +172,7 @@ def plan(request: BatchRequest, session: Session) -> Sequence[PlannedRun]:
         if run.tree is not None:
             files = read_tree(session.repository, run.tree, table)
         else:
-            files = read_folder(session.repository / str(run.files), table)
+            files = read_folder(session.repository / str(run.files), table, session.repository)
+        session.task.check(files)
         runs.append(PlannedRun(run.id, files, run.seed, run.smoke))
     return runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -12,6 +13,11 @@ LARGEST_FILE = 10_000_000
 DEFAULT_IMAGE = "mergelab-candidate"
 # [registry[:port]/]name[:tag][@digest], or a digest alone.
 _IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
+
+CONTRACT = ("SEED", "TIME_BUDGET_S", "OUT_DIR")
+"""The environment variables that the runner gives to every training."""
+_METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 class Table(BaseModel):
@@ -40,16 +46,50 @@ class CandidateTable(Table):
     """The only files that an experiment may change, as paths relative to the repository."""
     entry: str = "train.py"
     """The file that is run; one of `paths`."""
+    command: Annotated[list[str], Field(max_length=200)] = []
+    """How a script that reports its own metric is started, as a list of words. `python` as the
+    first one stands for the interpreter below; `{seed}` and `{budget_s}` in any word for the
+    run's seed and the seconds of its budget. Empty: `python` and `entry`."""
+    folder: str = "."
+    """The folder that `command` is started in, relative to the repository. With `command` empty,
+    `entry` is found from wherever this is."""
+    needs: Annotated[list[str], Field(max_length=100)] = []
+    """Further files and folders of the repository that the script reads, at most 2,000 files
+    and 64 MiB. They come from the same commit, and an experiment cannot change them."""
+    environment: dict[str, str] = {}
+    """Further environment variables of the script. A sandbox passes on no others."""
     python: str = ".venv-candidate/bin/python"
     """The interpreter that runs it, relative to the repository or absolute. The environment
     variable `MERGELAB_CANDIDATE_PYTHON` goes before it."""
     max_bytes: Annotated[int, Field(ge=1, le=LARGEST_FILE)] = 200_000
     """The largest size that one of the files may have, in bytes."""
 
-    @field_validator("paths")
+    @field_validator("paths", "needs")
     @classmethod
     def _paths_are_plain(cls, value: list[str]) -> list[str]:
         return [plain_path(path) for path in value]
+
+    @field_validator("folder")
+    @classmethod
+    def _folder_is_plain(cls, value: str) -> str:
+        return value if value == "." else plain_path(value)
+
+    @field_validator("command")
+    @classmethod
+    def _command_is_text(cls, value: list[str]) -> list[str]:
+        if (value and not value[0]) or any("\0" in word for word in value):
+            raise ValueError("must be words, the first one a program, without NUL characters")
+        return value
+
+    @field_validator("environment")
+    @classmethod
+    def _environment_is_sound(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not _VARIABLE.fullmatch(name) or "\0" in text:
+                raise ValueError(f"{name!r} cannot be set")
+            if name in CONTRACT:
+                raise ValueError(f"{name} is set by the runner")
+        return value
 
     @model_validator(mode="after")
     def _entry_is_a_path(self) -> CandidateTable:
@@ -61,16 +101,53 @@ class CandidateTable(Table):
 class MetricTable(Table):
     """The number that decides."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$")] = "mean_rank"
+    name: Annotated[str, Field(pattern=_METRIC_NAME)] = "mean_rank"
     """What the metric is called in tables, checks and the ledger. The default task computes
     `mean_rank` whatever it is called here."""
     direction: Literal["lower", "higher"] = "lower"
     """Which way the metric is better."""
+    pattern: str | None = None
+    """For a script that reports its own metric: the regular expression that finds it in a line
+    of its output, with the number as its only group. The last line that fits counts. Write
+    `(\\S+)` rather than `([0-9.]+)`, so that `nan` is seen and not passed over."""
+    secondary: dict[str, str] = {}
+    """Further numbers of that output by name, each with its pattern: for guards and tables."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_is_sound(cls, value: str | None) -> str | None:
+        return value if value is None else _one_group(value)
+
+    @field_validator("secondary")
+    @classmethod
+    def _secondary_is_sound(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            if not re.fullmatch(_METRIC_NAME, name):
+                raise ValueError(f"{name[:60]!r} is no name for a metric")
+            _one_group(pattern)
+        return value
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError(f"must have one group, (...), around the number; found {groups}")
+    return pattern
 
 
 class TaskTable(Table):
-    """The data that candidates train on."""
+    """What is asked of candidates, and the data that they train on."""
 
+    kind: Literal["retrieval", "reported"] = "retrieval"
+    """`retrieval`: the default task, scored outside of the sandbox (docs/task.md). `reported`:
+    any script that prints its metric, which is then *self-reported*: nothing checks it
+    (docs/import.md)."""
+    stop_at_budget: bool = False
+    """Of a script that reports: whether it is stopped at the end of its budget and the metric
+    that it printed last counts. If not, it must come to its own end within budget and grace."""
     size: Literal["auto", "tiny", "small", "full"] = "auto"
     """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` is `full` in the profile
     `gpu` and `small` in the profile `cpu`. See docs/task.md."""
@@ -121,6 +198,46 @@ class SandboxTable(Table):
     """Size of /tmp, in MiB."""
 
 
+class MountTable(Table):
+    """Data that a script which reports its own metric reads. It is never writable."""
+
+    source: Annotated[str, Field(min_length=1, max_length=1_000)]
+    """The file or folder on this machine, absolute or relative to the repository."""
+    target: str = ""
+    """Where the script finds it, relative to the repository, or absolute for a place outside of
+    it. Empty: at `source`."""
+
+    @field_validator("source", "target")
+    @classmethod
+    def _no_control_characters(cls, value: str) -> str:
+        if any(ord(character) < 32 for character in value):
+            raise ValueError("must not contain control characters")
+        return value
+
+    @model_validator(mode="after")
+    def _target_is_plain(self) -> MountTable:
+        place = self.place
+        if not place.startswith("/"):
+            plain_path(place)
+        elif str(PurePosixPath(place)) != place or ".." in place.split("/") or place == "/":
+            raise ValueError("target must be a plain path")
+        elif PurePosixPath(place).parts[1] in _SYSTEM_FOLDERS:
+            raise ValueError(f"target {place!r} is a place that the sandbox needs for itself")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is seen: relative to the project, or absolute."""
+        return self.target or self.source
+
+
+# Of a sandbox: its own, and those that hold the bare system.
+_SYSTEM_FOLDERS = {
+    "proc", "dev", "sys", "etc", "tmp", "out", "candidate", "mounts", "model",
+    "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr",
+}  # fmt: skip
+
+
 class RunnerSettings(Table):
     """The runner's part of bot.toml."""
 
@@ -129,3 +246,42 @@ class RunnerSettings(Table):
     task: TaskTable = TaskTable()
     budget: BudgetTable = BudgetTable()
     sandbox: SandboxTable = SandboxTable()
+    mount: Annotated[tuple[MountTable, ...], Field(max_length=50)] = ()
+    """Data that the script reads and that is not in the repository, one table `[[mount]]` each."""
+
+    @property
+    def self_reported(self) -> bool:
+        """Whether candidates print their own metric, so that nothing vouches for it."""
+        return self.task.kind == "reported"
+
+    @property
+    def metric_shown(self) -> str:
+        """The metric's name as people read it: a self-reported one always says so."""
+        return f"{self.metric.name} (self-reported)" if self.self_reported else self.metric.name
+
+    @model_validator(mode="after")
+    def _tables_fit_the_task(self) -> RunnerSettings:
+        if self.self_reported:
+            if self.metric.pattern is None:
+                raise ValueError(
+                    'task.kind is "reported", so metric.pattern must say how the metric is found '
+                    "in the output, for example 'val_loss: (\\S+)'"
+                )
+            return self
+        candidate = self.candidate
+        told = {
+            "candidate.command": candidate.command,
+            "candidate.folder": candidate.folder != ".",
+            "candidate.needs": candidate.needs,
+            "candidate.environment": candidate.environment,
+            "metric.pattern": self.metric.pattern,
+            "metric.secondary": self.metric.secondary,
+            "task.stop_at_budget": self.task.stop_at_budget,
+            "mount": self.mount,
+        }
+        if alone := [key for key, value in told.items() if value]:
+            raise ValueError(
+                f'{", ".join(alone)} can only be set with task.kind = "reported": the task '
+                '"retrieval" has its own data and its own contract'
+            )
+        return self

@@ -11,8 +11,9 @@ from runner.events import Emit, LastLine, StageEvent
 from runner.failure import Failure, failure_of
 from runner.gpu import Gpu
 from runner.interpreter import Interpreter
+from runner.kinds.base import Evidence, Launch, Staged
 from runner.result import Stage, Status
-from runner.sandbox.base import Job, Limits, Mount, Outcome, Sandbox
+from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
 from runner.settings import BudgetTable, SandboxTable
 from runner.task.score import PREDICTIONS
 
@@ -38,38 +39,32 @@ class Confinement:
 class Plan:
     """What a pass sees, and how long its parts may take."""
 
-    training: Path  # the folder with training data
+    launch: Launch
     inputs: Mapping[str, Path]  # by group, a folder with its inputs and nothing else
     train_budget_s: float  # what the candidate is told
     train_limit_s: float  # when it is killed
     predict_limit_s: float
     smoke: bool
+    stoppable: bool = False  # that training still ran at its limit is no failure
     sealed: Mapping[str, Path] = field(default_factory=dict)  # the same of another split
 
     @classmethod
-    def full(
-        cls, training: Path, inputs: Mapping[str, Path], budget_s: float, table: BudgetTable
-    ) -> Plan:
-        """A run that counts."""
-        limit_s = budget_s + table.grace_s
-        return cls(training, inputs, budget_s, limit_s, table.predict_s, smoke=False)
+    def of(cls, staged: Staged, budget_s: float, table: BudgetTable, *, smoke: bool) -> Plan:
+        """A run that counts, or, with `smoke`, a few seconds of it."""
+        told_s = min(table.smoke_s, budget_s) if smoke else budget_s
+        return cls(
+            launch=staged.launch,
+            inputs=staged.inputs,
+            train_budget_s=told_s,
+            train_limit_s=told_s + staged.slack_s,
+            predict_limit_s=table.predict_s,
+            smoke=smoke,
+            stoppable=staged.stoppable,
+        )
 
     def with_sealed(self, inputs: Mapping[str, Path]) -> Plan:
         """The same, followed by predictions for the inputs of the sealed split."""
         return replace(self, sealed=inputs)
-
-    @classmethod
-    def smoke_run(
-        cls, training: Path, inputs: Mapping[str, Path], budget_s: float, table: BudgetTable
-    ) -> Plan:
-        """A few seconds on a sliver of data.
-
-        Start-up that a full run would forgive (imports from a cold disk, compiling) must not
-        look like a failure, hence the longer limit.
-        """
-        told_s = min(table.smoke_s, budget_s)
-        limit_s = told_s + table.grace_s + min(budget_s, 30.0)
-        return cls(training, inputs, told_s, limit_s, table.predict_s, smoke=True)
 
 
 @dataclass(frozen=True)
@@ -90,6 +85,7 @@ class Trial:
     predictions: dict[str, Path] = field(default_factory=dict)  # by group, their folders
     sealed: Trial | None = None  # the predictions for the sealed split, when they were asked for
     log: bytes = b""  # of training only
+    stopped: bool = False  # training was ended at its limit, which the plan allows
     train_s: float = 0.0
     predict_s: float = 0.0
     peak_memory_bytes: int | None = None
@@ -101,6 +97,11 @@ class Trial:
         self.exit_code, self.signal = outcome.exit_code, outcome.signal
         self.peak_memory_bytes = outcome.peak_memory_bytes
         self.train_s, self.log = outcome.wall_s, outcome.log_tail
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the judge of a pass is shown."""
+        return Evidence(self.predictions, self.log, self.stopped)
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,21 @@ class Pass:
 
     def _train(self, trial: Trial) -> None:
         told_s, limit_s = self.plan.train_budget_s, self.plan.train_limit_s
-        job = self._job({"PHASE": "train", "SEED": str(self.seed)}, told_s, limit_s)
-        job = _with_mounts(job, Mount(self.plan.training, "/data"))
+        launch = self.plan.launch
+        job = self._job({**launch.environment, "SEED": str(self.seed)}, told_s, limit_s)
+        filled = {"{seed}": str(self.seed), "{budget_s}": f"{told_s:g}"}
+        job = replace(
+            _with_mounts(job, *launch.mounts),
+            argv=tuple(_filled(word, filled) for word in launch.argv),
+            limits=replace(job.limits, log_bytes=launch.log_bytes),
+        )
         self.emit(StageEvent(self.run_id, trial.stage, None, told_s, limit_s))
         watch = LastLine(self.run_id, self.emit)
         outcome = self.confinement.sandbox.run(job, self.workplace / "model", watch)
         trial.note_training(outcome)
+        if self.plan.stoppable and outcome.ended is Ended.TIMED_OUT:
+            trial.stopped = True
+            return
         trial.failure = failure_of(
             outcome, trial.stage, self._named("training"), self.candidate.files, private=False
         )
@@ -150,9 +160,12 @@ class Pass:
         if not self.plan.smoke:
             trial.stage = Stage.PREDICT
         limit_s = self.plan.predict_limit_s
-        environment = {"PHASE": "predict", "MODEL_DIR": "/model", "GROUP": group}
+        environment = {"PHASE": "predict", "DATA_DIR": "/data"}
+        environment |= {"MODEL_DIR": "/model", "GROUP": group}
         job = self._job(environment, _SHARE_TOLD * limit_s, limit_s)
         job = _with_mounts(job, Mount(inputs, "/data"), Mount(self.workplace / "model", "/model"))
+        most_bytes = min(job.limits.output_bytes, _LARGEST_PREDICTIONS)
+        job = replace(job, limits=replace(job.limits, output_bytes=most_bytes))
         # Mounts tell their origin: nothing in this name may tell one split from another.
         output = self.workplace / f"predicted-{group}-{secrets.token_hex(4)}"
         self.emit(StageEvent(self.run_id, trial.stage, group, limit_s, limit_s))
@@ -170,23 +183,19 @@ class Pass:
     def _job(self, environment: Mapping[str, str], told_s: float, limit_s: float) -> Job:
         """A job of the task contract, without the mounts of its phase."""
         table, gpu = self.confinement.limits, self.confinement.gpu
-        output_bytes = table.output_mb * _MEGABYTE
-        if environment["PHASE"] == "predict":
-            output_bytes = min(output_bytes, _LARGEST_PREDICTIONS)
-        contract = {"DATA_DIR": "/data", "OUT_DIR": "/out", "TIME_BUDGET_S": f"{told_s:g}"}
+        contract = {"OUT_DIR": "/out", "TIME_BUDGET_S": f"{told_s:g}"}
         # Sets and dictionaries must come in one order in all phases.
         contract["PYTHONHASHSEED"] = "0"
-        interpreter = str(self.confinement.interpreter.path)
         return Job(
-            argv=(interpreter, "-u", "-B", f"/candidate/{self.candidate.entry}"),
+            argv=self.plan.launch.argv,
             limits=Limits(
                 wall_s=limit_s,
                 memory_bytes=int(table.memory_gb * 1024**3),
                 processes=table.processes,
-                output_bytes=output_bytes,
+                output_bytes=table.output_mb * _MEGABYTE,
                 scratch_bytes=table.scratch_mb * _MEGABYTE,
             ),
-            environment={**contract, **environment},
+            environment={**environment, **contract},
             mounts=(*self.confinement.runtime, Mount(self.candidate.folder, "/candidate")),
             gpu=gpu.index if gpu else None,
         )
@@ -194,3 +203,9 @@ class Pass:
 
 def _with_mounts(job: Job, *mounts: Mount) -> Job:
     return replace(job, mounts=(*job.mounts, *mounts))
+
+
+def _filled(word: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        word = word.replace(name, value)
+    return word

@@ -25,9 +25,8 @@ from bot.history.reduce import class_of
 from bot.model import Direction, Purpose, Side
 from bot.proposing.propose import BOT, PHASE
 from bot.settings import Settings
-from bot.snapshot import View, allowed_files
+from bot.snapshot import View, allowed_files, measured_digest
 from bot.views import texts
-from runner.digests import candidate_digest
 from runner.result import Measurement
 
 PROPOSER = "audit"
@@ -107,7 +106,7 @@ class Auditor:
             if (item.number, item.session) == (action.number, action.session)
         )
         title = f"Take back #{entry.number}: {entry.title}"
-        body = texts.revert_body(self.settings.metric.name, entry, audit)
+        body = texts.revert_body(self.settings.metric_shown, entry, audit)
         record = {
             "proposer": PROPOSER,
             "phase": PHASE,
@@ -171,7 +170,7 @@ class Auditor:
         self.measurer.measure(missing, keep, sealed=True)
 
     def _subject(self, tree: str) -> str:
-        return candidate_digest(allowed_files(self.repository, tree, self.settings))
+        return measured_digest(self.repository, tree, self.settings)
 
     def _without(self, entry: LedgerEntry) -> dict[str, bytes | None]:
         """The allowed files that a winner changed, as they were before it."""

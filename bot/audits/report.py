@@ -21,10 +21,9 @@ from bot.history.past import Past
 from bot.model import Direction, Run
 from bot.proposing.propose import Place
 from bot.settings import Settings
-from bot.snapshot import allowed_files
+from bot.snapshot import measured_digest
 from bot.text.figures import rounded
 from bot.verdict import Evidence
-from runner.digests import candidate_digest
 
 AUDIT_KEYS = {
     "audits": "the latest audit of every audited winner, in the order of the ledger. All gains are "
@@ -65,7 +64,7 @@ def rows(place: Place) -> tuple[Row, ...]:
     sessions = {session.number: session for session in place.forge.audits(wanted)}
 
     def subject(tree: str) -> str:
-        return candidate_digest(allowed_files(repository, tree, settings))
+        return measured_digest(repository, tree, settings)
 
     return tuple(
         Row(entry, _sealed(entry, sessions.get(entry.session), entries, subject, settings))

@@ -59,5 +59,5 @@ def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool
         return
     print_table(HEADERS, report_rows(found), "No winner was audited yet.")
     if found:
-        metric = place.settings.metric.name
+        metric = place.settings.metric_shown
         click.echo(f"Gains in {metric}; positive is better.", err=True)

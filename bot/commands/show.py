@@ -31,5 +31,5 @@ def command(number: int, as_json: bool) -> None:
     if as_json:
         print_json({**pull_json(pull), "diff": diff})
     else:
-        text = pull_text(pull, place.settings.metric.name, diff).encode(errors="replace")
+        text = pull_text(pull, place.settings.metric_shown, diff).encode(errors="replace")
         click.echo(clean_text(text, len(text)), nl=False)

@@ -46,4 +46,4 @@ def command(unconfined: bool, as_json: bool) -> None:
     if as_json:
         print_json(concluded_json(done, place.settings.metric.name))
     else:
-        say(summary(done, place.settings.metric.name))
+        say(summary(done, place.settings.metric_shown))

@@ -119,6 +119,15 @@ class Repository:
             os.fsdecode(path): int(size) for (_, kind, _, size), path in facts if kind == b"blob"
         }
 
+    def files_below(self, tree: str, paths: Sequence[str]) -> tuple[str, ...]:
+        """The regular files of a commit or tree that are, or lie below, one of `paths`."""
+        if not paths:
+            return ()
+        names = [clean_path(path) for path in paths]
+        done = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree, "--", *names)
+        entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
+        return tuple(os.fsdecode(path) for head, _, path in entries if head.startswith(b"100"))
+
     def is_shallow(self) -> bool:
         """Whether the history ends early because the clone was made so."""
         return self.git.text("rev-parse", "--is-shallow-repository") == "true"

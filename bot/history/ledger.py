@@ -26,6 +26,7 @@ from bot.text.plain import one_line, quiet
 GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
 _TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
+_SELF_REPORTED = "self-reported"
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
 _PIPE = 1 << 20
 _SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
@@ -64,6 +65,7 @@ class LedgerEntry:
     explanation: str = ""
     evidence: str = "[]"
     reverts: tuple[int, int] | None = None  # a winner and the audit session that refuted it
+    self_reported: bool = False  # the candidates printed their metric themselves
     commit: str = ""
     committed_at: int = 0
 
@@ -103,6 +105,7 @@ class Facts:
     fork: str = ""
     fingerprint: str = ""
     reverts: tuple[int, int] | None = None
+    self_reported: bool = False
 
 
 def message(facts: Facts, verdict: Verdict) -> str:
@@ -124,6 +127,7 @@ def message(facts: Facts, verdict: Verdict) -> str:
         ("Fork", facts.fork or "-"),
         ("Fingerprint", facts.fingerprint or "-"),
         *([("Reverts", "{} {}".format(*facts.reverts))] if facts.reverts else []),
+        *([("Scored", _SELF_REPORTED)] if facts.self_reported else []),
         ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
     ]
     block = "\n".join(f"{key}: {value}" for key, value in trailers)
@@ -297,6 +301,7 @@ def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: in
             explanation=head.partition("\n\n")[2],
             evidence=trailers["Evidence"],
             reverts=_pair(trailers["Reverts"]) if "Reverts" in trailers else None,
+            self_reported=trailers.get("Scored") == _SELF_REPORTED,
             commit=commit,
             committed_at=committed_at,
         )

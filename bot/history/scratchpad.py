@@ -60,9 +60,11 @@ def full_entry(entry: LedgerEntry) -> str:
     """The entry of one experiment: what was tried, what came of it, and why."""
     lines = [f"### #{entry.number} {_plain(entry.title)}: {entry.outcome} ({entry.reason})"]
     if entry.value is not None:
+        reported = " (self-reported)" if entry.self_reported else ""
         against = "" if entry.baseline is None else f" against {number(entry.baseline)}"
         lines.append(
-            f"{entry.metric} {number(entry.value)}{against}; difference {difference(entry)}; "
+            f"{entry.metric}{reported} {number(entry.value)}{against}; "
+            f"difference {difference(entry)}; "
             f"{entry.seeds} {'seed' if entry.seeds == 1 else 'seeds'}; proposed by "
             f"{_plain(entry.proposer)}, phase {_plain(entry.phase)}."
         )

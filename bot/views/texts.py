@@ -77,6 +77,13 @@ class Told:
     guards: Sequence[GuardResult] = ()
     multiplicity: Multiplicity | None = None
     drift: str | None = None
+    self_reported: bool = False
+
+
+SELF_REPORTED = (
+    "**Self-reported.** The script printed these numbers itself; nothing outside of it checked "
+    "them."
+)
 
 
 def check(attempt: str, head: str, told: Told) -> Check:
@@ -102,6 +109,8 @@ def _account(told: Told) -> str:
     parts = ["\n".join(f"- {inert_markdown(line)}" for line in lines)]
     if told.verdict.estimate:
         parts.append(_estimate_table(told.metric, told.verdict.estimate, told.runs))
+    if told.self_reported:
+        parts.append(SELF_REPORTED)
     if told.guards:
         parts.append(guards_table(told.guards))
     if told.drift:

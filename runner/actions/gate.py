@@ -82,7 +82,7 @@ def gate(asked: Asked, hub: Hub, checkout: Path, base_branch: str, token: str = 
         candidate=candidate_digest(candidate),
         baseline=candidate_digest(baseline),
         harness=harness_digest(shaping(settings)),
-        scorer=scorer_digest(),
+        scorer=scorer_digest(settings.task.kind),
     )
     return Passed(expected, candidate, baseline)
 

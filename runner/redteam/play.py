@@ -223,7 +223,11 @@ def _smaller(settings: RunnerSettings) -> RunnerSettings:
     """The user's interpreter and sandbox with small limits and tiny data."""
     tables = settings.model_dump()
     tables["candidate"] |= {"paths": ["train.py", "kit.py", "known.json"], "entry": "train.py"}
-    tables["task"]["size"] = "tiny"
+    # Whatever the project is: the attacks are on the default task, which has the most to lose.
+    tables["candidate"] |= {"command": [], "folder": ".", "needs": [], "environment": {}}
+    tables["metric"] |= {"pattern": None, "secondary": {}}
+    tables["task"] = {"size": "tiny"}
+    tables["mount"] = ()
     tables["budget"] |= _BUDGET
     tables["sandbox"] |= _LIMITS
     return RunnerSettings.model_validate(tables)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +10,11 @@ from runner.batch import PlannedRun
 from runner.errors import InvalidOutput, RequestError
 from runner.events import Event, StageEvent
 from runner.failure import Failure
+from runner.kinds.base import Evidence, Judge, Launch, Numbers, Staged
 from runner.measure import judged
 from runner.request import BatchRequest, parse_request
 from runner.result import Measurement, Stage, Status
 from runner.session import Session
-from runner.staging import Numbers, Staged
 from runner.trial import Trial
 from tests.runner.candidates import CRASHES_LATE, HONEST, candidate
 
@@ -74,11 +72,11 @@ def test_without_being_asked_nothing_sealed_is_predicted(session: Session) -> No
     assert result.sealed is None
 
 
-def good(predictions: Mapping[str, Path]) -> Numbers:
+def good(evidence: Evidence) -> Numbers:
     return Numbers(2.0, {})
 
 
-def bad(predictions: Mapping[str, Path]) -> Numbers:
+def bad(evidence: Evidence) -> Numbers:
     raise InvalidOutput("of the wrong shape")
 
 
@@ -90,10 +88,10 @@ def bad(predictions: Mapping[str, Path]) -> Numbers:
     ],
 )
 def test_a_failure_on_the_sealed_split_alone_costs_its_score_and_nothing_else(
-    second: Trial, judge: object
+    second: Trial, judge: Judge
 ) -> None:
     trial = Trial(sealed=second)
-    validation, sealed = Staged(Path(), {}, good), Staged(Path(), {}, judge)  # type: ignore[arg-type]
+    validation, sealed = (Staged(Launch(()), {}, each) for each in (good, judge))
     scored = judged(trial, validation, sealed)
     assert scored.numbers == Numbers(2.0, {})
     assert scored.sealed is None

@@ -133,7 +133,7 @@ def expected(settings: RunnerSettings | None = None) -> Expected:
         candidate="c" * 64,
         baseline="d" * 64,
         harness=harness_digest(shaping(chosen)),
-        scorer=scorer_digest(),
+        scorer=scorer_digest(chosen.task.kind),
     )
 
 

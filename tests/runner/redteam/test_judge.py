@@ -126,13 +126,13 @@ def test_a_scorer_that_unpickles_is_found_out(play: Play, monkeypatch: pytest.Mo
 
 
 def _forgiving(trial: Any, staged: Any, *_: Any) -> Any:
+    from runner.kinds.base import Numbers
     from runner.measure import Scored
-    from runner.staging import Numbers
 
     if trial.failure is None:
         with np.errstate(all="ignore"):
             try:
-                staged.judge(trial.predictions)
+                staged.judge(trial.evidence)
             except Exception as error:
                 assert error is not None
     return Scored(trial, Numbers(HONEST, {}))

@@ -1,0 +1,1 @@
+"""Kinds of tasks: one interface (`base`), the default task, scripts that report their metric."""
