@@ -13,6 +13,7 @@ from bot.git.process import Git, GitFailed
 
 _HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (blob|tree|commit|tag) (\d+)\n")
 _CHUNK = 1 << 20
+_FITS = 4096  # bytes that any pipe takes at once: no thread is needed to write them
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ def read_objects(
         return
     process = git.start("cat-file", "--batch", "-z")
     assert process.stdin and process.stdout and process.stderr  # noqa: S101 (pipes, for mypy)
-    feeder = threading.Thread(target=_feed, args=(process.stdin, names), daemon=True)
-    feeder.start()
+    feeder: threading.Thread | None = None
+    if sum(len(name) + 1 for name in names) <= _FITS:
+        _feed(process.stdin, names)
+    else:
+        feeder = threading.Thread(target=_feed, args=(process.stdin, names), daemon=True)
+        feeder.start()
     try:
         for name in names:
             answer = _read_one(process.stdout, name, limit)
@@ -50,7 +55,8 @@ def read_objects(
         process.stdout.close()
         process.stderr.close()
         process.wait()
-        feeder.join()
+        if feeder is not None:
+            feeder.join()
 
 
 def _feed(pipe: IO[bytes], names: Sequence[bytes]) -> None:

@@ -1,0 +1,82 @@
+"""The simulation: hundreds of histories with faults, and that it would notice a defect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bench import simulate
+from bench.simulation import bots
+from bench.simulation.faults import RATES
+from bench.simulation.history import play
+from bot.decide import Action, Conclude, Measure, Snapshot, decide
+from bot.execute import Executor
+from bot.model import Reason, Verdict
+
+
+def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    code = simulate.main(["--seeds", "60", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["failures"], code) == ([], 0)
+    assert set(told["faults"]) == set(RATES), "a fault that never strikes tests nothing"
+
+
+@pytest.mark.slow
+def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    code = simulate.main(["--seeds", "3000", "--first", "10000", "--json"])
+    assert (json.loads(capsys.readouterr().out)["failures"], code) == ([], 0)
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_a_seed_is_one_history_with_the_real_git_too(seed: int) -> None:
+    quick, again, real = play(seed), play(seed), play(seed, quick=False)
+    assert quick.story == again.story == real.story
+    assert quick.tip == again.tip == real.tip
+
+
+def failing(seeds: range) -> list[str]:
+    return [outcome.failure for seed in seeds if (outcome := play(seed)).failure]
+
+
+def test_a_merge_that_was_not_measured_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(snapshot: Snapshot) -> tuple[Action, ...]:
+        return tuple(
+            Conclude(action.number, Verdict(Reason.IMPROVEMENT, "It looks good."))
+            if isinstance(action, Measure)
+            else action
+            for action in decide(snapshot)
+        )
+
+    monkeypatch.setattr(bots, "decide", hasty)
+    assert any("without runs" in failure for failure in failing(range(3)))
+
+
+def test_a_verdict_that_is_given_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    close: Callable[..., Any] = Executor.conclude
+
+    def twice(self: Executor, action: Conclude, view: Any) -> None:
+        close(self, action, view)
+        base = self.forge.base()
+        entry = self.repository.git.text("log", "-1", "--format=%B", base)
+        commit = self.repository.commit_tree(
+            self.repository.tree(base), [base], entry, self.repository.identity(), self.now()
+        )
+        self.forge.advance(base=base, commit=commit)
+
+    monkeypatch.setattr(Executor, "conclude", twice)
+    assert any("2 verdicts" in failure for failure in failing(range(3)))
+
+
+def test_a_run_that_is_paid_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: Callable[..., None] = Executor._run
+
+    def forgetful(self: Executor, number: int, attempt: Any, view: Any) -> None:
+        run(self, number, attempt, view)
+        attempt.results.clear()
+        run(self, number, attempt, view)
+
+    monkeypatch.setattr(Executor, "_run", forgetful)
+    assert any("PaidTwice" in failure for failure in failing(range(3)))
