@@ -11,7 +11,7 @@ from bench.simulation.faults import Faults, Killed
 from bench.simulation.project import COMPARABLE, constant, measured, with_constant
 from bot.audits.execute import Auditor
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, decide
+from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, Revise, decide
 from bot.errors import RunnerFailed
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
@@ -20,6 +20,7 @@ from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
 from bot.proposing.propose import Place, open_proposal
+from bot.proposing.revise import revise
 from bot.snapshot import View, take
 
 RUN_S = 300
@@ -114,7 +115,7 @@ class Thinker:
     books: Books
     between: Callable[[], None]
     ideas: int
-    name: str = "thinker"
+    name: str = "command"
 
     def propose(self, context: Context) -> Proposal:
         """Change one or two constants."""
@@ -128,13 +129,13 @@ class Thinker:
         self.books.calls += 1
         if self.faults.strikes("proposal failed"):
             raise ProposalFailed("the model refused", Cost(usd=0.01, calls=1))
-        source = context.files["train.py"]
+        source = (context.revision or context).files["train.py"]
         names = self.chance.choice([["RATE"], ["WIDTH"], ["RATE", "WIDTH"]])
         for name in names:
             step = self.chance.choice([-0.5, 0.5, 1.0, 1.5, 20.0])
             source = with_constant(source, name, constant(source, name) + step)
         title = "Set " + " and ".join(f"{name} to {constant(source, name)}" for name in names)
-        self.books.proposals += 1
+        self.books.proposals += context.revision is None
         idea = Hypothesis(title, "It may be better there.")
         return Proposal(idea, {"train.py": source}, self.name, Cost(usd=0.01, calls=1))
 
@@ -175,6 +176,8 @@ class Bot:
                 executor.measure(action, view)
             case Resume():
                 executor.resume(action, view)
+            case Revise():
+                revise(place, view, self.thinker, action, now=self.clock.now)
             case Conclude():
                 executor.conclude(action, view)
             case AskPerson():

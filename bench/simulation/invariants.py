@@ -112,7 +112,7 @@ def _costs_are_told(place: Place, pulls: Sequence[PullRequest], books: Books) ->
     lost = books.proposing_interrupted
     _demand(noted <= books.calls, f"{noted} calls noted, {books.calls} made")
     _demand(noted >= books.calls - lost, f"{noted} of {books.calls} calls noted, {lost} lost")
-    opened = sum(pull.record["proposer"] == "thinker" for pull in pulls)
+    opened = sum(pull.record["proposer"] == "command" for pull in pulls)
     _demand(opened <= books.proposals, f"{opened} opened of {books.proposals}")
 
 

@@ -28,6 +28,9 @@ def train():
     return RATE * WIDTH
 """
 SETTINGS = """\
+[proposer]
+name = "command"  # one that can repair what broke
+
 [audit]
 every = 2
 runs = 2
@@ -82,7 +85,7 @@ def measured(source: bytes, seed: int, chance: Random, *, sealed: bool) -> dict[
     score = None if isinstance(value, Status) else value + chance.gauss(0, NOISE)
     result = Measurement(
         status=value if isinstance(value, Status) else Status.OK,
-        stage=Stage.TRAIN if failed else Stage.SCORE,
+        stage=Stage.SMOKE if failed else Stage.SCORE,
         metric=score,
         seed=seed,
         train_s=300.0,

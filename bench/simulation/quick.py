@@ -410,15 +410,27 @@ class QuickGit(Git):
         return _LINES[question]
 
     def _log(self, arguments: tuple[str, ...], *_: object) -> Completed | None:
-        form = next(word for word in arguments if word.startswith("--format="))
-        commit = next(word for word in arguments if _ID.fullmatch(word))
-        head, _blank, message = self.store.objects[commit][1].partition(b"\n\n")
-        if form == "--format=%s":
-            return Completed(0, message.split(b"\n")[0] + b"\n", "")
+        form = next((word for word in arguments if word.startswith("--format=")), "")
+        if "--first-parent" in arguments and form == "--format=%B":
+            return self._messages(arguments[-2])
+        commit = next((word for word in arguments if _ID.fullmatch(word)), "")
+        head, _blank, message = self.store.objects.get(commit, ("", b""))[1].partition(b"\n\n")
         author = re.search(rb"^author (.*) <(.*)> ", head, re.MULTILINE)
-        if author is None or form != "--format=%an%x00%ae":
-            return None
-        return Completed(0, author[1] + b"\0" + author[2] + b"\n", "")
+        if author and form == "--format=%s":
+            return Completed(0, message.split(b"\n")[0] + b"\n", "")
+        if author and form == "--format=%an%x00%ae":
+            return Completed(0, author[1] + b"\0" + author[2] + b"\n", "")
+        return None
+
+    def _messages(self, wanted: str) -> Completed:
+        old, _dots, new = wanted.rpartition("..")
+        gone = self.store.ancestors(old) if old else {}
+        commit, texts = self.store.resolve(new), []
+        while commit and commit not in gone:
+            texts.append(self.store.objects[commit][1].partition(b"\n\n")[2])
+            commit = next(iter(self.store.parents(commit)), None)
+        # %B ends with a line end; between two of them -z writes a NUL in place of another.
+        return Completed(0, b"".join(text.rstrip(b"\n") + b"\n\0" for text in texts), "")
 
 
 @contextmanager
