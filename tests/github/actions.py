@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.github.http import REPOSITORY, Answer, Request, route
@@ -18,6 +19,7 @@ def run_json(request: Request, run: WorkflowRun) -> Json:
     return {
         "id": run.id,
         "name": run.path.rsplit("/", 1)[-1],
+        "display_title": _title(request, run),
         "path": run.path,
         "event": run.event,
         "head_branch": run.head_branch,
@@ -37,6 +39,23 @@ def run_json(request: Request, run: WorkflowRun) -> Json:
         "html_url": f"{request.root}/{github.full_name}/actions/runs/{run.id}",
         "artifacts_url": f"{request.url}/actions/runs/{run.id}/artifacts",
     }
+
+
+def _title(request: Request, run: WorkflowRun) -> str:
+    """The `run-name` of the workflow with the inputs in it, else the name of its file."""
+    repository = request.github.repository
+    try:
+        text = repository.text("cat-file", "blob", f"{run.head_sha}:{run.path}")
+    except GitRefused:
+        text = ""
+    named = re.search(r"^run-name: *(.+)$", text, re.MULTILINE)
+    if named is None:
+        return run.path.rsplit("/", 1)[-1]
+    return re.sub(
+        r"\$\{\{ *inputs\.(\w+) *\}\}",
+        lambda found: str(run.inputs.get(found[1], "")),
+        named[1].strip("\"' "),
+    )
 
 
 def _workflow_id(path: str) -> int:
