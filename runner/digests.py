@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.settings import RunnerSettings
 
 _RUNNER = Path(__file__).parent
-_NO_PART = {"redteam", "actions"}
+_NO_PART = {"redteam", "actions", "service"}
 _SCORERS = {"retrieval": "task/score.py", "reported": "kinds/reported.py"}
 
 
@@ -56,8 +56,8 @@ def shaping(settings: RunnerSettings) -> dict[str, Any]:
 def harness_digest(settings: Mapping[str, Any]) -> str:
     """SHA-256 of the runner's own sources together with the settings that shape a run.
 
-    Without the red team, which attacks what is measured with, and what talks to GitHub: neither
-    is any part of it.
+    Without the red team, which attacks what is measured with, and what talks to GitHub: none
+    is a part of it.
     """
     paths = (path.relative_to(_RUNNER) for path in sorted(_RUNNER.rglob("*.py")))
     sources = {

@@ -20,13 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from tests.github import actions, checks, door, gitdata, issues, people, pulls
+from tests.github import actions, administration, checks, door, gitdata, issues, people, pulls
 from tests.github.faults import Fault
 from tests.github.http import ROUTES, Answer, Request
 from tests.github.repository import GitRefused
 from tests.github.state import Call, GitHub, Refused, Token
 
-_ = (actions, checks, gitdata, issues, people, pulls)  # they register their routes
+_ = (actions, administration, checks, gitdata, issues, people, pulls)  # they register their routes
 _WRAPPED = ("check_runs", "workflow_runs", "artifacts", "workflows", "jobs")
 
 

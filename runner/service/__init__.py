@@ -1,0 +1,1 @@
+"""Keeps a machine with a GPU at the disposal of GitHub Actions; see docs/github.md."""
