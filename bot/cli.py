@@ -32,6 +32,7 @@ _COMMANDS = (
     "phase",
     "propose",
     "pulls",
+    "report",
     "show",
     "status",
     "step",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from bot.audits.plan import AuditRule
 from bot.errors import SettingsError
@@ -54,6 +54,21 @@ class ScratchpadTable(Table):
     """How many rows that table keeps; what falls off stays in `git log`."""
 
 
+class ReportTable(Table):
+    """What the bot shows of the experiments without being asked."""
+
+    svg: str | None = None
+    """An SVG file that every verdict redraws in its own commit, for example `docs/progress.svg`,
+    so that a README can show it. An experiment must not change it."""
+
+    @field_validator("svg")
+    @classmethod
+    def _is_svg(cls, value: str | None) -> str | None:
+        if value is not None and not plain_path(value).endswith(".svg"):
+            raise ValueError(f"{value[:100]!r} does not end in .svg")
+        return value
+
+
 class Settings(RunnerSettings):
     """The whole of bot.toml."""
 
@@ -72,6 +87,7 @@ class Settings(RunnerSettings):
     guard: Annotated[tuple[Guard, ...], Field(max_length=100)] = ()
     """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
     audit: AuditRule = AuditRule()
+    report: ReportTable = ReportTable()
 
     @property
     def programme(self) -> tuple[PhaseTable, ...]:

@@ -36,6 +36,7 @@ from bot.commands import (
     open,
     phase,
     pulls,
+    report,
     show,
 )
 from bot.proposing.preview import PREVIEW_KEYS
@@ -74,6 +75,7 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "phase"): phase.JSON_KEYS,
     ("bot", "propose"): PREVIEW_KEYS,
     ("bot", "pulls"): pulls.JSON_KEYS,
+    ("bot", "report"): report.JSON_KEYS,
     ("bot", "show"): show.JSON_KEYS,
     ("bot", "status"): STATUS_KEYS,
     ("bot", "step"): CONCLUDED_KEYS,

@@ -163,6 +163,7 @@ def test_the_bots_commands_print_the_documented_keys(lab: Lab) -> None:
     assert_documented("bot", "show", bot("show", "1"))
     assert_documented("bot", "best", bot("best"))
     assert_documented("bot", "export", bot("export"))
+    assert_documented("bot", "report", bot("report", "--svg", str(lab.folder / "a.svg")))
     assert_documented("bot", "completion", bot("completion", "bash"))
     lab.branch("another", {"train.py": TRAIN.replace("1.0", "2.5")})
     bot("open", "another")

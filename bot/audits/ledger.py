@@ -63,6 +63,7 @@ class AuditEntry:
     explanation: str = ""
     after: int = 0
     commit: str = ""
+    committed_at: int = 0
 
 
 def message(entry: AuditEntry) -> str:
@@ -113,7 +114,7 @@ def _audit(chunk: str, after: int) -> AuditEntry | None:
     header, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None
-    commit = header.partition(" ")[0]
+    commit, _, committed_at = header.partition(" ")
     head, _, block = body.rstrip("\n").rpartition("\n\n")
     trailers = dict(_TRAILER.findall(block))
     if not trailers.keys() >= _REQUIRED:
@@ -134,6 +135,7 @@ def _audit(chunk: str, after: int) -> AuditEntry | None:
             explanation=head.partition("\n\n")[2],
             after=after,
             commit=commit,
+            committed_at=int(committed_at),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise LedgerError(

@@ -1,0 +1,178 @@
+"""The report in a real Chromium."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import histories
+from bot.report.build import content_of
+from bot.report.page import render
+from bot.report.serve import HOST, make_server
+from tests.bot.lab import Lab, git, make_repository
+from tests.bot.report.conftest import make_place
+from tests.bot.report.test_page import PAYLOADS
+from tests.browser import Visit, visit
+
+pytestmark = pytest.mark.slow
+
+_POINTS = "#main path[aria-roledescription='point']"
+
+
+@pytest.fixture(scope="module")
+def report(programme: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(render(content_of(make_place(programme))))
+    return file.as_uri()
+
+
+@pytest.fixture
+def opened(report: str, tmp_path: Path) -> Iterator[Visit]:
+    with visit(report, tmp_path / "profile") as visited:
+        yield visited
+
+
+def test_the_charts_are_drawn_without_a_word_or_a_request(opened: Visit, report: str) -> None:
+    assert opened.said == []
+    assert [address for address in opened.requests if not address.startswith("data:")] == [report]
+    assert opened.page.locator(_POINTS).count() > 100
+    for chart in ("gains", "hours", "cost"):
+        assert opened.page.locator(f"#{chart} svg path").count() > 3
+    assert opened.page.locator("#rows tr").count() == 50
+    assert opened.page.locator("#count").inner_text() == "120 of 120 experiments"
+
+
+def test_hovering_a_point_tells_its_hypothesis_and_numbers(opened: Visit) -> None:
+    opened.page.locator(_POINTS).nth(20).hover(force=True)
+    tooltip = opened.page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for()
+    text = tooltip.inner_text()
+    assert "Change constant" in text
+    assert "mean_rank" in text
+    assert "difference" in text
+
+
+def test_clicking_a_point_shows_the_experiment(opened: Visit) -> None:
+    opened.page.locator(_POINTS).nth(20).click(force=True)
+    dialog = opened.page.locator("#detail[open]")
+    dialog.wait_for()
+    assert "Change constant" in dialog.locator("h2").inner_text()
+    opened.page.keyboard.press("Escape")
+    assert opened.page.locator("#detail[open]").count() == 0
+
+
+def test_filters_are_for_table_and_chart(opened: Visit) -> None:
+    page = opened.page
+    before = page.locator(_POINTS).count()
+    page.get_by_role("checkbox", name="closed: no gain shown").uncheck()
+    page.wait_for_function(
+        f'document.querySelectorAll("{_POINTS}").length < {before // 2}', timeout=30_000
+    )
+    assert "worse" not in page.locator("#rows").inner_text()
+    page.get_by_role("searchbox").fill("#7 ")
+    assert page.locator("#rows tr").count() <= 1
+    page.get_by_role("searchbox").fill("no such words")
+    assert page.locator("#count").inner_text() == "0 of 120 experiments"
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("combobox").select_option("tune")
+    shown = page.locator("#rows tr").all_inner_texts()
+    assert shown
+    assert all("tune" in row for row in shown)
+
+
+def test_the_table_sorts_by_keyboard(opened: Visit) -> None:
+    page = opened.page
+    header = page.locator("#headers th").filter(has_text="mean_rank")
+    header.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "descending"
+    page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    texts = page.locator("#rows tr td:nth-child(4)").all_inner_texts()
+    values = [float(text) for text in texts if text]
+    assert len(values) > 20
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("dark", [False, True])
+def test_everybody_can_read_it(report: str, tmp_path: Path, width: int, dark: bool) -> None:
+    with visit(report, tmp_path / "profile", width=width, dark=dark) as visited:
+        assert not visited.wide()
+        assert visited.faults() == []
+        visited.page.locator("#rows button").first.click()
+        assert visited.faults() == []
+        ground = visited.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == ("rgb(22, 22, 22)" if dark else "rgb(255, 255, 255)")
+        assert visited.said == []
+
+
+def test_words_of_strangers_do_nothing(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "project")
+    histories.write(folder, 12, title=" ".join(PAYLOADS))
+    file = tmp_path / "report.html"
+    file.write_text(render(content_of(make_place(folder))))
+    with visit(file.as_uri(), tmp_path / "profile") as visited:
+        page = visited.page
+        page.locator(_POINTS).first.hover(force=True)
+        page.locator("#vg-tooltip-element.visible").wait_for()
+        assert "<img src=x" in page.locator("#vg-tooltip-element").inner_text()
+        page.locator("#rows button").first.click()
+        assert "<img src=x" in page.locator("#detail-title").inner_text()
+        assert page.locator("#vg-tooltip-element img, #detail img, #rows img").count() == 0
+        assert page.title() == "project: experiments"
+        assert visited.said == []
+        assert all(address.startswith(("file:", "data:")) for address in visited.requests)
+
+
+def test_the_policy_would_stop_a_script_that_got_in(opened: Visit) -> None:
+    opened.page.evaluate(
+        """() => {
+          document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.owned = 1'>");
+          const script = document.createElement("script");
+          script.textContent = "window.owned = 1";
+          document.body.append(script);
+        }"""
+    )
+    opened.page.wait_for_timeout(200)
+    assert opened.page.evaluate("window.owned") is None
+    assert any("Content Security Policy" in text for text in opened.said)
+
+
+def test_clicking_shows_the_diff(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project")
+    lab.experiment({"train.py": "# <i>shorter</i>\nRATE = 3.0\n"}, "Less code")
+    lab.until_idle()
+    file = tmp_path / "report.html"
+    file.write_text(render(content_of(lab.place)))
+    with visit(file.as_uri(), tmp_path / "profile") as visited:
+        visited.page.get_by_role("button", name="Less code").click()
+        diff = visited.page.locator("#detail-diff")
+        assert "+# <i>shorter</i>" in diff.inner_text()
+        assert "-RATE = 1.0\n" in diff.locator(".removed").all_inner_texts()
+        assert visited.said == []
+
+
+def test_a_watched_page_shows_what_happens(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project")
+    lab.experiment({"train.py": "RATE = 3.0\n"}, "First")
+    lab.until_idle()
+    with make_server(lab.place, 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://{HOST}:{server.server_port}/"
+            with visit(address, tmp_path / "profile") as visited:
+                assert visited.page.locator("#rows tr").count() == 1
+                lab.experiment({"train.py": "RATE = 6.0\n"}, "Second")
+                lab.until_idle()
+                visited.page.get_by_role("button", name="Second").wait_for(timeout=120_000)
+                assert visited.said == []
+                assert all(one.startswith((address, "data:")) for one in visited.requests)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert git(lab.folder, "status", "--porcelain") == ""

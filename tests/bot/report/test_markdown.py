@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.report.build import history_of
+from bot.report.markdown import image_address, summary_of
+from tests.bot.lab import Lab
+from tests.bot.report.conftest import make_place
+
+GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "lab/project"}
+WITH_SVG = '[report]\nsvg = "docs/progress.svg"\n'
+
+
+def test_the_summary_has_figures_a_chart_and_the_latest_experiments(programme: Path) -> None:
+    place = make_place(programme)
+    text = summary_of(place, history_of(place), {})
+    assert "| experiments | 120 | " in text
+    assert "```mermaid\nxychart-beta" in text
+    assert "\n| 120 | Change constant" in text
+    assert "\n| 100 |" not in text
+
+
+def test_the_committed_chart_is_shown_on_github(programme: Path) -> None:
+    place = make_place(programme, WITH_SVG)
+    address = "https://github.com/lab/project/raw/main/docs/progress.svg"
+    assert f"]({address})" in summary_of(place, history_of(place), GITHUB)
+    assert image_address(place, {**GITHUB, "GITHUB_REPOSITORY": "a/b) <script>"}) is None
+    assert image_address(make_place(programme), GITHUB) is None
+
+
+def test_words_of_strangers_are_inert(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project")
+    lab.experiment({"train.py": "RATE = 3.0\n"}, "![x](http://e) @team | <script> fixes #1")
+    lab.until_idle()
+    text = summary_of(lab.place, history_of(lab.place), {})
+    row = next(line for line in text.splitlines() if line.startswith("| 1 |"))
+    assert "<script" not in row
+    assert "![x]" not in row
+    assert "@team" not in row
+    assert row.count(" | ") == 4
