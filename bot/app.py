@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.errors import SettingsError
+from bot.forge.base import Forge
 from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.history import ledger
 from bot.history.clones import ShallowClone
+from bot.model import Verdict
 from bot.proposers.base import Proposer
 from bot.proposing.propose import BOT, Place
 from bot.settings import FILE_NAME, Settings, load, parse
+
+if TYPE_CHECKING:
+    from bot.forge.github.client import GitHubClient
 
 
 def open_place(folder: Path | None = None) -> Place:
@@ -25,14 +32,37 @@ def open_place(folder: Path | None = None) -> Place:
     if repository.is_shallow():
         raise ShallowClone(repository.path)
     settings = committed_settings(repository)
+    return Place(repository, make_forge(repository, settings), settings)
+
+
+def make_forge(repository: Repository, settings: Settings) -> Forge:
+    """The forge that bot.toml names. Raises ForgeError: without a credential, for example."""
     base = settings.repository.base
-    forge = GitForge(repository, base, bot=BOT, taken=lambda: _last_in_ledger(repository, base))
-    return Place(repository, forge, settings)
+
+    def settled() -> dict[int, Verdict]:
+        entries = ledger.read(repository.path, base)
+        return {each.number: Verdict(each.reason, each.explanation) for each in entries}
+
+    if settings.forge.kind == "git":
+        return GitForge(repository, base, bot=BOT, taken=lambda: max(settled(), default=0))
+    from bot.forge.github.forge import GitHubForge
+    from bot.forge.github.remote import Remote, clone_url
+
+    client = make_client(settings)
+    url = clone_url(client.api_url, client.repository)
+    remote = Remote(repository, url, client.credential)
+    return GitHubForge(
+        repository, client, remote, base, account=settings.forge.account, verdicts=settled
+    )
 
 
-def _last_in_ledger(repository: Repository, base_branch: str) -> int:
-    entries = ledger.read(repository.path, base_branch)
-    return max((entry.number for entry in entries), default=0)
+def make_client(settings: Settings) -> GitHubClient:
+    """GitHub's API for the repository that bot.toml names. Raises ForgeError."""
+    from bot.forge.github.auth import credential
+    from bot.forge.github.client import GitHubClient
+
+    name, api_url = settings.forge.repository, settings.forge.api_url
+    return GitHubClient(name, credential(os.environ, name, api_url), api_url)
 
 
 def committed_settings(repository: Repository) -> Settings:

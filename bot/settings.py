@@ -26,8 +26,22 @@ class RepositoryTable(Table):
 
     base: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")] = "main"
     """The branch that winners are merged into."""
-    forge: Literal["git"] = "git"
-    """Where pull requests live: `git`, inside this repository."""
+
+
+class ForgeTable(Table):
+    """Where pull requests live."""
+
+    kind: Literal["git", "github"] = "git"
+    """`git`: inside this repository, under `refs/forge`. `github`: on GitHub; the credential is
+    in the environment, see docs/forge.md."""
+    repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$")] = ""
+    """`github` alone: the repository, as "owner/name"."""
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "https://api.github.com"
+    """`github` alone: the address of its API. GitHub Enterprise has it at
+    `https://HOST/api/v3`."""
+    account: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+(\[bot\])?)?$")] = ""
+    """`github` alone: the bot's account, where the credential is an App's: `NAME[bot]`. Empty
+    asks GitHub, and in a workflow stands for GitHub Actions itself."""
 
 
 class ProposerTable(Table):
@@ -73,6 +87,7 @@ class Settings(RunnerSettings):
     """The whole of bot.toml."""
 
     repository: RepositoryTable = RepositoryTable()
+    forge: ForgeTable = ForgeTable()
     proposer: ProposerTable = ProposerTable()
     claude: ClaudeTable = ClaudeTable()
     command: CommandTable = CommandTable()
@@ -131,6 +146,11 @@ def load(folder: Path) -> Settings:
 
 
 def _check_together(settings: Settings, where: str) -> None:
+    if settings.forge.kind == "github" and not settings.forge.repository:
+        raise SettingsError(
+            f'{where}: forge.repository: is missing. With kind = "github" name the repository,'
+            ' for example repository = "my-lab/research".'
+        )
     candidates, scratchpad = settings.candidate.paths, settings.scratchpad.path
     try:
         plain_path(scratchpad)

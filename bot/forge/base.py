@@ -282,6 +282,15 @@ class Forge(Protocol):
         """
         ...
 
+    def record_many(
+        self, number: int, attempt: str, results: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """Keep the results of several runs of one attempt, by their index, all or none.
+
+        Raises what `record` raises.
+        """
+        ...
+
     def post(self, number: int, check: Check) -> None:
         """Show a completed check on the pull request."""
         ...

@@ -129,8 +129,7 @@ class Collector:
             if run.index not in attempt.results
         }
         try:
-            for index, result in results.items():
-                self.forge.record(pull.number, attempt.id, index, result)
+            self.forge.record_many(pull.number, attempt.id, results)
         except Conflict:
             self.say(f"#{pull.number}: another bot has taken in attempt {attempt.id} already.")
             return

@@ -74,6 +74,7 @@ def invalid(message: str, name: str, code: str) -> Refused:
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
     """Lead `METHOD path` to a function; `{name}` takes one part, `{name+}` takes the rest."""
     pattern = re.sub(r"\{(\w+)\+\}", r"(?P<\1>.+)", path)
+    pattern = re.sub(r"\{(number|comment|check|run|artifact|id)\}", r"(?P<\1>\\d{1,40})", pattern)
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)
 
     def register(handler: Handler) -> Handler:

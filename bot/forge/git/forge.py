@@ -46,12 +46,11 @@ from bot.forge.git.events import (
     Plan,
     Pushed,
 )
+from bot.forge.opening import in_the_way, title_of
 from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
 from bot.model import Verdict
-from bot.text.plain import one_line
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
-TITLE_LENGTH = 256
 _MANY_LOOSE = 250  # pull requests whose refs are files of their own
 
 _log = logging.getLogger(__name__)
@@ -117,7 +116,7 @@ class GitForge:
     @refusals()
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request."""
-        title = self._checked(new)
+        title = title_of(self.repository, new, self.base_branch)
         branch_ref = f"refs/heads/{new.branch}"
         taken = self._taken()
         for _ in range(TRIES):
@@ -213,14 +212,25 @@ class GitForge:
 
     def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
         """Keep the result of one planned run, also when it arrives after the verdict."""
+        self.record_many(number, attempt, {index: result})
 
-        def event(pull: PullRequest) -> Event:
+    def record_many(
+        self, number: int, attempt: str, results: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """Keep the results of several runs of one attempt, all or none."""
+
+        def events(pull: PullRequest) -> list[Written]:
             for known in pull.attempts:
-                if known.id == attempt and index in known.results:
-                    raise Conflict(f"Run {index} of {attempt!r} in #{number} has its result.")
-            return Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
+                if known.id == attempt and (taken := sorted(set(results) & set(known.results))):
+                    raise Conflict(f"Run {taken[0]} of {attempt!r} in #{number} has its result.")
+            made = [
+                Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
+                for index, result in sorted(results.items())
+            ]
+            return [(event, self._bot) for event in made]
 
-        self._add(number, event)
+        if results:
+            self._chains.write(number, events)
 
     def post(self, number: int, check: Check) -> None:
         """Show a completed check on the pull request."""
@@ -348,29 +358,9 @@ class GitForge:
         name, _, address = answer.partition("\0")
         return Author(name, address)
 
-    def _checked(self, new: NewPull) -> str:
-        """The title as it is kept. Raises ForgeError for what cannot be opened."""
-        if not self.repository.is_branch_name(new.branch):
-            raise ForgeError(f"A branch cannot have the name {new.branch!r}.")
-        if new.branch == self.base_branch:
-            raise ForgeError(f"{new.branch!r} is the base branch; an experiment needs its own.")
-        if self.repository.resolve(new.head) != new.head:
-            raise ForgeError(f"There is no commit {new.head!r}.")
-        title = one_line(new.title, TITLE_LENGTH)
-        if not title:
-            raise ForgeError("A pull request needs a title.")
-        return title
-
     def _in_the_way(self, branch: str) -> ForgeError | None:
         """What to say when `branch` would be a folder of another one, or the other way round."""
-        parts = branch.split("/")
-        above = ["/".join(parts[:count]) for count in range(1, len(parts))]
-        other = next((name for name in above if self.repository.ref(f"refs/heads/{name}")), None)
-        if other is None:
-            below = self.repository.git.text(
-                *("for-each-ref", "--count=1", "--format=%(refname)", f"refs/heads/{branch}/")
-            )
-            other = below.removeprefix("refs/heads/")
+        other = in_the_way(self.repository, branch)
         if not other:
             return None
         return ForgeError(

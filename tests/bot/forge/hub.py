@@ -49,6 +49,14 @@ class Hub(Protocol):
         """A person sets a branch, by force if need be, or deletes it."""
         ...
 
+    def seen_as(self, author: Author) -> Author:
+        """Who is shown for what the forge wrote in the name of `author`."""
+        ...
+
+    def kept(self, text: str) -> str:
+        """`text` as this place can keep it."""
+        ...
+
 
 class LocalHub:
     """A hub around the embedded forge."""
@@ -79,6 +87,12 @@ class LocalHub:
             run(self.path, "update-ref", "-d", f"refs/heads/{branch}")
         else:
             run(self.path, "update-ref", f"refs/heads/{branch}", commit)
+
+    def seen_as(self, author: Author) -> Author:
+        return author
+
+    def kept(self, text: str) -> str:
+        return text
 
     def _clock(self) -> float:
         self.now += 1

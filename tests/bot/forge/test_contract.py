@@ -49,7 +49,7 @@ def test_open_gives_the_pull_request_and_its_branch(hub: Hub) -> None:
     pull = hub.forge.open(new)
     assert (pull.number, pull.state, pull.head) == (1, State.OPEN, new.head)
     assert (pull.title, pull.body, pull.branch) == ("Raise the rate", "Because.", "exp/one")
-    assert (pull.author, pull.record) == (PERSON, {"proposer": "search"})
+    assert (pull.author, pull.record) == (hub.seen_as(PERSON), {"proposer": "search"})
     assert hub.branch("exp/one") == new.head
     assert hub.forge.pull(1) == pull
     assert hub.forge.pulls(State.OPEN) == (pull,)
@@ -127,7 +127,7 @@ def test_hostile_text_arrives_as_it_was_and_does_nothing(hub: Hub) -> None:
     hub.forge.comment(1, dataclasses.replace(PERSON, name=HOSTILE), HOSTILE)
     pull = hub.forge.pull(1)
     assert pull.title == "--exec [31m$(touch x); `id` 'q' \"q\" <a@b> State: closed State: merged"
-    assert (pull.body, pull.comments[0].body) == (HOSTILE, HOSTILE)
+    assert (pull.body, pull.comments[0].body) == (hub.kept(HOSTILE), hub.kept(HOSTILE))
     assert hub.forge.pulls(State.OPEN) == (pull,)
 
 
@@ -148,7 +148,7 @@ def test_comments_are_kept_in_order_with_their_authors(hub: Hub) -> None:
     comments = hub.forge.pull(1).comments
     assert [comment.body for comment in comments] == ["first", "second\nline", "x" * 60_000]
     assert len({comment.id for comment in comments}) == 3
-    assert all(comment.author == PERSON for comment in comments)
+    assert all(comment.author == hub.seen_as(PERSON) for comment in comments)
     assert list(comments) == sorted(comments, key=lambda comment: comment.created_at)
 
 
@@ -186,6 +186,18 @@ def test_an_attempt_is_kept_and_filled_with_results(hub: Hub) -> None:
     (kept,) = hub.forge.pull(1).attempts
     assert kept.complete
     assert kept.results == {0: {"metric": None}, 1: {"metric": 1.5, "curve": [[1.0, 2.0]]}}
+
+
+def test_results_are_kept_together_or_not_at_all(hub: Hub) -> None:
+    hub.forge.start(1, attempt(hub, open_one(hub)))
+    for results in ({0: {"metric": 1.0}, 2: {}}, {0: {"metric": float("nan")}, 1: {}}):
+        with pytest.raises(ForgeError):
+            hub.forge.record_many(1, "a1", results)
+    assert hub.forge.pull(1).attempts[0].results == {}
+    hub.forge.record_many(1, "a1", {1: {"metric": 2.0}, 0: {"metric": 1.0}})
+    assert hub.forge.pull(1).attempts[0].results == {0: {"metric": 1.0}, 1: {"metric": 2.0}}
+    with pytest.raises(Conflict):
+        hub.forge.record_many(1, "a1", {1: {"metric": 3.0}})
 
 
 def test_a_second_result_for_a_run_is_refused(hub: Hub) -> None:

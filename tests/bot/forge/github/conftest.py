@@ -1,36 +1,15 @@
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient
-from tests.bot.forge.hub import run
-from tests.github.server import running
-from tests.github.setting import BOT_TOKEN, new_github
+from tests.github.setting import BOT_TOKEN
 from tests.github.state import GitHub
 
 MakeClient = Callable[..., GitHubClient]
-
-
-@pytest.fixture
-def github(tmp_path: Path, fresh_repository: Path, no_configuration: Path) -> GitHub:
-    """A private repository on the model of GitHub, with one commit on main."""
-    bare = tmp_path / "github.git"
-    shutil.copytree(fresh_repository / ".git", bare)
-    run(bare, "config", "core.bare", "true")
-    run(bare, "config", "http.receivepack", "true")
-    return new_github(bare)
-
-
-@pytest.fixture
-def address(github: GitHub) -> Iterator[str]:
-    """Where the model listens."""
-    with running(github) as url:
-        yield url
 
 
 @pytest.fixture

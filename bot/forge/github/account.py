@@ -1,0 +1,35 @@
+"""Who the bot is on GitHub: its account's numeric id decides whose comments are its record."""
+
+from __future__ import annotations
+
+import os
+
+from bot.forge.github.answers import User, parse
+from bot.forge.github.client import GitHubClient
+from bot.forge.github.errors import Forbidden, NotFound, Unauthorized
+
+_ACTIONS = "github-actions[bot]"
+
+
+def whoami(client: GitHubClient, login: str = "") -> User:
+    """The account behind the credential; `login` is what bot.toml says, needed for an App.
+
+    A token of a person says who it belongs to; that of an App does not, so that its name is
+    looked up: `NAME[bot]`, and that of GitHub Actions where the workflow token is used.
+    """
+    if not login:
+        try:
+            return parse(User, client.get("/user"))
+        except Forbidden:
+            login = _ACTIONS if os.environ.get("GITHUB_ACTIONS") == "true" else ""
+    if not login:
+        raise Unauthorized(
+            "The credential belongs to a GitHub App, which cannot say its own name. Set"
+            ' forge.account in bot.toml to it, for example account = "my-app[bot]".'
+        )
+    try:
+        return parse(User, client.get(f"/users/{login}"))
+    except NotFound:
+        raise Unauthorized(
+            f"GitHub knows no account {login!r}. Correct forge.account in bot.toml."
+        ) from None

@@ -1,0 +1,90 @@
+"""The end of a pull request: one push, then what the API shows, from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.forge.base import Conflict
+from bot.forge.git.events import Closed, Merged
+from bot.forge.github.answers import Pull, parse
+from bot.forge.github.base_branch import BaseBranch
+from bot.forge.github.client import GitHubClient
+from bot.forge.github.ending import ENDING, Entry, Journal
+from bot.forge.github.remote import Move
+from bot.forge.github.states import CLOSED, MERGED, with_state
+from bot.forge.github.writing import Comments
+
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""How long GitHub may take to mark a pull request merged."""
+
+
+class Endings:
+    """Merges and closes."""
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        base: BaseBranch,
+        comments: Comments,
+        journal: Journal,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._client = client
+        self._base = base
+        self._comments = comments
+        self._journal = journal
+        self._sleep = sleep
+
+    def end(self, shown: Pull, event: Merged | Closed, words: str, branch: str | None) -> None:
+        """Move the base branch and journal the rest by one push, then do the rest.
+
+        `branch` is that of the pull request where it must still be at the head: the push names
+        it too. Should it move in the same instant, the pull request stays open on GitHub with
+        what is new, for only the head that was measured is in the base branch.
+
+        Raises Conflict, WorktreeDirty, ForgeError; then nothing has changed.
+        """
+        name = str(shown.number)
+        commit = self._journal.write(Entry(event, words))
+        moves = [Move(self._journal.ref(ENDING, name), commit, None)]
+        if branch is not None and isinstance(event, Merged):
+            moves.append(Move(f"refs/heads/{branch}", event.head, event.head))
+        self._base.move(event.base, event.commit, moves)
+        self._finish(name, commit, event, words)
+
+    def finish_all(self) -> None:
+        """Do the rest of what was interrupted; what was fetched is fresh."""
+        for name, commit in self._journal.pending(ENDING).items():
+            entry = self._journal.read(commit)
+            if name.isdecimal() and isinstance(entry.event, Merged | Closed):
+                self._finish(name, commit, entry.event, entry.words)
+
+    def _finish(self, name: str, commit: str, event: Merged | Closed, words: str) -> None:
+        number = int(name)
+        if not self._comments.has(number, Merged, Closed):
+            self._comments.keep(number, words, event)
+        shown = self._settled(number) if isinstance(event, Merged) else self._look(number)
+        state = MERGED if isinstance(event, Merged) else CLOSED
+        change: dict[str, object] = {}
+        if state not in shown.names:
+            change["labels"] = with_state(shown.names, state)
+        if shown.state == "open":
+            change["state"] = "closed"
+        if change:
+            self._client.patch(f"issues/{number}", change)
+        try:
+            self._journal.forget(ENDING, name, commit)
+        except Conflict:  # another bot finished it
+            return
+
+    def _settled(self, number: int) -> Pull:
+        """The pull request once GitHub marks it merged, or after some patience."""
+        for pause in _PAUSES_S:
+            shown = self._look(number)
+            if shown.merged_at is not None or shown.state != "open":
+                return shown
+            self._sleep(pause)
+        return self._look(number)
+
+    def _look(self, number: int) -> Pull:
+        return parse(Pull, self._client.get(f"pulls/{number}"))

@@ -1,0 +1,128 @@
+"""Opening a pull request: the branch and its journal by one push, then the API."""
+
+from __future__ import annotations
+
+import re
+
+from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull
+from bot.forge.git.events import Opened, Person
+from bot.forge.github import records
+from bot.forge.github.answers import Pull, parse, parse_all
+from bot.forge.github.client import GitHubClient
+from bot.forge.github.ending import OPENING, Entry, Journal
+from bot.forge.github.errors import Rejected, Uncertain
+from bot.forge.github.remote import MIRROR, Move, Remote
+from bot.forge.github.states import OPEN, with_state
+from bot.forge.github.writing import Comments
+from bot.forge.opening import in_the_way, title_of
+
+_EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
+
+
+class Openings:
+    """Opens pull requests into one base branch."""
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        remote: Remote,
+        comments: Comments,
+        journal: Journal,
+        base_branch: str,
+    ) -> None:
+        self._client = client
+        self._remote = remote
+        self._comments = comments
+        self._journal = journal
+        self._base_branch = base_branch
+
+    def open(self, new: NewPull, at: int) -> int:
+        """Open one, and return its number. What was fetched is fresh."""
+        repository = self._remote.repository
+        title = title_of(repository, new, self._base_branch)
+        tip = self._remote.branch(new.branch)
+        if tip not in {None, new.head}:
+            raise BranchTaken(f"Branch {new.branch} exists on GitHub already, at {tip}.")
+        if other := in_the_way(repository, new.branch, f"{MIRROR}/heads"):
+            raise ForgeError(
+                f"Branch {new.branch!r} cannot be created: a branch {other!r} is in its way, as a"
+                " file is in the way of a folder. Give that one another name on GitHub."
+            )
+        event = Opened(
+            at=at,
+            number=1,  # GitHub gives the number
+            branch=new.branch,
+            head=new.head,
+            title=title,
+            body=records.clipped(records.plain(new.body), records.MOST_BYTES),
+            author=Person.of(new.author),
+            record=dict(new.record),
+        )
+        records.record_bodies(records.new_key(), "", [event])  # refuses before anything is written
+        commit = self._journal.write(Entry(event, ""))
+        moves = [Move(self._journal.ref(OPENING, new.branch), commit, None)]
+        if tip is None:
+            moves.append(Move(f"refs/heads/{new.branch}", new.head, None))
+        try:
+            self._remote.push(moves)
+        except Conflict:
+            raise BranchTaken(f"Somebody else is opening {new.branch} at this moment.") from None
+        undo = [Move(f"refs/heads/{new.branch}", None, new.head)] if tip is None else []
+        return self._carry_on(new.branch, commit, event, undo)
+
+    def finish(self) -> None:
+        """Carry on with what a crash interrupted; what was fetched is fresh."""
+        for branch, commit in self._journal.pending(OPENING).items():
+            event = self._journal.read(commit).event
+            if not isinstance(event, Opened) or self._remote.branch(branch) is None:
+                self._journal.forget(OPENING, branch, commit)  # a person has deleted the branch
+                continue
+            number = self._found(branch)
+            if number is None:
+                self._carry_on(branch, commit, event, [])
+            else:
+                self._describe(number, event)
+                self._journal.forget(OPENING, branch, commit)
+
+    def _carry_on(self, branch: str, commit: str, event: Opened, undo: list[Move]) -> int:
+        try:
+            number = self._create(branch, event)
+        except Rejected as error:
+            self._journal.forget(OPENING, branch, commit, *undo)
+            if _EXISTS.search(str(error)):
+                raise BranchTaken(f"Branch {branch} has a pull request open.") from None
+            raise
+        self._describe(number, event)
+        self._journal.forget(OPENING, branch, commit)
+        return number
+
+    def _create(self, branch: str, event: Opened) -> int:
+        body = {
+            "title": event.title,
+            "body": event.body,
+            "head": branch,
+            "base": self._base_branch,
+            "maintainer_can_modify": False,
+        }
+        try:
+            return parse(Pull, self._client.post("pulls", body)).number
+        except Uncertain:
+            number = self._found(branch)
+            if number is None:
+                raise
+            return number
+
+    def _found(self, branch: str) -> int | None:
+        """The open pull request of a branch of this repository."""
+        owner = self._client.repository.partition("/")[0]
+        found = parse_all(Pull, self._client.list("pulls", head=f"{owner}:{branch}", state="open"))
+        same = [pull.number for pull in found if pull.head.ref == branch]
+        return max(same, default=None)
+
+    def _describe(self, number: int, event: Opened) -> None:
+        """The record, and the label of the state; each only where it is not there yet."""
+        event = event.model_copy(update={"number": number})
+        if not self._comments.has(number, Opened):
+            self._comments.keep(number, "The record of this experiment begins here.", event)
+            labels = with_state([], OPEN)
+            self._client.post(f"issues/{number}/labels", {"labels": labels})

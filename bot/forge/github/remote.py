@@ -1,0 +1,149 @@
+"""GitHub's git: fetching what it has, and moving its refs by compare-and-swap, all or none.
+
+What was fetched is kept below `refs/mergelab`, apart from the user's own remotes. A push names
+for every ref where it must be; the server takes all of them or none, and never anything that
+was somewhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bot.forge.base import Conflict, ForgeError
+from bot.forge.github.auth import Credential, git_header
+from bot.forge.github.errors import Uncertain, Unreachable
+from bot.git import GitFailed, Repository
+from bot.text.plain import one_line
+
+MIRROR = "refs/mergelab"
+_FETCHED = {"refs/heads": "heads", "refs/forge/opening": "opening", "refs/forge/ending": "ending"}
+_RACE = (
+    *("stale info", "fetch first", "cannot lock ref", "already exists", "failed to update ref"),
+    *("remote ref updated since checkout", "incorrect old value"),
+)
+_PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A ref of GitHub's that goes from `old` to `new`; None stands for no such ref."""
+
+    ref: str
+    new: str | None
+    old: str | None
+
+
+def clone_url(api_url: str, repository: str) -> str:
+    """Where git finds the repository whose API is there."""
+    parts = urlsplit(api_url)
+    root = f"{parts.scheme}://{parts.netloc}"
+    if parts.netloc == "api.github.com":
+        root = "https://github.com"
+    return f"{root}/{repository}.git"
+
+
+class Remote:
+    """The repository on GitHub, as git sees it from one clone."""
+
+    def __init__(self, repository: Repository, url: str, credential: Credential | None) -> None:
+        self.repository = repository
+        self.url = url
+        self._credential = credential
+
+    def fetch(self, *more: str) -> None:
+        """Fetch branches and journals, and the refspecs in `more`. Raises Unreachable."""
+        specs = [f"+{source}/*:{MIRROR}/{name}/*" for source, name in _FETCHED.items()]
+        options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc")
+        try:
+            self.repository.git.run(
+                *_PATIENCE, "fetch", *options, self.url, *specs, *more, environment=self._secret()
+            )
+        except GitFailed as error:
+            raise Unreachable(
+                f"Git could not fetch from {self.url}: {one_line(error.stderr, 300)}. Look at the"
+                " network and the credential, and run this again."
+            ) from None
+
+    def branch(self, name: str) -> str | None:
+        """Where a branch was when it was fetched."""
+        return self.repository.ref(f"{MIRROR}/heads/{name}")
+
+    def at(self, ref: str) -> str | None:
+        """Where a branch or a journal's ref was when it was fetched, by its name on GitHub."""
+        source, name = _split(ref)
+        return self.repository.ref(f"{MIRROR}/{_FETCHED[source]}/{name}")
+
+    def kept(self, name: str) -> dict[str, str]:
+        """The refs of GitHub's `refs/forge/NAME/` when they were fetched, and where they were."""
+        prefix = f"{MIRROR}/{name}/"
+        listing = self.repository.git.text(
+            "for-each-ref", "--format=%(objectname) %(refname)", prefix
+        )
+        pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
+        return {ref.removeprefix(prefix): commit for commit, ref in pairs}
+
+    def push(self, moves: Sequence[Move]) -> None:
+        """Make all moves or none.
+
+        Raises Conflict when one of the refs is somewhere else, ForgeError when GitHub forbids
+        it, Uncertain when it did not answer: fetch, and look.
+        """
+        leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
+        specs = [f"{move.new or ''}:{move.ref}" for move in moves]
+        done = self.repository.git.run(
+            *_PATIENCE,
+            *("push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags"),
+            *("--recurse-submodules=no", "--signed=no", *leases, self.url, *specs),
+            environment=self._secret(),
+            accepted=range(256),
+        )
+        if done.code == 0:
+            self._mirror(moves)
+            return
+        said = done.stdout.decode("utf-8", "replace") + done.stderr
+        if any(words in said for words in _RACE):
+            raise Conflict("Somebody else moved a branch on GitHub first. Nothing was changed.")
+        refused = [line for line in said.split("\n") if "rejected]" in line or "remote:" in line]
+        if refused:
+            raise ForgeError(
+                f"GitHub refuses the push: {one_line(' '.join(refused), 400)}. If the branch is"
+                " protected, let the bot bypass it; docs/github.md says how."
+            )
+        raise Uncertain(f"Git's push to {self.url} broke off: {one_line(done.stderr, 300)}.")
+
+    def _mirror(self, moves: Sequence[Move]) -> None:
+        lines = []
+        for move in moves:
+            source, name = _split(move.ref)
+            if source in _FETCHED:
+                ref = f"{MIRROR}/{_FETCHED[source]}/{name}"
+                lines.append(f"update {ref} {move.new}" if move.new else f"delete {ref}")
+        text = "".join(f"{line}\n" for line in lines)
+        self.repository.git.run("update-ref", "--stdin", stdin=text.encode())
+
+    def _secret(self) -> Mapping[str, str]:
+        """The credential as configuration in the environment, where no list of processes is.
+
+        The empty first value drops a header that the clone itself may have; no helper is asked.
+        """
+        if self._credential is None or not self.url.startswith("http"):
+            return {}
+        key = f"http.{self.url}.extraHeader"
+        count = os.environ.get("GIT_CONFIG_COUNT", "0")
+        start = int(count) if count.isdecimal() else 0
+        pairs = [(key, ""), (key, git_header(self._credential.token())), ("credential.helper", "")]
+        added = {"GIT_CONFIG_COUNT": str(start + len(pairs))}
+        for place, (name, value) in enumerate(pairs, start):
+            added |= {f"GIT_CONFIG_KEY_{place}": name, f"GIT_CONFIG_VALUE_{place}": value}
+        return added
+
+
+def _split(ref: str) -> tuple[str, str]:
+    """Which of the fetched places a ref is in, and its name there; empty for another one."""
+    for source in _FETCHED:
+        if ref.startswith(f"{source}/"):
+            return source, ref.removeprefix(f"{source}/")
+    return "", ref

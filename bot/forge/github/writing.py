@@ -1,0 +1,76 @@
+"""Writing comments that can be found again: the one way in which the record grows.
+
+The answer to a write can be lost. Every comment carries a key, so that what arrived is found by
+reading, and only what did not arrive is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.forge.base import NoSuchPull
+from bot.forge.git.events import Event
+from bot.forge.github import records
+from bot.forge.github.answers import IssueComment, parse_all
+from bot.forge.github.client import GitHubClient
+from bot.forge.github.errors import NotFound, Uncertain
+
+_TRIES = 3
+
+
+class Comments:
+    """The comments of the pull requests of one repository."""
+
+    def __init__(self, client: GitHubClient, own: int) -> None:
+        self._client = client
+        self._own = own
+
+    def of(self, number: int) -> list[IssueComment]:
+        """All comments on one pull request. Raises NoSuchPull."""
+        try:
+            return parse_all(IssueComment, self._client.list(f"issues/{number}/comments"))
+        except NotFound:
+            raise NoSuchPull(f"There is no pull request #{number} on GitHub.") from None
+
+    def all(self) -> dict[int, list[IssueComment]]:
+        """All comments by pull request: for many, this takes far fewer calls than one by one."""
+        found: dict[int, list[IssueComment]] = {}
+        for comment in parse_all(IssueComment, self._client.list("issues/comments")):
+            found.setdefault(comment.issue, []).append(comment)
+        return found
+
+    def say(self, number: int, text: str, *, relay: bool = False) -> None:
+        """Write a comment for people; `relay` for words that are not the bot's own."""
+        key = records.new_key()
+        kind = records.Kind.RELAY if relay else records.Kind.COMMENT
+        self._write(number, key, [records.said_body(kind, key, text)])
+
+    def keep(self, number: int, text: str, *events: Event) -> str:
+        """Write events into the record, with words for people; returns their key."""
+        key = records.new_key()
+        self._write(number, key, records.record_bodies(key, text, events))
+        return key
+
+    def has(self, number: int, *kinds: type[Event]) -> bool:
+        """Whether the record of a pull request has an event of one of these kinds."""
+        entries = records.read(self.of(number), self._own)
+        events = (entry.event for entry in entries if isinstance(entry, records.Recorded))
+        return any(isinstance(event, kinds) for event in events)
+
+    def _write(self, number: int, key: str, bodies: Sequence[str]) -> None:
+        for place, body in enumerate(bodies, 1):
+            self._send(number, key, place, body)
+
+    def _send(self, number: int, key: str, place: int, body: str) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._client.post(f"issues/{number}/comments", {"body": body})
+            except NotFound:
+                raise NoSuchPull(f"There is no pull request #{number} on GitHub.") from None
+            except Uncertain:
+                if place in records.holds(self.of(number), self._own, key):
+                    return
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            return
