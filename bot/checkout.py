@@ -40,7 +40,7 @@ def check_checkout(place: Place) -> str | None:
     if folder is not None:
         checkout = Repository(folder)
         _check_unfinished(checkout, base)
-        wanted = [*settings.candidate.paths, settings.scratchpad.path, FILE_NAME, "program.md"]
+        wanted = [*settings.candidate.paths, *settings.written_by_bot, FILE_NAME, "program.md"]
         _check_files(checkout, base, wanted)
     return _note(repository, base)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bot.decide import AskPerson, BeginPhase, Conclude, Measure, Resume
@@ -23,6 +23,7 @@ from bot.model import Direction, Reason, Side, Verdict
 from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
 from bot.proposing.propose import BOT, PHASE
+from bot.report import committed
 from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, measured_digest, reverts_of
 from bot.verdict.drift import drift
@@ -91,15 +92,18 @@ class Executor:
         if tree is None:
             raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
         message = ledger.message(self._facts(standing, view), verdict)
-        notes = self._scratchpad(view, ledger.entry_of(message))
-        tree = self.repository.tree_with(tree, {self.settings.scratchpad.path: notes})
+        when = self.now()
+        entry = replace(ledger.entry_of(message), committed_at=when)
+        drawn = committed.files(self.settings, [*view.entries, entry], view.audits)
+        kept = {self.settings.scratchpad.path: self._scratchpad(view, entry), **drawn}
+        tree = self.repository.tree_with(tree, kept)
         parents = [base]
         if verdict.merged and not self.repository.is_ancestor(standing.pull.head, base):
             parents.append(standing.pull.head)
         if merges:
             self._check_touches_only(base, tree)
         author = Identity(BOT.name, BOT.id)
-        commit = self.repository.commit_tree(tree, parents, message, author, self.now())
+        commit = self.repository.commit_tree(tree, parents, message, author, when)
         told = texts.Told(
             metric=self.settings.metric_shown,
             self_reported=self.settings.self_reported,
@@ -143,8 +147,8 @@ class Executor:
             self.forge.post(standing.pull.number, check)
 
     def _check_touches_only(self, base: str, tree: str) -> None:
-        """The last lock before a merge: nothing changes but allowed files and the scratchpad."""
-        allowed = {*self.settings.candidate.paths, self.settings.scratchpad.path}
+        """The last lock before a merge: only allowed files change, and what the bot keeps."""
+        allowed = {*self.settings.candidate.paths, *self.settings.written_by_bot}
         other = set(self.repository.changed_paths(base, tree)) - allowed
         if other:
             raise BotError(

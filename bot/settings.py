@@ -105,6 +105,12 @@ class Settings(RunnerSettings):
     report: ReportTable = ReportTable()
 
     @property
+    def written_by_bot(self) -> tuple[str, ...]:
+        """The files that a verdict's own commit may change beside the candidate's."""
+        chart = () if self.report.svg is None else (self.report.svg,)
+        return (self.scratchpad.path, *chart)
+
+    @property
     def programme(self) -> tuple[PhaseTable, ...]:
         """The phases in order; the default ones where bot.toml names none."""
         return self.phase or DEFAULT_PROGRAMME
@@ -152,28 +158,40 @@ def _check_together(settings: Settings, where: str) -> None:
             ' for example repository = "my-lab/research".'
         )
     candidates, scratchpad = settings.candidate.paths, settings.scratchpad.path
-    try:
-        plain_path(scratchpad)
-    except ValueError as error:
-        raise SettingsError(f"{where}: scratchpad.path: {error}.") from None
-    if _is_reserved(scratchpad):
-        raise SettingsError(
-            f"{where}: scratchpad.path: {scratchpad!r} is needed for something else. Name a file "
-            "that holds nothing but the scratchpad."
-        )
-    clash = [path for path in candidates if _is_reserved(path) or _same(path) == _same(scratchpad)]
+    own = {"scratchpad.path": scratchpad}
+    if settings.report.svg is not None:
+        own["report.svg"] = settings.report.svg
+    for key, path in own.items():
+        _check_own(key, path, where)
+    if len({_same(path) for path in own.values()}) < len(own):
+        raise SettingsError(f"{where}: {' and '.join(own)} name the same file. Rename one.")
+    written = {_same(path) for path in own.values()}
+    clash = [path for path in candidates if _is_reserved(path) or _same(path) in written]
     if clash:
         raise SettingsError(
             f"{where}: candidate.paths: contains {', '.join(sorted(clash))}, which the bot needs "
             f"for itself; an experiment must not change it. Reserved are {', '.join(_FILES)}, the "
-            "scratchpad, everything below bot/ and runner/, and names that begin with .git. "
-            "Remove it from the list."
+            "scratchpad, report.svg, everything below bot/ and runner/, and names that begin with "
+            ".git. Remove it from the list."
         )
-    _check_folders([*candidates, scratchpad], where)
+    _check_folders([*candidates, *own.values()], where)
     names = [phase.name for phase in settings.phase]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SettingsError(f"{where}: phase: {', '.join(twice)} is there twice. Rename one.")
+
+
+def _check_own(key: str, path: str, where: str) -> None:
+    """Whether the bot may write a file of its own there."""
+    try:
+        plain_path(path)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {key}: {error}.") from None
+    if _is_reserved(path):
+        raise SettingsError(
+            f"{where}: {key}: {path!r} is needed for something else. Name a file that holds "
+            "nothing else."
+        )
 
 
 _FILES = (FILE_NAME, "program.md")

@@ -41,6 +41,8 @@ def main_chart(found: History, *, width: int | str = _WIDTH) -> Spec:
     """Every experiment over time with its interval, the running best, phases and audits."""
     import altair as alt
 
+    if not found.experiments:
+        return _nothing(alt, width)
     judged = [row for row in (*found.experiments, *found.audits) if row["value"] is not None]
     others = [row for row in found.experiments if row["value"] is None]
     present = {row["kind"] for row in (*judged, *others)} or {Kind.IMPROVED}
@@ -48,7 +50,7 @@ def main_chart(found: History, *, width: int | str = _WIDTH) -> Spec:
     scale = alt.Scale(domain=list(found.domain or (0, 1)), nice=False, clamp=True)
     better = "lower" if found.direction is Direction.LOWER else "higher"
     y = alt.Y("value:Q", scale=scale, title=f"{found.metric} ({better} is better)")
-    x = _time(alt, found)
+    x = _time(alt)
     colors = [_LOOKS[kind][1] for kind in kinds]
     inner = [_LOOKS[kind][1] if kind in _FULL else "transparent" for kind in kinds]
     shapes = [_LOOKS[kind][0] for kind in kinds]
@@ -61,21 +63,21 @@ def main_chart(found: History, *, width: int | str = _WIDTH) -> Spec:
     size = 70 if len(found.experiments) <= _MANY else 30
     points = alt.Chart(alt.NamedData("experiments"))
     bare = alt.Chart(alt.NamedData("others"))
-    layers = [
-        *_bands(alt, found),
-        points.mark_rule(strokeWidth=1, strokeOpacity=0.55, tooltip=False).encode(
-            x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q", stroke=looks["stroke"]
-        ),
-        alt.Chart(alt.NamedData("best"))
-        .mark_line(interpolate="step-after", strokeWidth=2, tooltip=False)
-        .encode(x=x, y=y),
-        points.mark_point(size=size, strokeWidth=1.6, opacity=1, cursor="pointer").encode(
-            x=x, y=y, tooltip=_tooltip(alt, found), **looks
-        ),
-        bare.mark_point(size=size, strokeWidth=1.8, opacity=1, cursor="pointer").encode(
-            x=x, y=alt.value(_HEIGHT - 8), tooltip=_tooltip(alt, found), **looks
-        ),
-    ]
+    # A layer without rows makes Vega complain of an infinite extent.
+    layers = _bands(alt, found)
+    if judged:
+        interval = points.mark_rule(strokeWidth=1, strokeOpacity=0.55, tooltip=False)
+        low = alt.Y("low:Q", scale=scale)
+        layers.append(interval.encode(x=x, y=low, y2="high:Q", stroke=looks["stroke"]))
+    if found.best:
+        line = alt.Chart(alt.NamedData("best")).mark_line(
+            interpolate="step-after", strokeWidth=2, tooltip=False
+        )
+        layers.append(line.encode(x=x, y=y))
+    for rows, source, height in ((judged, points, y), (others, bare, alt.value(_HEIGHT - 8))):
+        if rows:
+            mark = source.mark_point(size=size, strokeWidth=1.7, opacity=1, cursor="pointer")
+            layers.append(mark.encode(x=x, y=height, tooltip=_tooltip(alt, found), **looks))
     chart = alt.layer(*layers).properties(width=width, height=_HEIGHT)
     data = {"experiments": judged, "others": others, "best": found.best, "phases": found.phases}
     return _spec(chart, data, f"{found.metric} of every experiment over time")
@@ -121,7 +123,7 @@ def work_chart(found: History, field: str, title: str, *, width: int | str = _WI
     chart = (
         alt.Chart(alt.NamedData("work"))
         .mark_line(interpolate="step-after", strokeWidth=2)
-        .encode(x=_time(alt, found), y=alt.Y(f"{field}:Q", title=title))
+        .encode(x=_time(alt), y=alt.Y(f"{field}:Q", title=title))
         .properties(width=width, height=140)
     )
     return _spec(chart, {"work": found.work}, title)
@@ -164,10 +166,19 @@ def palette() -> dict[str, str]:
     return {light: dark for _, light, dark in _LOOKS.values()}
 
 
-def _time(alt: Any, found: History) -> altair.X:
-    scale = alt.Scale(type="utc", domain=list(found.span), nice=False)
+def _nothing(alt: Any, width: int | str) -> Spec:
+    chart = (
+        alt.Chart(alt.NamedData("nothing"))
+        .mark_text(text="No experiment is finished yet.")
+        .encode(x=alt.value(100), y=alt.value(40))
+        .properties(width=width, height=80)
+    )
+    return _spec(chart, {"nothing": [{}]}, "No experiment is finished yet")
+
+
+def _time(alt: Any) -> altair.X:
     axis = alt.Axis(title=None, labelOverlap=True, tickCount=6)
-    x: altair.X = alt.X("at:T", scale=scale, axis=axis)
+    x: altair.X = alt.X("at:T", scale=alt.Scale(type="utc"), axis=axis)
     return x
 
 
@@ -176,7 +187,7 @@ def _bands(alt: Any, found: History) -> list[Any]:
     if len(found.phases) < 2:
         return []
     base = alt.Chart(alt.NamedData("phases"))
-    x = alt.X("begin:T", scale=alt.Scale(type="utc", domain=list(found.span), nice=False))
+    x = alt.X("begin:T", scale=alt.Scale(type="utc"))
     shade = alt.condition("datum.odd == 1", alt.value(0.09), alt.value(0.03))
     band = base.mark_rect(tooltip=False).encode(x=x, x2="end:T", opacity=shade)
     label = base.mark_text(align="left", baseline="top", dx=4, limit=140, tooltip=False).encode(

@@ -19,7 +19,6 @@ from bot.history.lineage import Lineage
 from bot.model import Direction, Outcome, Reason
 from bot.text.plain import one_line
 
-_DAY_MS = 86_400_000
 _TEXT = 2_000  # characters of an explanation
 
 
@@ -70,16 +69,6 @@ class History:
     work: list[dict[str, Any]]
     lineage: Lineage
     busy: float | None
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """From when until when the charts show time, in milliseconds."""
-        times = [row["at"] for row in (*self.best, *self.experiments, *self.audits)]
-        if not times:
-            return 0, _DAY_MS
-        begin, end = min(times), max(times)
-        margin = max(0.01 * (end - begin), 60_000)
-        return begin - margin, end + margin
 
     @property
     def domain(self) -> tuple[float, float] | None:

@@ -80,7 +80,7 @@
     if (views.main) {
       const numbers = new Set(rows.map((row) => row.number));
       const sets = data.charts.main.datasets;
-      for (const name of ["experiments", "others"])
+      for (const name of ["experiments", "others"].filter((one) => (sets[one] || []).length))
         views.main.data(name, sets[name].filter((row) => numbers.has(row.number)));
       views.main.run();
     }

@@ -101,6 +101,8 @@ def _charts(found: History) -> list[dict[str, Any]]:
         made.append(
             {"id": "gains", "title": "Claimed and confirmed gain", "note": note, "spec": gains}
         )
+    if not found.experiments:
+        return made
     totals = [("hours", "Hours of runs", "Hours of all sandboxed runs together.")]
     if any(row["cost"] for row in found.work):
         totals.append(

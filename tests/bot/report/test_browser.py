@@ -156,6 +156,14 @@ def test_clicking_shows_the_diff(tmp_path: Path) -> None:
         assert visited.said == []
 
 
+def test_a_programme_without_experiments_opens_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(content_of(Lab.build(tmp_path / "project").place)))
+    with visit(file.as_uri(), tmp_path / "profile") as visited:
+        assert "No experiment is finished yet" in visited.page.locator("#main").inner_html()
+        assert visited.said == []
+
+
 def test_a_watched_page_shows_what_happens(tmp_path: Path) -> None:
     lab = Lab.build(tmp_path / "project")
     lab.experiment({"train.py": "RATE = 3.0\n"}, "First")

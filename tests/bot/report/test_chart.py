@@ -89,7 +89,15 @@ def test_the_charts_are_drawn_as_images_that_load_nothing(found: History) -> Non
 
 def test_an_empty_programme_is_drawn_as_well() -> None:
     nothing = history([], [], "mean_rank", Direction.LOWER)
-    assert image.png(main_chart(nothing)).startswith(b"\x89PNG")
+    assert "No experiment is finished yet." in image.svg(main_chart(nothing))
+
+
+def test_nothing_but_failures_is_drawn_as_well(found: History) -> None:
+    failed = [row for row in found.experiments if row["kind"] == Kind.FAILED][:1]
+    alone = {"experiments": failed, "best": [], "audits": [], "gains": [], "phases": []}
+    spec = main_chart(History(**{**vars(found), **alone}))
+    assert image.png(spec).startswith(b"\x89PNG")
+    assert len(spec["layer"]) == 1
 
 
 def test_the_same_history_is_the_same_image(found: History) -> None:

@@ -127,6 +127,11 @@ def test_a_clone_without_the_pull_requests_has_a_report_without_their_diffs(
     assert diffs(place.repository, entries, place.settings.candidate.paths) == {}
 
 
+def test_before_anything_was_done_there_is_a_page_as_well(lab: Lab) -> None:
+    page = render(content_of(lab.place))
+    assert list(json.loads(read(page).scripts[0])["charts"]) == ["main"]
+
+
 def test_the_figures_are_those_of_the_status(programme: Path) -> None:
     content = content_of(make_place(programme))
     told: dict[str, Any] = {figure.name: figure for figure in content.figures}
