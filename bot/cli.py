@@ -26,6 +26,7 @@ _COMMANDS = (
     "comment",
     "completion",
     "diff",
+    "doctor",
     "export",
     "log",
     "open",

@@ -1,0 +1,1 @@
+"""Whether a step could begin here: every part that it needs is looked at, none is changed."""

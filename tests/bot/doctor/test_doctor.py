@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bot.commands import doctor
+from bot.doctor import machine
+from bot.doctor import place as places
+from bot.doctor.examine import examine
+from bot.doctor.finding import Finding, State
+from tests.bot.lab import Lab, git, make_repository
+
+RUNNER = {
+    "chosen": "bubblewrap",
+    "why": "no container engine was found",
+    "machine": {"GPU": "none", "interpreter": "3.11.7, torch 2", "data": "tiny is prepared"},
+    "backends": [{"name": "docker", "identity": "", "reason": "no engine answers"}],
+    "problems": [],
+}
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    made = Lab.build(tmp_path / "project")
+    monkeypatch.chdir(made.folder)
+    monkeypatch.setattr(machine, "runner", lambda folder: machine.runner_findings(RUNNER))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    return made
+
+
+def told(folder: Path) -> dict[str, Finding]:
+    return {one.name: one for one in examine(folder)}
+
+
+def settle(lab: Lab, text: str) -> None:
+    (lab.folder / "bot.toml").write_text(text)
+    git(lab.folder, "commit", "-qam", "Change the settings")
+
+
+def test_a_project_that_is_ready(lab: Lab) -> None:
+    found = told(lab.folder)
+    assert {one.name for one in found.values() if one.state is State.PROBLEM} == set()
+    assert found["forge"].found.startswith("git: ")
+    assert "search (the default" in found["proposer"].found
+    assert found["identity"].found == "Person <person@example.org>"
+    assert found["sandbox docker"].fix == "no engine answers"
+
+
+def test_every_problem_has_a_fix(lab: Lab) -> None:
+    settle(lab, '[proposer]\nname = "claude"\n[caps]\nmax_experiments = 0\n')
+    (lab.folder / "train.py").write_text("changed\n")
+    found = told(lab.folder)
+    problems = {name: one for name, one in found.items() if one.state is State.PROBLEM}
+    assert set(problems) == {"proposer", "caps", "working tree"}
+    assert all(one.fix for one in problems.values())
+    assert "Set ANTHROPIC_API_KEY" in problems["proposer"].fix
+    assert "train.py" in problems["working tree"].fix
+
+
+def test_a_key_that_is_set_is_told_and_never_shown(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(lab, '[proposer]\nname = "claude"\n')
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-very-secret-value")
+    found = told(lab.folder)
+    assert found["proposer"].state is State.OK
+    assert "sk-very" not in repr(found)
+
+
+def test_github_without_a_credential_and_without_workflows(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_TOKEN", "MERGELAB_APP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    settle(lab, '[forge]\nkind = "github"\nrepository = "lab/project"\n')
+    found = told(lab.folder)
+    assert "GITHUB_TOKEN" in found["forge"].fix
+    assert found["measure.yml"].state is State.PROBLEM
+    assert found["step.yml"].fix.startswith("Commit .github/workflows/step.yml")
+
+
+def test_outside_of_a_repository_it_says_so_and_ends(tmp_path: Path) -> None:
+    found = told(tmp_path)
+    assert list(found) == ["python", "git", "disk", "repository"]
+    assert found["repository"].state is State.PROBLEM
+
+
+def test_settings_that_are_wrong_are_named(lab: Lab) -> None:
+    (lab.folder / "bot.toml").write_text("[metric]\nnam = 1\n")
+    assert "metric.nam" in told(lab.folder)["bot.toml"].fix
+
+
+def test_a_clock_that_is_behind_is_found(lab: Lab) -> None:
+    repository = lab.place.repository
+    assert places.clock(repository, "main").state is State.OK
+    late = places.clock(repository, "main", now=time.time() - 3600)
+    assert late.state is State.PROBLEM
+
+
+def test_an_old_git_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\necho git version 2.25.1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.git().state is State.PROBLEM
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert machine.git().found == "not found"
+
+
+def test_what_the_runner_lacks_is_a_problem() -> None:
+    lacking = RUNNER | {
+        "chosen": "",
+        "why": "no backend confines here",
+        "machine": {"GPU": "none", "interpreter": "none", "data": "unknown"},
+        "problems": ["no backend confines here", "No interpreter. Run make install."],
+    }
+    found = list(machine.runner_findings(lacking))
+    problems = [one for one in found if one.state is State.PROBLEM]
+    assert {one.name for one in problems} == {"sandbox", "interpreter", "data", "runner"}
+    assert all(one.fix for one in problems)
+
+
+def test_the_command_exits_with_one_where_there_is_a_problem(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = CliRunner().invoke(doctor.command, ["--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["ready"] is True
+    (lab.folder / "train.py").write_text("changed\n")
+    done = CliRunner().invoke(doctor.command, ["--json"])
+    assert isinstance(done.exception, doctor.NotReady)
+    assert json.loads(done.stdout)["ready"] is False
+
+
+@pytest.mark.slow
+def test_the_real_runner_is_asked(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "project")
+    names = {one.name for one in machine.runner(folder)}
+    assert {"sandbox", "gpu", "interpreter", "data"} <= names
