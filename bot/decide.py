@@ -2,7 +2,7 @@
 
 There is no state file: a snapshot is taken anew from the forge and from git before every
 decision, so that a crash, a person or a second bot can leave nothing behind that has no next
-action. Callers: `bot.step` carries the actions out on a laptop; the tests feed it every state.
+action. The caller is `bot.run.scheduler`; the tests feed it every state.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Snapshot:
     audits: AuditState = field(default_factory=AuditState)
     phase: PhaseStanding | None = None  # which holds, and what is left of it
     stopped: str = ""  # why nothing more is proposed: a cap of bot.toml, in words
+    left: int | None = None  # experiments that a cap still allows
     open: tuple[OpenExperiment, ...] = ()
 
 
@@ -141,15 +142,45 @@ Idea = Propose | BeginPhase | Stop
 Action = Idea | Measure | Resume | Revise | Conclude | AskPerson | AuditAction
 
 
-def decide(snapshot: Snapshot) -> tuple[Action, ...]:
+@dataclass(frozen=True)
+class Room:
+    """How much may go on at once: `experiments`, of which `proposing` are being thought of.
+
+    An experiment that waits for a person takes no room, an audit that is due takes that of one.
+    """
+
+    experiments: int = 1
+    proposing: int = 0
+
+
+ONE = Room()
+"""One thing after another."""
+
+
+def decide(snapshot: Snapshot, room: Room = ONE) -> tuple[Action, ...]:
     """The actions that are possible now, in the order in which to carry them out.
 
-    Every open experiment yields exactly one, unless it waits for a person. When none does, an
-    audit goes on if one is due; else a new experiment is proposed, or the next phase begins.
+    Every open experiment yields exactly one, unless it waits for a person. When none does, or
+    when there is room for more, an audit goes on if one is due; the room that is left then is
+    for new experiments, one `Propose` each, or for the next phase to begin.
     """
     found = (_next(experiment, snapshot) for experiment in snapshot.open)
     actions = tuple(action for action in found if action is not None)
-    return actions or (audit_action(snapshot) or next_idea(snapshot),)
+    if not actions or room.experiments > 1:
+        audit_next = audit_action(snapshot)
+        actions += (audit_next,) if audit_next else ()
+    left = room.experiments - room.proposing - len(actions)
+    return actions + (_ideas(snapshot, left, room.proposing) if left > 0 else ())
+
+
+def _ideas(snapshot: Snapshot, most: int, proposing: int) -> tuple[Idea, ...]:
+    """What to do with room for so many new experiments; no cap or budget is passed by it."""
+    idea = next_idea(snapshot)
+    if not isinstance(idea, Propose):
+        return (idea,)
+    budget = snapshot.phase.budget_left if snapshot.phase else None
+    limits = [limit - proposing for limit in (budget, snapshot.left) if limit is not None]
+    return (idea,) * max(0, min([most, *limits]))
 
 
 def next_idea(snapshot: Snapshot) -> Idea:

@@ -1,4 +1,7 @@
-"""Carries out one decision: the only module that changes the forge on the bot's behalf.
+"""Carries out decisions: the only module that changes the forge on the bot's behalf.
+
+Measuring takes long and is done elsewhere: `begin` and `go_on` say what is to be run,
+`keep` takes each result.
 
 Every function here can be killed at any instant: what it leaves behind is found by the next
 snapshot. What must not be half done is one transaction of the forge.
@@ -7,9 +10,9 @@ snapshot. What must not be half done is one transaction of the forge.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from bot.decide import AskPerson, BeginPhase, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
@@ -24,28 +27,12 @@ from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
 from bot.proposing.propose import BOT, PHASE
 from bot.report import committed
+from bot.run.base import Order
 from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, measured_digest, reverts_of
 from bot.verdict.drift import drift
 from bot.views import texts
 from runner.result import Measurement, Status
-
-
-class Measurer(Protocol):
-    """Measures runs one after another and hands each result over as soon as it is there."""
-
-    def measure(
-        self,
-        runs: Sequence[tuple[int, PlannedRun]],
-        on_result: Callable[[int, Mapping[str, Any]], None],
-        *,
-        sealed: bool = False,
-    ) -> None:
-        """Run them in the given order; `on_result` gets the index and the measurement.
-
-        With `sealed` each is also scored on the sealed split: for audits alone.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,12 +42,11 @@ class Executor:
     repository: Repository
     forge: Forge
     settings: Settings
-    measurer: Measurer
     now: Callable[[], int]
     seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
 
-    def measure(self, action: Measure, view: View) -> None:
-        """Start an attempt, then run it."""
+    def begin(self, action: Measure, view: View) -> Order:
+        """Write a new attempt down, before anything of it is run."""
         standing = view.standing(action.number)
         if standing.merge_tree is None:
             raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
@@ -74,13 +60,12 @@ class Executor:
             created_at=self.now(),
         )
         self.forge.start(action.number, attempt)
-        self._run(action.number, attempt, view)
+        return _order(action.number, attempt)
 
-    def resume(self, action: Resume, view: View) -> None:
-        """Make the missing runs of an attempt that was interrupted."""
+    def go_on(self, action: Resume, view: View) -> Order:
+        """The missing runs of an attempt that was interrupted."""
         attempts = view.standing(action.number).pull.attempts
-        attempt = next(item for item in attempts if item.id == action.attempt)
-        self._run(action.number, attempt, view)
+        return _order(action.number, next(one for one in attempts if one.id == action.attempt))
 
     def conclude(self, action: Conclude, view: View) -> None:
         """Merge or close: one ledger commit, one transaction, then the check for people."""
@@ -177,36 +162,41 @@ class Executor:
         used.add(seed)
         return seed
 
-    def _run(self, number: int, attempt: Attempt, view: View) -> None:
-        missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
+    def keep(self, order: Order, index: int, result: Mapping[str, Any], runner_class: str) -> None:
+        """Take the result of one run of an attempt.
 
-        def keep(index: int, result: Mapping[str, Any]) -> None:
-            measurement = Measurement.model_validate(result)
-            planned = attempt.runs[index]
-            subject = measured_digest(self.repository, planned.tree, self.settings)
-            if why := foreign(planned, measurement, subject):
-                raise BotError(
-                    f"Result {index + 1} of attempt {attempt.id} is refused: {why}. Nothing of "
-                    "it was recorded. Run the step again; if it comes back, look at who else "
-                    "runs the runner here."
-                )
-            self.forge.record(number, attempt.id, index, result)
-            measured = class_of(measurement)
-            if measured != view.runner_class:
-                raise RunnerChanged(
-                    f"A run came back from runner class {measured}, expected {view.runner_class}: "
-                    "the machine, bot.toml or the runner's own files changed in the meantime. "
-                    "The result is kept but counts for nothing here; run the step again."
-                )
+        Raises:
+            RunnerChanged: it was kept, but was made in another class than `runner_class`.
+            Conflict: there is a result already; another bot has measured the same.
+            BotError: it is none of this attempt's, and was not kept.
+        """
+        planned = dict(order.runs)[index]
+        measurement = Measurement.model_validate(result)
+        subject = measured_digest(self.repository, planned.tree, self.settings)
+        if why := foreign(planned, measurement, subject):
+            raise BotError(
+                f"Result {index + 1} of attempt {order.attempt} is refused: {why}. Nothing of "
+                "it was recorded. Run the step again; if it comes back, look at who else "
+                "runs the runner here."
+            )
+        assert order.number is not None  # noqa: S101 (audits have their own)
+        self.forge.record(order.number, order.attempt, index, result)
+        measured = class_of(measurement)
+        if measured != runner_class:
+            raise RunnerChanged(
+                f"A run came back from runner class {measured}, expected {runner_class}: "
+                "the machine, bot.toml or the runner's own files changed in the meantime. "
+                "The result is kept but counts for nothing here; run the step again."
+            )
 
-        self.measurer.measure(missing, keep)
-        if not view.snapshot.baseline:
-            self._check_baseline_works(number, attempt.id)
+    def check_baseline_works(self, order: Order) -> None:
+        """Stop for a person where the baseline itself fails: no candidate can be compared.
 
-    def _check_baseline_works(self, number: int, attempt_id: str) -> None:
-        """Stop for a person where the baseline itself fails: no candidate can be compared."""
-        attempts = self.forge.pull(number).attempts
-        attempt = next(item for item in attempts if item.id == attempt_id)
+        Raises BaselineFails.
+        """
+        assert order.number is not None  # noqa: S101
+        attempts = self.forge.pull(order.number).attempts
+        attempt = next(item for item in attempts if item.id == order.attempt)
         results = [
             attempt.results[index]
             for index, run in enumerate(attempt.runs)
@@ -218,7 +208,7 @@ class Executor:
                 f"The baseline itself ended as {last.get('status')}: "
                 f"{last.get('message') or 'no message'}. "
                 f"Nothing can be compared with it. Mend the files on the base branch, or the "
-                f"machine, and run the step again; #{number} waits."
+                f"machine, and run the step again; #{order.number} waits."
             )
 
     def _facts(self, standing: Standing, view: View) -> ledger.Facts:
@@ -249,6 +239,11 @@ class Executor:
         entries = [*view.entries, entry]
         text = scratchpad.with_entries(scratchpad.read(old), entries, bounds)
         return scratchpad.write(text)
+
+
+def _order(number: int, attempt: Attempt) -> Order:
+    missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
+    return Order(attempt.id, number, tuple(missing), len(attempt.runs))
 
 
 def multiplicity(view: View, verdict: Verdict, settings: Settings) -> Multiplicity:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -30,6 +31,44 @@ def watch() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & want it
             signal.signal(number, _raise)
     sys.unraisablehook = _lost
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Put interrupts off, of an impatient keyboard too, until what must be finished is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        _raise(came[0], None)
+
+
+@contextlib.contextmanager
+def first_is_gentle(ask: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C calls `ask`, from within a signal's handler; the next one interrupts."""
+
+    def gently(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGINT, before)
+        ask()
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, gently)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def leave(code: int) -> NoReturn:

@@ -1,45 +1,49 @@
-"""Measuring on this machine: the runner as a process, its events shown to the person."""
+"""Measuring on this machine: a runner process for each slot, watched by a thread.
+
+A slot is a GPU, or all cores together: measurements that share a device would both be worse.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bot.errors import RunnerFailed
 from bot.forge.base import PlannedRun
 from bot.history.reduce import comparable_class
 from bot.model import Purpose, Side
+from bot.run.base import Ended, Measured, Order, Post, Seen
 from bot.settings import Settings
-from bot.text.figures import number
 from bot.views.reporter import Reporter
-from runner.client import current_class, run_batch
+from runner.client import RunnerStopped, Stop, current_class, run_batch
 from runner.errors import RunnerError
-from runner.events import (
-    DataEvent,
-    Event,
-    NoticeEvent,
-    OutputEvent,
-    ResultEvent,
-    StageEvent,
-    WaitingEvent,
-)
+from runner.events import DataEvent, Event, NoticeEvent, ResultEvent, WaitingEvent
+from runner.gpu import visible_gpus
 from runner.request import BatchRequest, RunRequest
-from runner.result import Measurement, Stage, Status
+from runner.result import Comparability
 from runner.settings import RunnerSettings
 
-_STAGES = {Stage.SMOKE: "smoke run", Stage.TRAIN: "training", Stage.PREDICT: "predicting"}
+CORES = "cpu"
+"""The slot of a machine without a GPU."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalMeasurer:
-    """Measures runs in this machine's sandbox (`bot.execute.Measurer`)."""
+    """Measures runs in this machine's sandbox (`bot.run.base.Measurer`).
+
+    `gpus` are the ones to use, as in CUDA_VISIBLE_DEVICES; None: all that are like the first.
+    `at_once` is how many may be used at the same time; None: all of them.
+    """
 
     repository: Path
     settings: Settings
     reporter: Reporter
     unconfined: bool = False
+    at_once: int | None = 1
+    gpus: tuple[str, ...] | None = None
+    slots: tuple[str, ...] = (CORES,)
     _told: set[str] = field(default_factory=set)
 
     def runner_class(self) -> str:
@@ -48,56 +52,68 @@ class LocalMeasurer:
         Raises:
             RunnerFailed: the message says what to do.
         """
-        try:
-            now = current_class(
-                self.repository,
-                _runner_settings(self.settings),
-                self._event_outside_of_runs,
-                unconfined=self.unconfined,
-            )
-        except RunnerError as error:
-            raise RunnerFailed(str(error)) from None
+        candidates = self.gpus if self.gpus is not None else visible_gpus()
+        now = self._class_of(candidates[0] if candidates else None)
         self.reporter.say(
             f"Runner class {now.runner_class.id}: {now.runner_class.device}, profile "
             f"{now.runner_class.profile}, {now.runner_class.budget_s:.0f} s of training a run, "
             f"sandbox {now.runner_class.sandbox}"
         )
-        return comparable_class(now.runner_class.id, now.harness)
+        name = comparable_class(now.runner_class.id, now.harness)
+        if now.runner_class.profile == "gpu" and candidates:
+            self.slots = (candidates[0], *self._alike(candidates[1:], name))[: self.at_once]
+        return name
 
-    def measure(
-        self,
-        runs: Sequence[tuple[int, PlannedRun]],
-        on_result: Callable[[int, Mapping[str, Any]], None],
-        *,
-        sealed: bool = False,
-    ) -> None:
-        """Run them in the given order; each result is handed over as soon as it is there."""
-        planned = dict(runs)
+    def elsewhere(self, attempts: Collection[str]) -> frozenset[str]:
+        """None: what is measured on this machine is measured by a job of this process."""
+        del attempts
+        return frozenset()
+
+    def start(self, job: int, order: Order, slot: str, post: Post) -> LocalJob:
+        """Have an order measured on a slot, by a runner of its own."""
         request = BatchRequest(
             repository=str(self.repository),
             runs=[
                 RunRequest(id=str(i), tree=run.tree, seed=run.seed, smoke=_needs_smoke(run))
-                for i, run in runs
+                for i, run in order.runs
             ],
             settings=_runner_settings(self.settings),
-            sealed=sealed,
+            sealed=order.sealed,
         )
-        show = _Show(self.reporter, planned, self.settings.metric_shown)
+        gpu = None if slot == CORES else slot
+        started = LocalJob(job, request, gpu, post, self.unconfined)
+        threading.Thread(target=started.run, name=f"measuring-{slot}", daemon=True).start()
+        return started
 
-        def on_event(event: Event) -> None:
-            if isinstance(event, ResultEvent):
-                on_result(int(event.run), event.measurement.model_dump(mode="json"))
-            if isinstance(event, StageEvent | OutputEvent | ResultEvent):
-                show(event)
+    def _alike(self, gpus: Collection[str], wanted: str) -> list[str]:
+        """Those whose numbers can be compared with the first one's; it is said of the others."""
+        found: list[str] = []
+        for gpu in gpus:
+            if len(found) + 1 == self.at_once:
+                break
+            now = self._class_of(gpu)
+            if comparable_class(now.runner_class.id, now.harness) == wanted:
+                found.append(gpu)
             else:
-                self._event_outside_of_runs(event)
+                self.reporter.say(
+                    f"GPU {gpu} is left out: it is of another runner class "
+                    f"({now.runner_class.device}), so its numbers could not be compared."
+                )
+        return found
 
+    def _class_of(self, gpu: str | None) -> Comparability:
         try:
-            run_batch(request, on_event, unconfined=self.unconfined)
+            return current_class(
+                self.repository,
+                _runner_settings(self.settings),
+                self._show,
+                unconfined=self.unconfined,
+                gpu=gpu,
+            )
         except RunnerError as error:
             raise RunnerFailed(str(error)) from None
 
-    def _event_outside_of_runs(self, event: Event) -> None:
+    def _show(self, event: Event) -> None:
         match event:
             case DataEvent():
                 self.reporter.progress("preparing the data", event.fraction, event.message)
@@ -109,42 +125,57 @@ class LocalMeasurer:
 
 
 @dataclass
-class _Show:
-    """Turns the runner's events into what a person reads."""
+class LocalJob:
+    """One order in the hands of a runner (`bot.run.base.Job`)."""
 
-    reporter: Reporter
-    planned: Mapping[int, PlannedRun]
-    metric: str
+    number: int
+    request: BatchRequest
+    gpu: str | None
+    post: Post
+    unconfined: bool
+    _stop: Stop = field(default_factory=Stop)
+    _last: bool = False
 
-    def __call__(self, event: StageEvent | OutputEvent | ResultEvent) -> None:
-        index = int(event.run)
-        run = self.planned[index]
-        name = f"run {list(self.planned).index(index) + 1} of {len(self.planned)}, {run.side}"
-        match event:
-            case StageEvent():
-                group = f" {event.group}" if event.group else ""
-                training = event.stage is Stage.TRAIN
-                title = f"{name}: {_STAGES.get(event.stage, event.stage)}{group}"
-                limit = event.budget_s if training else event.limit_s
-                self.reporter.stage(title, limit, lasting=training)
-            case OutputEvent():
-                self.reporter.output(event.line)
-            case ResultEvent():
-                said = _result(event.measurement, self.metric)
-                self.reporter.say(f"  {name}: {said}  (seed {run.seed})")
+    def finish(self) -> None:
+        """Begin no further run; should one begin all the same, it is ended at once."""
+        self._last = True
+
+    def stop(self) -> None:
+        """End the runner now."""
+        self._stop()
+
+    def run(self) -> None:
+        """Have it done, in a thread of its own."""
+        error: Exception | None = None
+        try:
+            run_batch(
+                self.request,
+                self._tell,
+                unconfined=self.unconfined,
+                gpu=self.gpu,
+                stop=self._stop,
+            )
+        except RunnerStopped:
+            pass
+        except RunnerError as failed:
+            error = RunnerFailed(str(failed))
+        except Exception as other:
+            error = other
+        self.post(Ended(self.number, error))
+
+    def _tell(self, event: Event) -> None:
+        if not isinstance(event, ResultEvent):
+            self.post(Seen(self.number, event))
+            return
+        result = event.measurement.model_dump(mode="json")
+        self.post(Measured(self.number, int(event.run), result))
+        if self._last:
+            self._stop()
 
 
 def _needs_smoke(run: PlannedRun) -> bool:
     """Only a candidate that never ran needs a smoke run; the baseline is known to work."""
     return run.side is Side.CANDIDATE and run.purpose is Purpose.SCREEN
-
-
-def _result(measurement: Measurement, metric: str) -> str:
-    if measurement.status is Status.OK and measurement.metric is not None:
-        return f"{metric} {number(measurement.metric)}"
-    error = measurement.error
-    place = f" ({error.type}" + (f", line {error.line})" if error.line else ")") if error else ""
-    return f"{measurement.status}{place} {measurement.message}".rstrip()
 
 
 def _runner_settings(settings: Settings) -> RunnerSettings:

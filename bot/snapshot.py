@@ -86,6 +86,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     in_phases = [str(s.pull.record.get("phase")) for s in standings]
     marked = marks.read(repository.path, settings.repository.base)
     phase = phase_standing(settings.programme, entries, marked, in_phases)
+    most = settings.caps.max_experiments
     reverting = [pair for s in standings if (pair := reverts_of(s.pull))]
     snapshot = Snapshot(
         base=base,
@@ -102,6 +103,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         audits=auditing.state(settings.audit, reverting),
         phase=phase,
         stopped=_stopped(repository, settings, entries, audits, standings),
+        left=None if most is None else max(0, most - len(entries) - len(standings)),
         open=tuple(standing.experiment for standing in standings),
     )
     return View(snapshot, entries, audits, standings, files, runner_class)

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -30,15 +32,51 @@ _OUTPUT_BYTES = 10_000
 _NOTICE_CHARACTERS = 1_000
 
 
+class RunnerStopped(RunnerError):
+    """The runner was told to end, from another thread."""
+
+
+class Stop:
+    """Ends a runner from another thread: first asked, so that it tidies up, then forced."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """End the runner that is running, or that would be started. Returns at once."""
+        with self._lock:
+            if self.asked:
+                return
+            self.asked = True
+            if self._process:
+                threading.Thread(target=end, args=(self._process,), daemon=True).start()
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """This is the runner."""
+        with self._lock:
+            if self.asked:
+                raise RunnerStopped("The runner was told to end before it began.")
+            self._process = process
+
+
 def run_batch(
-    request: BatchRequest, on_event: Emit, *, unconfined: bool = False
+    request: BatchRequest,
+    on_event: Emit,
+    *,
+    unconfined: bool = False,
+    gpu: str | None = None,
+    stop: Stop | None = None,
 ) -> dict[str, Measurement]:
     """Measure a batch; results by run id, in the order of the runs.
 
     `on_event` is called for everything that happens, a finished run among it, so that nothing
-    is lost when the batch is interrupted. `unconfined` allows the backend `none`.
+    is lost when the batch is interrupted. `unconfined` allows the backend `none`; `gpu` is the
+    one to use, as in CUDA_VISIBLE_DEVICES; `stop` ends it from another thread.
 
     Raises:
+        RunnerStopped: `stop` was called.
         RunnerError: the runner failed (never a candidate); the message says what to do.
         KeyboardInterrupt: and whatever `on_event` raises; the runner is gone by then.
     """
@@ -49,7 +87,8 @@ def run_batch(
             results[event.run] = event.measurement
         on_event(event)
 
-    _call(["measure", "--runs", "-"], request, collect, unconfined)
+    way = _Way(unconfined, gpu, stop or Stop())
+    _call(["measure", "--runs", "-"], request, collect, way)
     missing = [run.id for run in request.runs if run.id not in results]
     if missing:
         raise RunnerError(f"The runner gave no result for {', '.join(missing[:5])}. Run it again.")
@@ -57,7 +96,12 @@ def run_batch(
 
 
 def current_class(
-    repository: Path, settings: RunnerSettings, on_event: Emit, *, unconfined: bool = False
+    repository: Path,
+    settings: RunnerSettings,
+    on_event: Emit,
+    *,
+    unconfined: bool = False,
+    gpu: str | None = None,
 ) -> Comparability:
     """With which numbers a measurement made here and now could be compared.
 
@@ -65,14 +109,27 @@ def current_class(
     `run_batch` raises.
     """
     conditions = Conditions(repository=str(repository), settings=settings)
-    told = _call(["class", "--request", "-", "--json"], conditions, on_event, unconfined)
+    way = _Way(unconfined, gpu, Stop())
+    told = _call(["class", "--request", "-", "--json"], conditions, on_event, way)
     try:
         return Comparability.model_validate_json(told)
     except ValidationError as error:
         raise RunnerError(f"The runner said something unreadable ({error}).") from None
 
 
-def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bool) -> bytes:
+@dataclass(frozen=True)
+class _Way:
+    """How a runner is called."""
+
+    unconfined: bool
+    gpu: str | None
+    stop: Stop
+
+    def environment(self) -> dict[str, str] | None:
+        return None if self.gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": self.gpu}
+
+
+def _call(command: list[str], conditions: Conditions, emit: Emit, way: _Way) -> bytes:
     """Run the runner to its end; what it wrote to its standard output."""
     # Relative paths count from where this process was started, wherever the runner's starts.
     repository = str(Path(conditions.repository).resolve())
@@ -82,15 +139,17 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
             "set in use. Rename the folder, or choose a locale such as LC_ALL=C.UTF-8."
         )
     request = conditions.model_copy(update={"repository": repository})
-    command = [*command, "--i-know-this-is-not-a-sandbox"] if unconfined else command
+    command = [*command, "--i-know-this-is-not-a-sandbox"] if way.unconfined else command
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb") as pipe:
             try:
-                process = _start([*command, "--events-fd", str(writing)], writing, output, errors)
+                command = [*command, "--events-fd", str(writing)]
+                process = _start(command, writing, output, errors, way.environment())
             finally:
                 os.close(writing)
             try:
+                way.stop.watch(process)
                 _send(process, request.model_dump_json(exclude_none=True).encode())
                 for line in pipe:
                     if line.endswith(b"\n"):  # else it was killed in the middle of it
@@ -100,6 +159,8 @@ def _call(command: list[str], conditions: Conditions, emit: Emit, unconfined: bo
                 end(process)
                 raise
         said = _text(errors).strip()
+        if way.stop.asked:
+            raise RunnerStopped("The runner was told to end.")
         if code != 0:
             # It ends with its error; what libraries said before that is not the reason.
             reason = f"\n{said}".rpartition("\nerror: ")[2].strip()
@@ -119,7 +180,11 @@ def _is_text(path: str) -> bool:
 
 
 def _start(
-    command: list[str], pipe: int, output: IO[bytes], errors: IO[bytes]
+    command: list[str],
+    pipe: int,
+    output: IO[bytes],
+    errors: IO[bytes],
+    environment: dict[str, str] | None,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "runner", *command],
@@ -127,6 +192,7 @@ def _start(
         stdout=output,
         stderr=errors,
         pass_fds=(pipe,),
+        env=environment,
         start_new_session=True,
     )
 
@@ -163,7 +229,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(_MOMENT_S)
         except subprocess.TimeoutExpired:
             # Not reaped yet, so that the number still names this group.
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -71,6 +71,15 @@ def find_gpu(
     return gpu
 
 
+def visible_gpus(dev: Path = Path("/dev")) -> tuple[str, ...]:
+    """The GPUs that a runner could be given, as in CUDA_VISIBLE_DEVICES: all of them, if unset."""
+    chosen = os.environ.get(_VISIBLE)
+    if chosen is not None:
+        return tuple(one.strip() for one in chosen.split(",") if one.strip())
+    count = sum(1 for path in dev.glob("nvidia[0-9]*") if path.name[6:].isdecimal())
+    return tuple(str(index) for index in range(count))
+
+
 def device_name(gpu: Gpu | None) -> str:
     """What a run has to itself: `cpu` for all cores, or a card's device file like `nvidia0`."""
     if gpu is None:

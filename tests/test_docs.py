@@ -20,8 +20,8 @@ from bench.__main__ import available
 from bot.cli import cli as bot_cli
 from bot.decide import Conclude, Measure, decide
 from bot.model import Reason
+from bot.run.base import Concluded
 from bot.settings import Settings, parse
-from bot.step import Concluded
 from bot.views.pull import PULL_KEYS
 from bot.views.summary import concluded_json
 from docs import make_reference

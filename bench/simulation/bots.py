@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
 from bot.proposing.propose import Place, open_proposal
 from bot.proposing.revise import revise
+from bot.run.base import Order
 from bot.snapshot import View, take
 
 RUN_S = 300
@@ -69,7 +71,7 @@ class Books:
 
 @dataclass
 class Runner:
-    """`bot.execute.Measurer`: numbers from `measured`, minutes from the clock."""
+    """Makes runs: numbers from `measured`, minutes from the clock."""
 
     repository: Repository
     chance: Random
@@ -167,15 +169,15 @@ class Bot:
     def carry_out(self, action: Action, view: View) -> None:
         """What `bot.step` does with an action."""
         place = self.place
-        parts = (place.repository, place.forge, place.settings, self.runner, self.clock.now)
+        parts = (place.repository, place.forge, place.settings, self.clock.now)
         executor, auditor = Executor(*parts, self._seed), Auditor(*parts, self._seed)
         match action:
             case Propose():
                 open_proposal(place, view, self.thinker, self.clock.now)
             case Measure():
-                executor.measure(action, view)
+                self.measure(executor.begin(action, view), executor, view)
             case Resume():
-                executor.resume(action, view)
+                self.measure(executor.go_on(action, view), executor, view)
             case Revise():
                 revise(place, view, self.thinker, action, now=self.clock.now)
             case Conclude():
@@ -183,13 +185,20 @@ class Bot:
             case AskPerson():
                 executor.ask_person(action, view)
             case BeginAudit():
-                auditor.begin(action, view)
+                self.measure(auditor.begin(action, view), auditor, view)
             case ContinueAudit():
-                auditor.resume(action, view)
+                self.measure(auditor.go_on(action), auditor, view)
             case ConcludeAudit():
                 auditor.conclude(action, view)
             case Revert():
                 auditor.revert(action, view)
+
+    def measure(self, order: Order, keeper: Executor | Auditor, view: View) -> None:
+        """Have an order measured, every result kept as soon as it is there."""
+        keep = partial(keeper.keep, order, runner_class=view.runner_class)
+        self.runner.measure(order.runs, keep, sealed=order.sealed)
+        if isinstance(keeper, Executor) and not view.snapshot.baseline:
+            keeper.check_baseline_works(order)
 
     def _seed(self) -> int:
         return self.chance.randrange(2**31)

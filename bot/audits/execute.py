@@ -17,19 +17,20 @@ from bot.audits.ledger import AuditEntry, Gain
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
 from bot.audits.state import runs_of_audit
 from bot.errors import BotError, RunnerChanged
-from bot.execute import Measurer
 from bot.forge.base import Audit, AuditedWinner, Conflict, Forge, NewPull, PlannedRun, PullRequest
 from bot.git import Identity, Repository
 from bot.history.ledger import LedgerEntry
 from bot.history.reduce import class_of
 from bot.model import Direction, Purpose, Side
 from bot.proposing.propose import BOT, PHASE
+from bot.run.base import Order
 from bot.settings import Settings
 from bot.snapshot import View, allowed_files, measured_digest
 from bot.views import texts
 from runner.result import Measurement
 
 PROPOSER = "audit"
+_ATTEMPT = "audit-"  # what an order of an audit is called, with its number
 _BRANCHES = 100  # that may be called after one winner
 
 
@@ -40,12 +41,11 @@ class Auditor:
     repository: Repository
     forge: Forge
     settings: Settings
-    measurer: Measurer
     now: Callable[[], int]
     seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
 
-    def begin(self, action: BeginAudit, view: View) -> None:
-        """Write down a session over these winners, then run it."""
+    def begin(self, action: BeginAudit, view: View) -> Order:
+        """Write down a session over these winners, before anything of it is run."""
         entries = {entry.number: entry for entry in view.entries}
         winners = tuple(self._pair(entries[number]) for number in action.numbers)
         audit = Audit(
@@ -56,12 +56,28 @@ class Auditor:
             results={},
         )
         self.forge.begin_audit(audit)
-        self._run(audit, view)
+        return _order(audit)
 
-    def resume(self, action: ContinueAudit, view: View) -> None:
-        """Make the missing runs of a session."""
+    def go_on(self, action: ContinueAudit) -> Order:
+        """The missing runs of a session."""
         (audit,) = self.forge.audits([action.session])
-        self._run(audit, view)
+        return _order(audit)
+
+    def keep(self, order: Order, index: int, result: Mapping[str, Any], runner_class: str) -> None:
+        """Take the result of one run of a session.
+
+        Raises:
+            RunnerChanged: it was made in another class than `runner_class`, and was not kept.
+            Conflict: there is a result already; another bot has measured the same.
+        """
+        measured = class_of(Measurement.model_validate(result))
+        if measured != runner_class:
+            raise RunnerChanged(
+                f"A run came back from runner class {measured}, expected {runner_class}: "
+                "the machine, bot.toml or the runner's own files changed in the meantime. "
+                "It counts for nothing; run the audit again."
+            )
+        self.forge.record_audit(session_of(order), index, result)
 
     def conclude(self, action: ConcludeAudit, view: View) -> AuditEntry:
         """Write down in the ledger what a session says of one winner."""
@@ -154,21 +170,6 @@ class Auditor:
             planned += [PlannedRun(side, t, seed, Purpose.AUDIT) for side, t in trees.values()]
         return tuple(planned)
 
-    def _run(self, audit: Audit, view: View) -> None:
-        missing = [(i, run) for i, run in enumerate(audit.runs) if i not in audit.results]
-
-        def keep(index: int, result: Mapping[str, Any]) -> None:
-            measured = class_of(Measurement.model_validate(result))
-            if measured != view.runner_class:
-                raise RunnerChanged(
-                    f"A run came back from runner class {measured}, expected {view.runner_class}: "
-                    "the machine, bot.toml or the runner's own files changed in the meantime. "
-                    "It counts for nothing; run the audit again."
-                )
-            self.forge.record_audit(audit.number, index, result)
-
-        self.measurer.measure(missing, keep, sealed=True)
-
     def _subject(self, tree: str) -> str:
         return measured_digest(self.repository, tree, self.settings)
 
@@ -178,6 +179,17 @@ class Auditor:
         before = allowed_files(self.repository, f"{entry.commit}^1", self.settings)
         paths = self.settings.candidate.paths
         return {path: before.get(path) for path in paths if before.get(path) != after.get(path)}
+
+
+def session_of(order: Order) -> int:
+    """The number of the audit that an order is of."""
+    return int(order.attempt.removeprefix(_ATTEMPT))
+
+
+def _order(audit: Audit) -> Order:
+    missing = [(i, run) for i, run in enumerate(audit.runs) if i not in audit.results]
+    name = f"{_ATTEMPT}{audit.number}"
+    return Order(name, None, tuple(missing), len(audit.runs), sealed=True)
 
 
 def _entry(view: View, number: int) -> LedgerEntry:

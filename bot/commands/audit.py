@@ -41,8 +41,10 @@ def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool
     """
     from bot.app import make_proposer, open_place
     from bot.measuring import LocalMeasurer
+    from bot.run.local import HereAndNow, LocalMailbox
     from bot.step import Stepper
     from bot.views.reporter import Reporter
+    from bot.views.telling import StepTeller
 
     if report_only and last is not None:
         raise click.UsageError("--report measures nothing, so --last means nothing with it")
@@ -50,9 +52,9 @@ def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool
     if not report_only:
         with Reporter() as reporter:
             measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
-            proposer = partial(make_proposer, place.settings, reporter.output)
-            stepper = Stepper(place, measurer, proposer, reporter)
-            stepper.audit(last)
+            proposers = HereAndNow(place, partial(make_proposer, place.settings, reporter.output))
+            teller = StepTeller(reporter, place.settings.metric_shown)
+            Stepper(place, measurer, proposers, LocalMailbox(), teller).audit(last)
     found = rows(place)
     if as_json:
         print_json(report_json(found))

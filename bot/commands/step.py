@@ -32,8 +32,10 @@ def command(unconfined: bool, as_json: bool) -> None:
     from bot.app import make_proposer, open_place
     from bot.history.clones import advice
     from bot.measuring import LocalMeasurer
+    from bot.run.local import HereAndNow, LocalMailbox
     from bot.step import Stepper
     from bot.views.reporter import Reporter
+    from bot.views.telling import StepTeller
 
     place = open_place()
     with Reporter() as reporter:
@@ -41,8 +43,9 @@ def command(unconfined: bool, as_json: bool) -> None:
             reporter.say(hint)
         measurer = LocalMeasurer(place.repository.path, place.settings, reporter, unconfined)
         proposer = partial(make_proposer, place.settings, reporter.output)
-        stepper = Stepper(place, measurer, proposer, reporter)
-        done = stepper.step()
+        proposers = HereAndNow(place, proposer)
+        teller = StepTeller(reporter, place.settings.metric_shown)
+        done = Stepper(place, measurer, proposers, LocalMailbox(), teller).step()
     if as_json:
         print_json(concluded_json(done, place.settings.metric.name))
     else:

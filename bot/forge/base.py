@@ -170,6 +170,17 @@ class ForgeError(Exception):
     """The forge refused or could not be reached; the message says what to do."""
 
 
+class Unreachable(ForgeError):
+    """The forge does not answer just now, or asks to wait: the same may succeed later.
+
+    `retry_after_s` is how long it asked to wait, None when it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Conflict(ForgeError):
     """Somebody else was first: nothing was changed. Take a new snapshot and decide again."""
 

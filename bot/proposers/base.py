@@ -135,16 +135,24 @@ class ProposalFailed(Exception):
     """This attempt came to nothing. The message is the reason, safe to show and to log.
 
     `cost` was spent all the same. `again` tells whether another attempt makes sense now;
-    `capped` that a cap of bot.toml was reached.
+    `capped` that a cap of bot.toml was reached; `passing` that the network or a server is in
+    trouble, so that later it may work.
     """
 
     def __init__(
-        self, reason: str, cost: Cost, *, again: bool = True, capped: bool = False
+        self,
+        reason: str,
+        cost: Cost,
+        *,
+        again: bool = True,
+        capped: bool = False,
+        passing: bool = False,
     ) -> None:
         super().__init__(reason)
         self.cost = cost
         self.again = again and not capped
         self.capped = capped
+        self.passing = passing
 
 
 class Proposer(Protocol):

@@ -176,9 +176,10 @@ def _ideas(space: _Space) -> Iterator[_Idea]:
 
 
 def _follow(space: _Space) -> Iterator[_Idea]:
-    if not space.observations:
+    finished = [one for one in space.observations if one.experiment.reason is not None]
+    if not finished:
         return
-    last = space.observations[-1]
+    last = finished[-1]
     if not (last.won and last.constants_only and last.loss is not None):
         return
     values: dict[str, Value] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 from bot import snapshot
@@ -34,7 +34,7 @@ from bot.proposers.base import (
 )
 from bot.proposing import background
 from bot.settings import Settings
-from bot.snapshot import View
+from bot.snapshot import View, allowed_files
 from bot.text.hygiene import Secrets
 from bot.text.naming import slug
 from bot.text.plain import for_terminal, one_line, quiet
@@ -47,7 +47,12 @@ HISTORY = 1_000
 
 
 class NoProposal(BotError):
-    """The proposer had nothing acceptable to offer."""
+    """The proposer had nothing acceptable to offer.
+
+    `passing` tells that the network or a server was in trouble: later it may work.
+    """
+
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,56 +64,106 @@ class Place:
     settings: Settings
 
 
-def open_proposal(
-    place: Place, view: View, proposer: Proposer, now: Callable[[], int]
-) -> PullRequest:
-    """Ask for a proposal until one passes the checks, and open it.
-
-    What was spent is written down as soon as it is known, whatever comes of it.
-
-    Raises:
-        NoProposal: every one was refused or dropped; the message names the reasons.
-        CapReached: a cap of bot.toml does not allow another one.
-        Conflict: others were faster; take a new snapshot.
-        ForgeError: the branch cannot be made; the message says what is in its way.
-        NothingToPropose: the proposer has run out of ideas.
-    """
-    refused: list[str] = []
-    dropped: list[Dropped] = []
-    for _ in range(place.settings.proposer.attempts):
-        told = context(place, view, tuple(refused))
-        try:
-            proposal = ask(place, proposer, told, now())
-        except ProposalFailed as failure:
-            if failure.capped:
-                raise CapReached(f"Stopped before a cap of bot.toml: {failure}.") from None
-            refused.append(str(failure))
-            dropped.append(Dropped(str(failure), failure.cost))
-            if not failure.again:
-                break
-            continue
-        try:
-            head = commit(place, view, proposal, told, now())
-        except Refused as reason:
-            refused.append(str(reason))
-            dropped.append(Dropped(str(reason), proposal.cost))
-            continue
-        return _open(place, view, proposal, told, head=head, dropped=dropped)
-    spent = sum((one.cost for one in dropped), Cost())
-    raise NoProposal(
-        f"{len(refused)} proposal{'s' * (len(refused) != 1)} in a row came to nothing: "
-        f"{'; '.join(refused)}. Nothing was opened. "
-        + (f"Spent: {spent}. " if spent else "")
-        + "Change program.md or the constants of the entry file, or run again."
-    )
-
-
 @dataclass(frozen=True)
 class Dropped:
     """A proposal that was not opened: why, and what it cost all the same."""
 
     reason: str
     cost: Cost
+
+
+@dataclass
+class Drafting:
+    """One experiment in the making: what was refused or dropped on the way to it.
+
+    Asking takes long and may be done elsewhere (`ask`); what comes back is handed in here.
+    """
+
+    place: Place
+    now: Callable[[], int]
+    refused: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    pull: PullRequest | None = None
+
+    @property
+    def words(self) -> str:
+        """What came of it, for a person."""
+        pull = self.pull
+        return f"#{pull.number} {pull.title}  (branch {pull.branch})" if pull else ""
+
+    def proposer(self, view: View) -> str:
+        """The name of the proposer to ask."""
+        del view
+        return self.place.settings.proposer.name
+
+    def told(self, view: View, ahead: int = 0) -> Context:
+        """What it is told. Raises CapReached."""
+        return context(self.place, view, tuple(self.refused), ahead=ahead)
+
+    def take(self, view: View, proposal: Proposal, told: Context) -> bool:
+        """Open a proposal; False when it is refused and there may be another attempt.
+
+        Raises:
+            NoProposal: every one was refused or dropped; the message names the reasons.
+            Conflict: others were faster; take a new snapshot.
+            ForgeError: the branch cannot be made; the message says what is in its way.
+        """
+        try:
+            head = commit(self.place, view, proposal, told, self.now())
+        except Refused as reason:
+            self._note(str(reason), proposal.cost, again=True)
+            return False
+        dropped = tuple(self.dropped)
+        self.pull = _open(self.place, view, proposal, told, head=head, dropped=dropped)
+        return True
+
+    def drop(self, view: View, failure: ProposalFailed) -> bool:
+        """Take note of an attempt that came to nothing; True: there may be another.
+
+        Raises:
+            NoProposal: there may not; the message names the reasons.
+            CapReached: a cap of bot.toml does not allow another one.
+        """
+        del view
+        if failure.capped:
+            raise CapReached(f"Stopped before a cap of bot.toml: {failure}.") from None
+        try:
+            self._note(str(failure), failure.cost, again=failure.again)
+        except NoProposal as none:
+            none.passing = failure.passing
+            raise
+        return True
+
+    def _note(self, reason: str, cost: Cost, *, again: bool) -> None:
+        self.refused.append(reason)
+        self.dropped.append(Dropped(reason, cost))
+        if again and len(self.refused) < self.place.settings.proposer.attempts:
+            return
+        spent = sum((one.cost for one in self.dropped), Cost())
+        raise NoProposal(
+            f"{len(self.refused)} proposal{'s' * (len(self.refused) != 1)} in a row came to "
+            f"nothing: {'; '.join(self.refused)}. Nothing was opened. "
+            + (f"Spent: {spent}. " if spent else "")
+            + "Change program.md or the constants of the entry file, or run again."
+        )
+
+
+def open_proposal(
+    place: Place, view: View, proposer: Proposer, now: Callable[[], int]
+) -> PullRequest:
+    """Ask for a proposal until one passes the checks, and open it: all of it here and now.
+
+    What was spent is written down as soon as it is known, whatever comes of it. Raises what
+    `Drafting` raises, and NothingToPropose: the proposer has run out of ideas.
+    """
+    drafting = Drafting(place, now)
+    while drafting.pull is None:
+        told = drafting.told(view)
+        try:
+            drafting.take(view, ask(place, proposer, told, now()), told)
+        except ProposalFailed as failure:
+            drafting.drop(view, failure)
+    return drafting.pull
 
 
 def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
@@ -134,8 +189,12 @@ def context(
     view: View,
     refused: tuple[str, ...] = (),
     revision: Revision | None = None,
+    ahead: int = 0,
 ) -> Context:
-    """What a proposer may know about the present state and the past. Raises CapReached."""
+    """What a proposer may know about the present state and the past.
+
+    `ahead` is how many others are being thought of just now. Raises CapReached.
+    """
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
     program = _text(place, view, "program.md")
@@ -143,14 +202,14 @@ def context(
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
     return Context(
-        number=1 + max((entry.number for entry in view.entries), default=0),
+        number=1 + _last_number(view) + ahead,
         seed=settings.proposer.seed,
         files=view.files,
         entry=settings.candidate.entry,
         metric=settings.metric.name,
         direction=Direction(settings.metric.direction),
         baseline=sum(values) / len(values) if values else None,
-        history=_history(place, view),
+        history=[*_history(place, view), *_open_ones(place, view)],
         program=split_program(program)[0],
         scratchpad=_text(place, view, settings.scratchpad.path),
         refused=refused,
@@ -228,6 +287,33 @@ def _history(place: Place, view: View) -> list[PastExperiment]:
     return past
 
 
+def _open_ones(place: Place, view: View) -> list[PastExperiment]:
+    """Experiments in flight: what they change is known, what comes of it is not."""
+    found = []
+    for standing in view.standings:
+        pull = standing.pull
+        fork = place.repository.merge_base(view.snapshot.base, pull.head)
+        before = allowed_files(place.repository, fork, place.settings) if fork else {}
+        found.append(
+            PastExperiment(
+                number=pull.number,
+                title=pull.title,
+                reason=None,
+                files=allowed_files(place.repository, pull.head, place.settings),
+                metric=None,
+                baseline=None,
+                estimate=None,
+                base_files=before or None,
+            )
+        )
+    return found
+
+
+def _last_number(view: View) -> int:
+    numbers = [entry.number for entry in view.entries]
+    return max([*numbers, *(standing.pull.number for standing in view.standings)], default=0)
+
+
 def _text(place: Place, view: View, path: str) -> str:
     data = place.repository.read_file(view.snapshot.base, path) or b""
     return data.decode("utf-8", errors="replace")
@@ -267,6 +353,9 @@ def commit(
     earlier = settled_by(view.entries, mark, view.runner_class)
     if earlier is not None:
         raise Refused(f"experiment #{earlier} tried the same code")
+    for standing in view.standings:
+        if standing.fingerprint == mark and standing.pull.head != onto:
+            raise Refused(f"experiment #{standing.pull.number}, which is open, tries the same code")
     repository, base = place.repository, view.snapshot.base
     fork = base if onto is None else repository.merge_base(base, onto) or base
     tree = repository.tree_with(onto or base, dict(changed if onto else proposal.files))

@@ -9,49 +9,115 @@ request as it was: at most the call in flight is paid again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bot.decide import Revise
 from bot.history import revisions
 from bot.history.spending import CapReached
-from bot.model import Hypothesis
-from bot.proposers.base import NothingToPropose, ProposalFailed, Proposer, Revision
+from bot.model import Hypothesis, Proposal
+from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Proposer, Revision
 from bot.proposing.propose import BOT, Place, Refused, ask, commit, context
 from bot.snapshot import REPAIRING, View, allowed_files
 from bot.text.plain import inert_markdown
 
 
+@dataclass
+class Revising:
+    """One revision in the making. It is asked for once: whatever comes of it is the answer."""
+
+    place: Place
+    action: Revise
+    now: Callable[[], int]
+    revised: bool = False
+    _head: str = ""  # of the branch, when it was asked
+
+    @property
+    def words(self) -> str:
+        """What came of it, for a person."""
+        return f"#{self.action.number}: {'revised' if self.revised else 'was not revised'}"
+
+    def proposer(self, view: View) -> str:
+        """The name of the proposer to ask."""
+        return reviser(self.place, view, self.action)
+
+    def told(self, view: View, ahead: int = 0) -> Context:
+        """What it is told. Raises CapReached."""
+        del ahead
+        standing = view.standing(self.action.number)
+        pull = standing.pull
+        self._head = pull.head
+        stated = pull.record.get("hypothesis")
+        words = stated if isinstance(stated, dict) else {}
+        hypothesis = Hypothesis(pull.title, str(words.get("rationale", "")))
+        files = allowed_files(self.place.repository, pull.head, self.place.settings)
+        guidance = self.action.guidance or ""
+        error = "" if guidance else standing.experiment.broken
+        asked = Revision(self.action.number, hypothesis, files, error, guidance)
+        return context(self.place, view, revision=asked)
+
+    def take(self, view: View, proposal: Proposal, told: Context) -> bool:
+        """Push a revision, or say why not. Always True: there is no other attempt.
+
+        Raises Conflict when somebody else moved the branch, ForgeError and GitError.
+        """
+        if not self._wanted(view):
+            return True
+        place, action, head = self.place, self.action, self._head
+        try:
+            new = commit(place, view, proposal, told, self.now(), onto=head, request=action.request)
+        except Refused as reason:
+            self.give_up(view, reason)
+            return True
+        place.forge.push(action.number, old=head, new=new, author=BOT)
+        cost = f" That cost {proposal.cost}." if proposal.cost else ""
+        title = inert_markdown(proposal.hypothesis.title)
+        self._comment(view, f"The proposer revised it ({new[:12]}): {title}.{cost}")
+        self.revised = True
+        return True
+
+    def drop(self, view: View, failure: ProposalFailed) -> bool:
+        """Say that it came to nothing. Always False: there is no other attempt."""
+        self.give_up(view, failure)
+        return False
+
+    def give_up(self, view: View, reason: Exception) -> None:
+        """Say that it was not revised."""
+        if self._wanted(view):
+            self._comment(view, f"It was not revised: {inert_markdown(str(reason))}")
+
+    def _wanted(self, view: View) -> bool:
+        """Whether the experiment is as it was when the revision was asked for."""
+        standing = next((s for s in view.standings if s.pull.number == self.action.number), None)
+        if standing is None or (self._head and standing.pull.head != self._head):
+            return False
+        return not revisions.is_answered(self.action.request, standing.answered)
+
+    def _comment(self, view: View, said: str) -> None:
+        error = view.standing(self.action.number).experiment.broken
+        text = _comment(self.action, error, said)
+        self.place.forge.comment(self.action.number, BOT, text)
+
+
 def revise(
     place: Place, view: View, proposer: Proposer, action: Revise, *, now: Callable[[], int]
 ) -> bool:
-    """Ask for a revision once and push it; whether there is a new head to measure.
+    """Ask for a revision once and push it, here and now; whether there is a new head to measure.
 
     The request is answered when this returns, whatever came of it. Raises Conflict when somebody
     else moved the branch, ForgeError, GitError, and what a proposer raises when a person has to
     put something right.
     """
-    standing = view.standing(action.number)
-    pull = standing.pull
-    if revisions.is_answered(action.request, standing.answered):
+    revising = Revising(place, action, now)
+    if not revising._wanted(view):
         return False
-    stated = pull.record.get("hypothesis")
-    words = stated if isinstance(stated, dict) else {}
-    hypothesis = Hypothesis(pull.title, str(words.get("rationale", "")))
-    files = allowed_files(place.repository, pull.head, place.settings)
-    error, guidance = standing.experiment.broken, action.guidance or ""
-    asked = Revision(action.number, hypothesis, files, "" if guidance else error, guidance)
     try:
-        told = context(place, view, revision=asked)
+        told = revising.told(view)
         proposal = ask(place, proposer, told, now())
-        head = commit(place, view, proposal, told, now(), onto=pull.head, request=action.request)
-    except (ProposalFailed, NothingToPropose, CapReached, Refused) as reason:
-        said = f"It was not revised: {inert_markdown(str(reason))}"
-        place.forge.comment(action.number, BOT, _comment(action, error, said))
-        return False
-    place.forge.push(action.number, old=pull.head, new=head, author=BOT)
-    cost = f" That cost {proposal.cost}." if proposal.cost else ""
-    said = f"The proposer revised it ({head[:12]}): {inert_markdown(proposal.hypothesis.title)}."
-    place.forge.comment(action.number, BOT, _comment(action, error, said + cost))
-    return True
+    except (ProposalFailed, NothingToPropose, CapReached) as reason:
+        revising.give_up(view, reason)
+    else:
+        revising.take(view, proposal, told)
+    return revising.revised
 
 
 def reviser(place: Place, view: View, action: Revise) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.step import Concluded
+from bot.run.base import Concluded
 
 CONCLUDED_KEYS = {
     "number": "number of the experiment's pull request",

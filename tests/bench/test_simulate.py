@@ -10,11 +10,13 @@ import pytest
 
 from bench import simulate
 from bench.simulation import bots
+from bench.simulation.bots import Bot
 from bench.simulation.faults import RATES
 from bench.simulation.history import play
 from bot.decide import Action, Conclude, Measure, Snapshot, decide
 from bot.execute import Executor
 from bot.model import Reason, Verdict
+from bot.run.base import Order
 
 
 def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,12 +73,11 @@ def test_a_verdict_that_is_given_twice_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_run_that_is_paid_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    run: Callable[..., None] = Executor._run
+    run: Callable[..., None] = Bot.measure
 
-    def forgetful(self: Executor, number: int, attempt: Any, view: Any) -> None:
-        run(self, number, attempt, view)
-        attempt.results.clear()
-        run(self, number, attempt, view)
+    def forgetful(self: Bot, order: Order, keeper: Any, view: Any) -> None:
+        run(self, order, keeper, view)
+        run(self, order, keeper, view)
 
-    monkeypatch.setattr(Executor, "_run", forgetful)
+    monkeypatch.setattr(Bot, "measure", forgetful)
     assert any("PaidTwice" in failure for failure in failing(range(3)))

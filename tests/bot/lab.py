@@ -4,13 +4,15 @@ come from a function of the measured file instead of from training it.
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bot.audits.execute import Auditor
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
@@ -35,8 +37,13 @@ from bot.open import open_branch
 from bot.proposers.base import Context, Proposer
 from bot.proposing.propose import BOT, Place
 from bot.proposing.revise import revise
+from bot.run.base import Answered, Ended, Measured, Order
+from bot.run.local import LocalMailbox
 from bot.settings import parse
 from bot.snapshot import View, take
+from bot.step import Stepper
+from bot.views.reporter import Reporter
+from bot.views.telling import StepTeller
 from runner.digests import candidate_digest
 from runner.result import Digests, Measurement, RunnerClass, Stage, Status
 
@@ -162,13 +169,90 @@ class ListProposer:
         return Proposal(hypothesis, {"train.py": source}, self.name)
 
 
+class Measures(Protocol):
+    """Makes runs one after another and hands each result over as soon as it is there."""
+
+    def measure(
+        self,
+        runs: Sequence[tuple[int, PlannedRun]],
+        on_result: Callable[[int, Mapping[str, Any]], None],
+        *,
+        sealed: bool = False,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandyExecutor(Executor):
+    """Carries an attempt out here and now, as `bot.run` does it over time."""
+
+    measurer: Measures
+
+    def measure(self, action: Measure, view: View) -> None:
+        self._run(self.begin(action, view), view)
+
+    def resume(self, action: Resume, view: View) -> None:
+        self._run(self.go_on(action, view), view)
+
+    def _run(self, order: Order, view: View) -> None:
+        keep = partial(self.keep, order, runner_class=view.runner_class)
+        self.measurer.measure(order.runs, keep)
+        if not view.snapshot.baseline:
+            self.check_baseline_works(order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandyAuditor(Auditor):
+    """The same for audits."""
+
+    measurer: ScriptedMeasurer
+
+    def measure(self, order: Order, view: View) -> None:
+        keep = partial(self.keep, order, runner_class=view.runner_class)
+        self.measurer.measure(order.runs, keep, sealed=order.sealed)
+
+
+class Done:
+    """A job that is over already (`bot.run.base.Job`)."""
+
+    def finish(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass
+class AtOnce:
+    """`bot.run.base.Measurer` and `Proposers` whose jobs are over when they have begun."""
+
+    measurer: ScriptedMeasurer
+    proposer: Proposer
+    slots: tuple[str, ...] = ("cpu",)
+
+    def runner_class(self) -> str:
+        return COMPARABLE
+
+    def elsewhere(self, attempts: Collection[str]) -> frozenset[str]:
+        return frozenset()
+
+    def start(self, job: int, *rest: Any) -> Done:
+        told = next(one for one in rest if isinstance(one, Order | Context))
+        post = rest[-1]
+        if isinstance(told, Context):
+            post(Answered(job, self.proposer.propose(told)))
+            return Done()
+        self.measurer.measure(
+            told.runs, lambda index, result: post(Measured(job, index, result)), sealed=told.sealed
+        )
+        post(Ended(job))
+        return Done()
+
+
 @dataclass
 class Lab:
     """Repository, forge, measurer and executor together."""
 
     place: Place
     measurer: ScriptedMeasurer
-    executor: Executor
+    executor: HandyExecutor
     proposer: Proposer = field(default_factory=lambda: ListProposer([0.5]))  # for revisions
 
     @classmethod
@@ -185,27 +269,33 @@ class Lab:
         place = Place(repository, forge, parse(settings.encode()))
         measurer = ScriptedMeasurer(repository)
         seeds = random.Random(1)
-        executor = Executor(
+        executor = HandyExecutor(
             repository,
             forge,
             place.settings,
-            measurer,
+            measurer=measurer,
             now=lambda: next(clock),
             seed=lambda: seeds.randrange(2**31),
         )
         return cls(place, measurer, executor)
 
     @property
-    def auditor(self) -> Auditor:
+    def auditor(self) -> HandyAuditor:
         executor = self.executor
-        return Auditor(
+        return HandyAuditor(
             executor.repository,
             executor.forge,
             executor.settings,
-            self.measurer,
             executor.now,
             executor.seed,
+            measurer=self.measurer,
         )
+
+    def stepper(self, proposer: Proposer) -> Stepper:
+        """The production scheduler, with jobs that are over when they have begun."""
+        jobs = AtOnce(self.measurer, proposer)
+        teller = StepTeller(Reporter(io.StringIO()), "mean_rank")
+        return Stepper(self.place, jobs, jobs, LocalMailbox(), teller)
 
     def act(self, action: Action | None = None) -> Action:
         """Carry out an action, the first that `decide` asks for if none is given."""
@@ -225,9 +315,9 @@ class Lab:
             case AskPerson():
                 self.executor.ask_person(action, view)
             case BeginAudit():
-                self.auditor.begin(action, view)
+                self.auditor.measure(self.auditor.begin(action, view), view)
             case ContinueAudit():
-                self.auditor.resume(action, view)
+                self.auditor.measure(self.auditor.go_on(action), view)
             case ConcludeAudit():
                 self.auditor.conclude(action, view)
             case Revert():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from bot.model import Purpose, Reason
 from bot.open import open_branch
 from bot.proposing.propose import open_proposal
 from bot.snapshot import take
-from bot.step import Stepper
 from bot.views.pull import pull_text
-from bot.views.reporter import Reporter
 from runner.result import Status
 from tests.bot.lab import COMPARABLE, TRAIN, Lab, ListProposer, git, quadratic, rate
 
@@ -58,16 +55,6 @@ def finish(lab: Lab, runner_class: str = COMPARABLE) -> Conclude:
         if isinstance(action, Conclude):
             return action
     raise AssertionError(f"no verdict after {MOST_ACTIONS} actions")
-
-
-def stepper(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Stepper:
-    monkeypatch.setattr(lab.measurer, "runner_class", lambda: COMPARABLE, raising=False)
-    return Stepper(
-        lab.place,
-        lab.measurer,  # type: ignore[arg-type]
-        lambda name: ListProposer([2.7]),
-        Reporter(io.StringIO()),
-    )
 
 
 class Killed(BaseException):
@@ -109,7 +96,7 @@ def test_a_kill_between_merge_and_files_is_finished_by_the_next_step(
         patch.setattr(Worktree, "advance", killed)
         finish(lab)
     assert git(lab.folder, "status", "--porcelain") != ""
-    assert stepper(lab, monkeypatch).step().verdict
+    assert lab.stepper(ListProposer([2.7])).step().verdict
     assert git(lab.folder, "status", "--porcelain") == ""
     assert rate(lab.folder.joinpath("train.py").read_bytes()) in {2.5, 2.7}
 

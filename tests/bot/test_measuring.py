@@ -1,50 +1,106 @@
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.errors import RunnerFailed
 from bot.forge.base import PlannedRun
-from bot.measuring import LocalMeasurer
+from bot.measuring import LocalJob, LocalMeasurer
 from bot.model import Purpose, Side
+from bot.run.base import Ended, Measured, Message, Order, Seen
+from bot.run.local import LocalMailbox
 from bot.settings import parse
 from bot.views.reporter import Reporter
-from runner.events import Emit, Event, NoticeEvent, WaitingEvent
+from runner.client import RunnerStopped, Stop
+from runner.errors import RunnerError
+from runner.events import Emit, OutputEvent, ResultEvent
+from runner.result import Measurement
+from tests.bot.lab import ScriptedMeasurer
 
-WARNING = NoticeEvent("WARNING: no sandbox.")
-WAITING = WaitingEvent("waiting for another measurement on this machine (cpu)")
-RUN = PlannedRun(side=Side.CANDIDATE, tree="0" * 40, seed=1, purpose=Purpose.SCREEN)
-
-
-def told(monkeypatch: pytest.MonkeyPatch, *batches: list[Event]) -> list[str]:
-    """What a person reads when the runner tells these events, batch by batch."""
-    left = list(batches)
-
-    def run_batch(request: Any, on_event: Emit, *, unconfined: bool) -> dict[str, Any]:
-        for event in left.pop(0):
-            on_event(event)
-        return {}
-
-    monkeypatch.setattr("bot.measuring.run_batch", run_batch)
-    stream = io.StringIO()
-    with Reporter(stream) as reporter:
-        measurer = LocalMeasurer(Path(), parse(b"", "bot.toml"), reporter)
-        for _ in batches:
-            measurer.measure([(0, RUN)], lambda index, result: None)
-    return stream.getvalue().splitlines()
+RUNS = tuple(
+    (index, PlannedRun(side=Side.CANDIDATE, tree="0" * 40, seed=index, purpose=Purpose.SCREEN))
+    for index in (2, 3)
+)
+ORDER = Order("1.1", 1, RUNS, total=4)
 
 
-def test_a_warning_of_the_runner_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = NoticeEvent("sandbox: bubblewrap, because Docker cannot be used.")
-    lines = told(monkeypatch, [WARNING, other], [WARNING, other])
-    assert lines == [WARNING.message, other.message]
+def result(seed: int) -> Measurement:
+    measurer = ScriptedMeasurer(repository=None)  # type: ignore[arg-type]
+    return Measurement.model_validate(measurer.result(b"RATE = 1\n", seed))
 
 
-def test_that_another_measurement_is_waited_for_is_said_each_time(
+def messages(
+    monkeypatch: pytest.MonkeyPatch, batch: Any, order: Order = ORDER, slot: str = "cpu"
+) -> list[Message]:
+    """What comes of an order when the runner does what `batch` does."""
+    monkeypatch.setattr("bot.measuring.run_batch", batch)
+    mailbox = LocalMailbox()
+    measurer = LocalMeasurer(Path(), parse(b"", "bot.toml"), Reporter())
+    measurer.start(7, order, slot, mailbox.post)
+    found: list[Message] = []
+    while not (found and isinstance(found[-1], Ended)):
+        message = mailbox.wait(None)
+        assert message is not None
+        found.append(message)
+    return found
+
+
+def test_a_job_hands_on_what_happens_each_result_and_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert [line.strip() for line in told(monkeypatch, [WAITING], [WAITING])] == [
-        WAITING.message
-    ] * 2
+    def batch(request: Any, emit: Emit, **more: Any) -> None:
+        for run in request.runs:
+            emit(OutputEvent(run.id, "loss 1"))
+            emit(ResultEvent(run.id, result(run.seed)))
+
+    first, second, third, fourth, last = messages(monkeypatch, batch)
+    assert isinstance(first, Seen) and isinstance(third, Seen)
+    assert isinstance(second, Measured) and second.index == 2
+    assert isinstance(fourth, Measured) and fourth.index == 3
+    assert last == Ended(7)
+
+
+def test_a_runner_that_failed_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def batch(*args: Any, **more: Any) -> None:
+        raise RunnerError("No sandbox.")
+
+    (end,) = messages(monkeypatch, batch)
+    assert isinstance(end, Ended) and isinstance(end.error, RunnerFailed)
+
+
+def test_a_runner_that_was_told_to_end_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def batch(*args: Any, **more: Any) -> None:
+        raise RunnerStopped("told to")
+
+    assert messages(monkeypatch, batch) == [Ended(7)]
+
+
+def test_each_gpu_is_a_slot_and_its_runner_sees_that_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str | None] = []
+
+    def batch(request: Any, emit: Emit, *, gpu: str | None, **more: Any) -> None:
+        seen.append(gpu)
+
+    for slot in ("cpu", "0", "GPU-1234"):
+        messages(monkeypatch, batch, slot=slot)
+    assert seen == [None, "0", "GPU-1234"]
+
+
+def test_after_finish_no_run_follows_the_one_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[Message] = []
+
+    def batch(request: Any, emit: Emit, *, stop: Stop, **more: Any) -> None:
+        job.finish()
+        assert not stop.asked
+        emit(ResultEvent("2", result(2)))
+        assert stop.asked
+        raise RunnerStopped("told to")
+
+    monkeypatch.setattr("bot.measuring.run_batch", batch)
+    job = LocalJob(7, None, None, posted.append, unconfined=False)  # type: ignore[arg-type]
+    job.run()
+    assert [type(message) for message in posted] == [Measured, Ended]

@@ -230,7 +230,9 @@ class Talk:
         if self._waits >= len(WAITS_S):
             tries = self._waits + 1
             advice = _ADVICE[failure.trouble]
-            raise self._failed(f"{failure}, {tries} times in a row. {advice}", again=False)
+            raise self._failed(
+                f"{failure}, {tries} times in a row. {advice}", again=False, passing=True
+            )
         seconds = WAITS_S[self._waits] if failure.wait_s is None else failure.wait_s
         self._waits += 1
         self.progress(f"{failure.trouble}: waiting {seconds:.0f} s")
@@ -257,8 +259,8 @@ class Talk:
         if self._broken > MOST_BROKEN:
             raise self._failed(f"more than {MOST_BROKEN} answers were of no use; the last: {what}")
 
-    def _failed(self, reason: str, *, again: bool = True) -> ProposalFailed:
-        return ProposalFailed(reason, self.purse.spent, again=again)
+    def _failed(self, reason: str, *, again: bool = True, passing: bool = False) -> ProposalFailed:
+        return ProposalFailed(reason, self.purse.spent, again=again, passing=passing)
 
     def _tell(self, turn: int, words: str) -> None:
         said = self.bench.redact(words)

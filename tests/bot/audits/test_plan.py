@@ -297,7 +297,7 @@ def test_two_bots_cannot_begin_or_conclude_the_same_audit(lab: Lab) -> None:
     view = lab.view()
     action = decide(view.snapshot)[0]
     assert isinstance(action, BeginAudit)
-    lab.auditor.begin(action, view)
+    lab.auditor.measure(lab.auditor.begin(action, view), view)
     with pytest.raises(Conflict):
         lab.auditor.begin(action, view)
     view = lab.view()

@@ -1,0 +1,1 @@
+"""The loop: one scheduler for `bot step` and `bot run`."""

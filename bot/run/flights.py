@@ -1,0 +1,187 @@
+"""Measurements in flight: one order on each slot, its results kept as soon as they are there.
+
+What is in flight is known to this process only, and only saves work: whoever looks at the
+forge finds attempts that lack results and can make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.audits.execute import Auditor, session_of
+from bot.audits.plan import BeginAudit, ContinueAudit
+from bot.decide import Measure, Resume
+from bot.errors import BotError
+from bot.execute import Executor
+from bot.forge.base import Conflict
+from bot.run.base import Ended, Job, Mailbox, Measured, Measurer, Order, Seen
+from bot.run.plan import Longer
+from bot.run.teller import Teller
+from bot.snapshot import View
+
+_REMEMBERED = 50  # latest runs whose durations are kept
+
+
+@dataclass
+class Flight:
+    """An order that is being measured on a slot."""
+
+    slot: str
+    order: Order
+    job: Job
+    started: float
+    baseline_unknown: bool  # nothing was known of the baseline when it began
+    latest: float  # when the run in flight began
+    done: set[int] = field(default_factory=set)
+    ending: bool = False  # asked to make no further run
+
+
+@dataclass(frozen=True)
+class _Unkept:
+    """A result that the forge did not take yet."""
+
+    slot: str
+    order: Order
+    index: int
+    result: Mapping[str, Any]
+
+
+class Flights:
+    """All measurements in flight, by the number of their job."""
+
+    def __init__(
+        self, measurer: Measurer, mailbox: Mailbox, teller: Teller, runner_class: str
+    ) -> None:
+        self.measurer = measurer
+        self.mailbox = mailbox
+        self.teller = teller
+        self.runner_class = runner_class
+        self.flights: dict[int, Flight] = {}
+        self.durations_s: list[float] = []
+        self.busy_s = 0.0  # slots, times seconds, of flights that are over
+        self._unkept: list[_Unkept] = []
+
+    @property
+    def busy(self) -> frozenset[int]:
+        """The experiments that are being measured."""
+        numbers = (flight.order.number for flight in self.flights.values())
+        return frozenset(number for number in numbers if number is not None)
+
+    @property
+    def auditing(self) -> bool:
+        """Whether an audit is being measured."""
+        return any(flight.order.number is None for flight in self.flights.values())
+
+    def free(self) -> Iterator[str]:
+        """The slots on which nothing is measured."""
+        used = {flight.slot for flight in self.flights.values()}
+        return (slot for slot in self.measurer.slots if slot not in used)
+
+    def begin(
+        self, number: int, action: Longer, slot: str, *, view: View, by: tuple[Executor, Auditor]
+    ) -> None:
+        """Write down what is to be run, unless it is already, and have it run on a slot.
+
+        Raises Conflict when somebody else was first.
+        """
+        order = _order(action, view, by)
+        now = self.mailbox.now()
+        self.teller.started(slot, order, action)
+        job = self.measurer.start(number, order, slot, self.mailbox.post)
+        unknown = not view.snapshot.baseline
+        self.flights[number] = Flight(slot, order, job, now, unknown, now)
+
+    def seen(self, message: Seen) -> None:
+        """Show what happens in a measurement."""
+        flight = self.flights.get(message.job)
+        if flight:
+            self.teller.seen(flight.slot, flight.order, message.event)
+
+    def measured(self, message: Measured) -> None:
+        """Take a result; `keep` hands it in."""
+        flight = self.flights.get(message.job)
+        if flight is None or message.index in flight.done:
+            return
+        flight.done.add(message.index)
+        now = self.mailbox.now()
+        self.durations_s = [*self.durations_s, now - flight.latest][-_REMEMBERED:]
+        flight.latest = now
+        self._unkept.append(_Unkept(flight.slot, flight.order, message.index, message.result))
+
+    def keep(self, by: tuple[Executor, Auditor]) -> None:
+        """Hand in the results that the forge has not taken yet.
+
+        Raises RunnerChanged or BotError for one that cannot count, and what the forge raises
+        when it cannot take one now: that one stays.
+        """
+        executor, auditor = by
+        while self._unkept:
+            one = self._unkept[0]
+            keeper = auditor if one.order.number is None else executor
+            try:
+                keeper.keep(one.order, one.index, one.result, self.runner_class)
+            except Conflict:
+                pass  # another bot has measured the same, and was first
+            except (BotError, ValueError):
+                del self._unkept[0]  # it will never count
+                raise
+            del self._unkept[0]
+            self.teller.measured(one.slot, one.order, one.index, one.result)
+
+    def ended(self, message: Ended) -> Flight | None:
+        """Take a measurement off its slot; None when it was none of ours."""
+        flight = self.flights.pop(message.job, None)
+        if flight:
+            self.busy_s += self.mailbox.now() - flight.started
+            self.teller.ended(flight.slot, flight.order)
+        return flight
+
+    def tidy(self, view: View) -> None:
+        """End what nobody waits for any more.
+
+        An attempt that is complete, or whose experiment is closed, is ended now. One that
+        measures what would not be merged any more (a winner has landed meanwhile) may end its
+        run in flight: its result can still close the experiment.
+        """
+        standings = {standing.pull.number: standing for standing in view.standings}
+        sessions = {audit.session for audit in view.snapshot.audits.open if not audit.complete}
+        for flight in self.flights.values():
+            order = flight.order
+            if order.number is None:
+                if session_of(order) not in sessions:
+                    flight.job.stop()
+                continue
+            standing = standings.get(order.number)
+            attempts = standing.pull.attempts if standing else ()
+            attempt = next((one for one in attempts if one.id == order.attempt), None)
+            if standing is None or attempt is None or attempt.complete:
+                flight.job.stop()
+            elif standing.experiment.unfinished_attempt != order.attempt and not flight.ending:
+                flight.ending = True
+                flight.job.finish()
+
+    def finish(self) -> None:
+        """Begin no further run."""
+        for flight in self.flights.values():
+            flight.ending = True
+            flight.job.finish()
+
+    def stop(self) -> None:
+        """End all of it now. Each still posts that it ended."""
+        for flight in self.flights.values():
+            flight.job.stop()
+
+
+def _order(action: Longer, view: View, by: tuple[Executor, Auditor]) -> Order:
+    executor, auditor = by
+    match action:
+        case Measure():
+            return executor.begin(action, view)
+        case Resume():
+            return executor.go_on(action, view)
+        case BeginAudit():
+            return auditor.begin(action, view)
+        case ContinueAudit():
+            return auditor.go_on(action)

@@ -1,0 +1,45 @@
+"""What passes by itself, and how long to wait for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.errors import RunnerFailed
+from bot.forge.base import Unreachable, WorktreeDirty
+from bot.git import GitLocked
+
+_FIRST_S = 5.0
+_LONGEST_S = 600.0
+_MOST_FAILURES = 5
+
+
+def passes(error: Exception) -> bool:
+    """Whether waiting may help: the network, a server, another git, a person's open edit."""
+    return isinstance(error, Unreachable | GitLocked | WorktreeDirty)
+
+
+@dataclass
+class Patience:
+    """Waits longer each time, until something succeeds."""
+
+    failures: int = 0
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self.failures = 0
+
+    def delay_s(self, error: Exception) -> float:
+        """How long to wait after `error`, which is one more in a row.
+
+        Raises it when a runner failed again and again: then waiting does not help.
+        """
+        delay = self.next_delay_s()
+        if isinstance(error, RunnerFailed) and self.failures >= _MOST_FAILURES:
+            raise error
+        asked = error.retry_after_s if isinstance(error, Unreachable) else None
+        return max(asked or 0.0, delay)
+
+    def next_delay_s(self) -> float:
+        """The delay after one more failure."""
+        self.failures += 1
+        return min(_FIRST_S * 2.0 ** min(self.failures - 1, 20), _LONGEST_S)

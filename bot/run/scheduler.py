@@ -1,0 +1,456 @@
+"""The scheduler: look, decide, start what is possible, wait for what ends first, look again.
+
+One thread does all of it and is the only one that writes to the forge. Measurements and
+proposals go on elsewhere (`bot.run.base`). What is in flight is known to this process only and
+saves work; the truth is in the forge, so that it can be killed at any instant: the next one
+takes a snapshot and goes on. `bot step` and `bot run` differ in their `Terms` alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot import interrupts
+from bot.audits.execute import Auditor
+from bot.audits.plan import ConcludeAudit, Revert
+from bot.decide import Action, AskPerson, BeginPhase, Conclude, Room, Stop, decide
+from bot.errors import BotError, RunnerFailed, Stopped
+from bot.execute import Executor, multiplicity
+from bot.forge.base import Conflict, WorktreeDirty
+from bot.history.spending import CapReached
+from bot.proposers.base import NothingToPropose
+from bot.proposing.propose import Drafting, NoProposal, Place
+from bot.proposing.revise import Revising
+from bot.run import plan
+from bot.run.base import (
+    Answered,
+    Concluded,
+    Ended,
+    Mailbox,
+    Measured,
+    Measurer,
+    Message,
+    Proposers,
+    Seen,
+    StopAsked,
+)
+from bot.run.drafts import Draft, Drafts
+from bot.run.flights import Flights
+from bot.run.patience import Patience, passes
+from bot.run.teller import Teller
+from bot.snapshot import View, take
+
+_MAX_CONFLICTS = 20
+_MOST_EMPTY = 5  # proposals in a row that came to nothing, before no more are asked for
+_LAST_WAIT_S = 15.0  # for runners that were told to end
+CAPPED = "the number of experiments that was asked for is reached"
+TIME_UP = "the time that was asked for is over"
+ASKED = "a clean stop was asked for"
+
+Choose = Callable[[View, Room], tuple[Action, ...]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """For how long to work, and how.
+
+    `verdicts` and `deadline` (seconds since 1970) end it. `max_in_flight` is how many
+    experiments may be open or in the making at once; None: enough for the measured ratio of
+    proposal to run time. `patient`: wait and try again where that may help. `look_every_s` is
+    how long to wait at most before looking what people did; None: only when something ends.
+    """
+
+    verdicts: int | None = None
+    deadline: float | None = None
+    max_in_flight: int | None = 1
+    patient: bool = False
+    look_every_s: float | None = None
+
+
+STEP = Terms(verdicts=1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was achieved, and why it ended."""
+
+    concluded: tuple[Concluded, ...]
+    why: str
+
+
+def everything(view: View, room: Room) -> tuple[Action, ...]:
+    """What `decide` says: the usual choice."""
+    return decide(view.snapshot, room)
+
+
+@dataclass
+class Scheduler:
+    """Carries the programme on. Make one for each call of `run`.
+
+    `seed` gives fresh seeds for training runs.
+    """
+
+    place: Place
+    measurer: Measurer
+    proposers: Proposers
+    mailbox: Mailbox
+    teller: Teller
+    terms: Terms = STEP
+    choose: Choose = everything
+    seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
+    _jobs: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _concluded: list[Concluded] = field(default_factory=list)
+    _why: str = ""  # set when nothing new is begun any more
+    _closed: str = ""  # why nothing is proposed any more
+    _told: set[str] = field(default_factory=set)
+    _patience: Patience = field(default_factory=Patience)
+    _thinking: Patience = field(default_factory=Patience)
+    _not_before: float = 0.0  # when the forge is asked again
+    _no_ideas_before: float = 0.0
+    _empty: int = 0
+    _waiting_for_person: dict[int, float] = field(default_factory=dict)  # until when
+    _resting: dict[str, float] = field(default_factory=dict)  # slots, until when
+    _slots: dict[str, Patience] = field(default_factory=dict)
+    _failure: Exception | None = None  # raised once what is open is finished
+
+    def run(self) -> Outcome:
+        """Work until the terms are met, or until there is nothing to do and to wait for.
+
+        Raises BotError, GitError, ForgeError: with a message that says what to do. Whatever
+        it raises, nothing that it started goes on, and nothing is lost.
+        """
+        runner_class = self.measurer.runner_class()
+        self.flights = Flights(self.measurer, self.mailbox, self.teller, runner_class)
+        self.drafts = Drafts(self.proposers, self.mailbox)
+        try:
+            while True:
+                self._look()
+                if self._over():
+                    break
+                self._wait()
+        except (Exception, KeyboardInterrupt):
+            self._abandon()
+            raise
+        self._abandon()
+        if self._failure:
+            raise self._failure
+        return Outcome(tuple(self._concluded), self._why)
+
+    # Looking
+
+    def _look(self) -> None:
+        """Do everything that is possible now, as often as that makes more possible."""
+        if self.mailbox.now() < self._not_before:
+            return
+        conflicts = 0
+        try:
+            while True:
+                try:
+                    if not self._pass():
+                        break
+                except Conflict:
+                    # Somebody else was first; nothing was changed. Look again.
+                    conflicts += 1
+                    if conflicts > _MAX_CONFLICTS:
+                        raise
+            self._patience.succeeded()
+        except Exception as error:
+            self._put_off(error)
+
+    def _pass(self) -> bool:
+        """Look once; whether to look again at once."""
+        by = self._executor(), self._auditor()
+        self.flights.keep(by)
+        place = self.place
+        view = take(place.repository, place.forge, place.settings, self.flights.runner_class)
+        self._view = view
+        self._tell_refused(view)
+        self.flights.tidy(view)
+        self._check_terms()
+        actions = self._possible(view)
+        first = None if self._enough() else plan.at_once(actions)
+        if first:
+            self._carry_out(first, view)
+            return not self._enough()
+        if self.drafts.arrived:
+            self._take_answer(view)
+            return True
+        if not self._why:
+            self._measure(actions, view)
+            self._ask(actions, view)
+        self._beat()
+        return False
+
+    def _possible(self, view: View) -> tuple[Action, ...]:
+        now = self.mailbox.now()
+        held = {number for number, until in self._waiting_for_person.items() if until > now}
+        actions = self.choose(view, self._room())
+        return tuple(one for one in actions if getattr(one, "number", None) not in held)
+
+    def _room(self) -> Room:
+        count = self.drafts.count
+        if self._why or self._closed or self.mailbox.now() < self._no_ideas_before:
+            return Room(0, count)
+        most = self.terms.max_in_flight
+        if most is None:
+            slots = len(self.measurer.slots)
+            most = plan.in_flight(slots, self.drafts.durations_s, self.flights.durations_s)
+        if self.terms.verdicts is not None:
+            most = min(most, self.terms.verdicts - len(self._concluded))
+        return Room(most, count)
+
+    def _measure(self, actions: tuple[Action, ...], view: View) -> None:
+        now = self.mailbox.now()
+        by = self._executor(), self._auditor()
+        free = [slot for slot in self.flights.free() if self._resting.get(slot, 0.0) <= now]
+        unfinished = [
+            one.experiment.unfinished_attempt
+            for one in view.standings
+            if one.experiment.unfinished_attempt
+        ]
+        elsewhere = self.measurer.elsewhere(unfinished)
+        busy = self.flights.busy | {
+            one.pull.number
+            for one in view.standings
+            if one.experiment.unfinished_attempt in elsewhere
+        }
+        busy |= self.drafts.revising
+        chosen = plan.to_measure(actions, len(free), busy, auditing=self.flights.auditing)
+        for action, slot in zip(chosen, free, strict=False):
+            self.flights.begin(next(self._jobs), action, slot, view=view, by=by)
+
+    def _ask(self, actions: tuple[Action, ...], view: View) -> None:
+        """Ask proposers for revisions and for new experiments."""
+        drafts: list[Draft] = []
+        for stop in (action for action in actions if isinstance(action, Stop)):
+            self._close(Stopped(stop.why))
+        for action in plan.to_revise(actions, self.drafts.revising):
+            drafts.append(Revising(self.place, action, self._now))
+        if not (self._closed or self.mailbox.now() < self._no_ideas_before):
+            drafts += self.drafts.again()
+            drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
+        if drafts:
+            self.teller.thinking(len(drafts))
+        for draft in drafts:
+            try:
+                self.drafts.ask(next(self._jobs), view, draft)
+            except CapReached as reached:
+                if isinstance(draft, Revising):
+                    draft.give_up(view, reached)
+                else:
+                    self._close(reached)
+                    break
+
+    def _take_answer(self, view: View) -> None:
+        try:
+            words = self.drafts.carry_out(view)
+        except NoProposal as none:
+            self._no_idea(none)
+        except (NothingToPropose, BotError) as error:
+            self._close(error)
+        else:
+            if words:
+                self._empty = 0
+                self._thinking.succeeded()
+                self.teller.say(words)
+
+    def _carry_out(self, action: Action, view: View) -> None:
+        try:
+            match action:
+                case Conclude():
+                    self._executor().conclude(action, view)
+                    pull = self.place.forge.pull(action.number)
+                    tested = multiplicity(view, action.verdict, self.place.settings)
+                    done = Concluded(pull, action.verdict, tested)
+                    self._concluded.append(done)
+                    self.teller.concluded(done)
+                case AskPerson():
+                    self.teller.say(f"#{action.number}: conflicts, and waits for a person")
+                    self._executor().ask_person(action, view)
+                case BeginPhase():
+                    self._executor().begin_phase(action, view)
+                    self.teller.say(f"Phase {action.name} begins. {action.why}")
+                case ConcludeAudit():
+                    told = self._auditor().conclude(action, view)
+                    outcome = "replicated" if told.replicated else "did not replicate"
+                    self.teller.say(f"Audit: #{told.number} {outcome}. {told.explanation}")
+                case Revert():
+                    pull = self._auditor().revert(action, view)
+                    self.teller.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
+        except WorktreeDirty as dirty:
+            if not self.terms.patient:
+                raise
+            self._say_once(str(dirty))
+            number = getattr(action, "number", 0)
+            self._waiting_for_person[number] = self.mailbox.now() + 30
+            return
+        self._waiting_for_person.pop(getattr(action, "number", 0), None)
+
+    # Waiting
+
+    def _wait(self) -> None:
+        """Until something ends, or it is time to look anyway."""
+        until = self._next_look()
+        while (message := self.mailbox.wait(until)) is not None:
+            if self._handle(message):
+                until = self.mailbox.now()  # look, but first take what else has come in
+            self._beat()
+
+    def _handle(self, message: Message) -> bool:
+        """Take a message; whether it is worth a look."""
+        match message:
+            case Seen():
+                self.flights.seen(message)
+                return False
+            case Measured():
+                self.flights.measured(message)
+                self._keep()
+                return False
+            case Ended():
+                self._ended(message)
+            case Answered():
+                self.drafts.answered(message)
+            case StopAsked():
+                self._stop_cleanly(ASKED)
+        return True
+
+    def _keep(self) -> None:
+        if self.mailbox.now() < self._not_before:
+            return
+        try:
+            self.flights.keep((self._executor(), self._auditor()))
+        except Exception as error:
+            self._put_off(error)
+
+    def _ended(self, message: Ended) -> None:
+        flight = self.flights.ended(message)
+        if flight is None:
+            return
+        try:
+            if message.error is not None:
+                raise message.error
+            if flight.baseline_unknown and flight.order.number is not None:
+                self._executor().check_baseline_works(flight.order)
+            self._slots.pop(flight.slot, None)
+        except RunnerFailed as error:
+            if not self.terms.patient:
+                raise
+            delay = self._slots.setdefault(flight.slot, Patience()).delay_s(error)
+            self._resting[flight.slot] = self.mailbox.now() + delay
+            self.teller.say(f"{flight.slot}: {error} Trying again in {delay:.0f} s.")
+        except Exception as error:
+            self._put_off(error)
+
+    def _no_idea(self, none: NoProposal) -> None:
+        """A proposer had nothing to offer this time."""
+        self._empty += not none.passing
+        if not self.terms.patient or self._empty >= _MOST_EMPTY:
+            self._close(none)
+            return
+        delay = self._thinking.next_delay_s()
+        self._no_ideas_before = self.mailbox.now() + delay
+        self.teller.say(f"{none} Asking again in {delay:.0f} s.")
+
+    def _close(self, error: Exception) -> None:
+        """Propose nothing more; what is open is still finished."""
+        if not self.terms.patient:
+            raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
+        if not isinstance(error, NothingToPropose | CapReached | Stopped):
+            self._failure = error
+        self._closed = str(error)
+        self._say_once(f"Nothing more is proposed: {error}")
+
+    def _put_off(self, error: Exception) -> None:
+        """Look again later, where that may help."""
+        if not self.terms.patient or not passes(error):
+            raise error
+        delay = self._patience.delay_s(error)
+        self._not_before = self.mailbox.now() + delay
+        self.teller.say(f"{error} Trying again in {delay:.0f} s.")
+
+    def _next_look(self) -> float | None:
+        now, every = self.mailbox.now(), self.terms.look_every_s
+        times = [*self._timers(), *([self.terms.deadline] if self.terms.deadline else [])]
+        if every is not None:
+            times.append(now + every)
+        return min((time for time in times if time > now), default=None)
+
+    def _timers(self) -> list[float]:
+        """When something that was put off is tried again."""
+        held = [*self._waiting_for_person.values(), *self._resting.values()]
+        return [self._not_before, self._no_ideas_before, *held]
+
+    # Ending
+
+    def _enough(self) -> bool:
+        wanted = self.terms.verdicts
+        return wanted is not None and len(self._concluded) >= wanted
+
+    def _check_terms(self) -> None:
+        if self._enough():
+            self._stop_cleanly(CAPPED)
+        elif self.terms.deadline is not None and self.mailbox.now() >= self.terms.deadline:
+            self._stop_cleanly(TIME_UP)
+
+    def _stop_cleanly(self, why: str) -> None:
+        """Finish the runs and the proposals in flight, and begin nothing new."""
+        if not self._why:
+            self._why = why
+            self.flights.finish()
+            self._beat()
+
+    def _over(self) -> bool:
+        if self._enough() and not self.terms.patient:
+            return True
+        if self.flights.flights or self.drafts.thinking or self.drafts.arrived:
+            return False
+        if not self._why:
+            if any(time > self.mailbox.now() for time in self._timers()):
+                return False
+            self._why = self._closed or "there is nothing more to do"
+        return True
+
+    def _abandon(self) -> None:
+        """End what is in flight; keep what is finished by then."""
+        if not (self.flights.flights or self.drafts.thinking):
+            return
+        with interrupts.held():
+            self.drafts.stop()
+            self.flights.stop()
+            until = self.mailbox.now() + _LAST_WAIT_S
+            while self.flights.flights and (message := self.mailbox.wait(until)) is not None:
+                if isinstance(message, Measured):
+                    self.flights.measured(message)
+                elif isinstance(message, Ended):
+                    self.flights.ended(message)
+            with contextlib.suppress(Exception):
+                self.flights.keep((self._executor(), self._auditor()))
+
+    # How
+
+    def _executor(self) -> Executor:
+        place = self.place
+        return Executor(place.repository, place.forge, place.settings, self._now, self.seed)
+
+    def _auditor(self) -> Auditor:
+        place = self.place
+        return Auditor(place.repository, place.forge, place.settings, self._now, self.seed)
+
+    def _now(self) -> int:
+        return int(self.mailbox.now())
+
+    def _tell_refused(self, view: View) -> None:
+        for words in (words for each in view.standings for words in each.refused):
+            self._say_once(words)
+
+    def _say_once(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            self.teller.say(words)
+
+    def _beat(self) -> None:
+        pass
