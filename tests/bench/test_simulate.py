@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench import simulate
 from bench.simulation import bots
-from bench.simulation.bots import Bot
 from bench.simulation.faults import RATES
 from bench.simulation.history import play
-from bot.decide import Action, Conclude, Measure, Snapshot, decide
+from bot.decide import Action, Conclude, Measure, Resume, Snapshot, decide
 from bot.execute import Executor
 from bot.model import Reason, Verdict
 from bot.run.base import Order
+from bot.snapshot import View
 
 
 def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,11 +74,12 @@ def test_a_verdict_that_is_given_twice_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_run_that_is_paid_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    run: Callable[..., None] = Bot.measure
+    go_on: Callable[..., Order] = Executor.go_on
 
-    def forgetful(self: Bot, order: Order, keeper: Any, view: Any) -> None:
-        run(self, order, keeper, view)
-        run(self, order, keeper, view)
+    def forgetful(self: Executor, action: Resume, view: View) -> Order:
+        attempts = view.standing(action.number).pull.attempts
+        attempt = next(one for one in attempts if one.id == action.attempt)
+        return replace(go_on(self, action, view), runs=tuple(enumerate(attempt.runs)))
 
-    monkeypatch.setattr(Bot, "measure", forgetful)
+    monkeypatch.setattr(Executor, "go_on", forgetful)
     assert any("PaidTwice" in failure for failure in failing(range(3)))
