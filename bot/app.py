@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from bot.history import ledger
 from bot.history.clones import ShallowClone
 from bot.model import Verdict
 from bot.proposers.base import Proposer
+from bot.proposers.portfolio import Portfolio
 from bot.proposing.propose import BOT, Place
 from bot.settings import FILE_NAME, Settings, load, parse
 
@@ -105,4 +107,5 @@ def make_proposer(settings: Settings, progress: Callable[[str], None], name: str
             from bot.proposers.search import SearchProposer
 
             return SearchProposer()
-    raise SettingsError(f"There is no proposer {name!r}. There are: search, claude, command.")
+        case _:
+            return Portfolio(partial(make_proposer, settings, progress), settings.shares)

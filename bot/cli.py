@@ -32,6 +32,7 @@ _COMMANDS = (
     "open",
     "phase",
     "propose",
+    "proposers",
     "pulls",
     "report",
     "show",

@@ -48,13 +48,26 @@ class ProposerTable(Table):
     """Where hypotheses come from."""
 
     name: Literal["search", "claude", "command"] = "search"
-    """`search`: Optuna over the constants block of the entry file, without key or network.
+    """Who proposes where there is no `[portfolio]`.
+    `search`: Optuna over the constants block of the entry file, without key or network.
     `claude`: a Claude model that edits the files. `command`: any coding agent's command line.
     See docs/proposers.md."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seeds the proposer's random choices. Seeds of training runs are drawn apart from it."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """How many proposals may be refused in a row before a step gives up."""
+
+
+class PortfolioTable(Table):
+    """Several proposers that take turns instead of one. Of so many experiments in a row as these
+    numbers add up to, each makes its share; with all of them 0, `proposer.name` makes all."""
+
+    claude: Annotated[int, Field(ge=0, le=100)] = 0
+    """The share of `claude`."""
+    command: Annotated[int, Field(ge=0, le=100)] = 0
+    """The share of `command`."""
+    search: Annotated[int, Field(ge=0, le=100)] = 0
+    """The share of `search`."""
 
 
 class ScratchpadTable(Table):
@@ -89,6 +102,7 @@ class Settings(RunnerSettings):
     repository: RepositoryTable = RepositoryTable()
     forge: ForgeTable = ForgeTable()
     proposer: ProposerTable = ProposerTable()
+    portfolio: PortfolioTable = PortfolioTable()
     claude: ClaudeTable = ClaudeTable()
     command: CommandTable = CommandTable()
     caps: CapsTable = CapsTable()
@@ -109,6 +123,12 @@ class Settings(RunnerSettings):
         """The files that a verdict's own commit may change beside the candidate's."""
         chart = () if self.report.svg is None else (self.report.svg,)
         return (self.scratchpad.path, *chart)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The proposers that are used, each with how many experiments in a round it makes."""
+        present = {name: share for name, share in self.portfolio.model_dump().items() if share}
+        return present or {self.proposer.name: 1}
 
     @property
     def programme(self) -> tuple[PhaseTable, ...]:

@@ -27,6 +27,7 @@ from bot.phases import marks
 from bot.phases.standing import standing as phase_standing
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
+from bot.proposers.portfolio import REVISING
 from bot.proposers.tables import CapsTable
 from bot.ruling import Rules
 from bot.settings import Settings
@@ -35,8 +36,6 @@ from runner.settings import LARGEST_FILE
 
 NEEDS_HUMAN = "needs-human"
 """The label of a revert that conflicts."""
-REPAIRING = frozenset({"claude", "command"})
-"""Proposers that can repair what broke. `search` cannot: another value is another experiment."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +240,8 @@ class _Reader:
     def _broken(self, pull: PullRequest, subject: str, answered: frozenset[str]) -> str:
         """What the smoke run of these files broke on, if their proposer may still repair it."""
         proposer = pull.record.get("proposer")
-        may = (
-            pull.author.is_bot and proposer in REPAIRING and proposer == self.settings.proposer.name
-        )
+        own = pull.author.is_bot and proposer in self.settings.shares
+        may = own and proposer in REVISING
         if not may or revisions.is_answered(revisions.SMOKE, answered):
             return ""
         return broken_smoke(pull.attempts, subject, self.runner_class)

@@ -35,6 +35,7 @@ class PastExperiment:
     estimate: Estimate | None
     comparable: bool = True  # measured in the runner class of today
     base_files: Mapping[str, bytes] | None = None
+    proposer: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Context:
     history: Sequence[PastExperiment]  # oldest first
     program: str = ""
     scratchpad: str = ""
+    ahead: int = 0  # how many others are being thought of just now
     refused: Sequence[str] = ()  # why earlier proposals of this very step were refused
     rules: Rules | None = None  # what a change may be; None: only the files there are
     phase: PhaseGrant = PhaseGrant()

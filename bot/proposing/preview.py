@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.history.spending import CapReached, Totals, left_under
-from bot.proposers.base import Context
+from bot.proposers.base import Context, Proposer
+from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
 from bot.proposing.propose import Place, context, used
@@ -72,13 +73,13 @@ def preview(place: Place) -> Preview:
         problem = str(reached)
     uncapped = place.settings.model_copy(update={"caps": CapsTable()})
     told = context(replace(place, settings=uncapped), view)
-    match place.settings.proposer.name:
+    match Portfolio(_nobody, place.settings.shares).order(told)[0]:
         case "claude":
             found = _claude(place, told, totals)
         case "command":
             found = _command(place, told, totals)
-        case "search":
-            found = _search(told, totals)
+        case _:
+            found = _search(place, told, totals)
     return replace(found, problem="\n".join(filter(None, [problem, found.problem])))
 
 
@@ -150,7 +151,7 @@ def _claude(place: Place, told: Context, totals: Totals) -> Preview:
     ]
     return Preview(
         proposer="claude",
-        why='proposer.name = "claude" in bot.toml',
+        why=_why(place, "claude"),
         problem="\n".join(problems),
         totals=totals,
         parts=(
@@ -174,7 +175,7 @@ def _command(place: Place, told: Context, totals: Totals) -> Preview:
     call = json.dumps(list(place.settings.command.argv))
     return Preview(
         proposer="command",
-        why='proposer.name = "command" in bot.toml',
+        why=_why(place, "command"),
         problem=proposer.problem(told),
         totals=totals,
         parts=(Part("command line", call), *(Part(path, text) for path, text in shown.items())),
@@ -182,7 +183,7 @@ def _command(place: Place, told: Context, totals: Totals) -> Preview:
     )
 
 
-def _search(told: Context, totals: Totals) -> Preview:
+def _search(place: Place, told: Context, totals: Totals) -> Preview:
     from bot.proposers.constants import NotEditable, find
 
     problem = ""
@@ -195,7 +196,7 @@ def _search(told: Context, totals: Totals) -> Preview:
         problem = f"{told.entry} has no tunable constants"
     return Preview(
         proposer="search",
-        why='proposer.name = "search", the default: it needs no key, no network and no prompt',
+        why=_why(place, "search"),
         problem=problem,
         totals=totals,
         parts=(
@@ -203,6 +204,20 @@ def _search(told: Context, totals: Totals) -> Preview:
             Part("history", f"{len(told.history)} finished experiments"),
         ),
     )
+
+
+def _why(place: Place, name: str) -> str:
+    shares = place.settings.shares
+    if len(shares) > 1:
+        said = ", ".join(f"{one} {share}" for one, share in shares.items())
+        return f"its turn by the shares of [portfolio] in bot.toml: {said}"
+    if name == "search":
+        return 'proposer.name = "search", the default: it needs no key, no network and no prompt'
+    return f'proposer.name = "{name}" in bot.toml'
+
+
+def _nobody(name: str) -> Proposer:
+    raise AssertionError(name)  # nobody is asked for a preview
 
 
 def _range(domain: Domain) -> str:

@@ -32,6 +32,7 @@ from bot.proposers.base import (
     Proposer,
     Revision,
 )
+from bot.proposers.portfolio import PORTFOLIO, REVISING
 from bot.proposing import background
 from bot.settings import Settings
 from bot.snapshot import View, allowed_files
@@ -94,7 +95,7 @@ class Drafting:
     def proposer(self, view: View) -> str:
         """The name of the proposer to ask."""
         del view
-        return self.place.settings.proposer.name
+        return PORTFOLIO
 
     def told(self, view: View, ahead: int = 0) -> Context:
         """What it is told. Raises CapReached."""
@@ -198,7 +199,7 @@ def context(
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
     program = _text(place, view, "program.md")
-    reads = settings.proposer.name != "search"
+    reads = any(name in REVISING for name in settings.shares)
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
     return Context(
@@ -212,6 +213,7 @@ def context(
         history=[*_history(place, view), *_open_ones(place, view)],
         program=split_program(program)[0],
         scratchpad=_text(place, view, settings.scratchpad.path),
+        ahead=ahead,
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
         phase=grant(_phase(place, view, revision), program),
@@ -282,6 +284,7 @@ def _history(place: Place, view: View) -> list[PastExperiment]:
                 estimate=estimate,
                 comparable=view.runner_class in entry.evidence,
                 base_files=files(entry.fork) or None,
+                proposer=entry.proposer,
             )
         )
     return past
@@ -304,6 +307,7 @@ def _open_ones(place: Place, view: View) -> list[PastExperiment]:
                 baseline=None,
                 estimate=None,
                 base_files=before or None,
+                proposer=str(pull.record.get("proposer", "")),
             )
         )
     return found

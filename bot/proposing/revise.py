@@ -16,8 +16,9 @@ from bot.history import revisions
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Proposer, Revision
+from bot.proposers.portfolio import reviser
 from bot.proposing.propose import BOT, Place, Refused, ask, commit, context
-from bot.snapshot import REPAIRING, View, allowed_files
+from bot.snapshot import View, allowed_files
 from bot.text.plain import inert_markdown
 
 
@@ -38,7 +39,8 @@ class Revising:
 
     def proposer(self, view: View) -> str:
         """The name of the proposer to ask."""
-        return reviser(self.place, view, self.action)
+        author = view.standing(self.action.number).pull.record.get("proposer")
+        return reviser(self.place.settings.shares, str(author))
 
     def told(self, view: View, ahead: int = 0) -> Context:
         """What it is told. Raises CapReached."""
@@ -118,12 +120,6 @@ def revise(
     else:
         revising.take(view, proposal, told)
     return revising.revised
-
-
-def reviser(place: Place, view: View, action: Revise) -> str:
-    """The name of the proposer to ask: the experiment's own if it can, else one of bot.toml."""
-    own = view.standing(action.number).pull.record.get("proposer")
-    return str(own) if own in REPAIRING else place.settings.proposer.name
 
 
 def _comment(action: Revise, error: str, said: str) -> str:

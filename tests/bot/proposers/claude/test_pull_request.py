@@ -16,6 +16,7 @@ from bot.history.cost import Cost
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal, Purpose, Side
 from bot.proposers.base import Context
+from bot.proposers.portfolio import PORTFOLIO
 from bot.proposing.background import curve
 from bot.proposing.propose import NoProposal, context, open_proposal
 from tests.bot.lab import TRAIN, Lab, git
@@ -38,7 +39,7 @@ def make_lab(folder: Path, more: str = "") -> Lab:
 
 def propose(lab: Lab, script: Script, *replies: Reply) -> Any:
     script.replies = list(replies)
-    proposer = make_proposer(lab.place.settings, print, "claude")
+    proposer = make_proposer(lab.place.settings, print, PORTFOLIO)
     return open_proposal(lab.place, lab.view(), proposer, lambda: 1_700_000_000)
 
 
@@ -99,7 +100,7 @@ def test_an_interrupted_conversation_is_counted(
         if "answer 3" in words:
             raise KeyboardInterrupt
 
-    proposer = make_proposer(lab.place.settings, impatient, "claude")
+    proposer = make_proposer(lab.place.settings, impatient, PORTFOLIO)
     with pytest.raises(KeyboardInterrupt):
         open_proposal(lab.place, lab.view(), proposer, lambda: 1)
     assert spending.noted(lab.place.repository).calls == 2

@@ -1,0 +1,113 @@
+"""`python -m bot proposers`: what each proposer has achieved for what it has used up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.views.output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from bot.history.yardstick import Record
+
+JSON_KEYS = {
+    "proposers": "proposers and people who have experimented, by first use; gains are in the "
+    "metric's units, and positive is better",
+    "proposers[].proposer": "its name",
+    "proposers[].experiments": "finished experiments",
+    "proposers[].wins": "of them, merged as improvement or simplification",
+    "proposers[].wins_per_experiment": "the share of wins",
+    "proposers[].claimed_gain": "sum of what its improvements gained when they were confirmed",
+    "proposers[].audited": "how many of its winners an audit has measured again",
+    "proposers[].confirmed_gain": "sum of the gain that these audits show",
+    "proposers[].usd": "what its proposals cost, in US dollars",
+    "proposers[].gpu_hours": "hours of sandboxed runs, whatever the device",
+    "proposers[].gain_per_experiment": "confirmed gain for each experiment",
+    "proposers[].gain_per_usd": "confirmed gain for each US dollar, null where none was spent",
+    "proposers[].gain_per_gpu_hour": "confirmed gain for each hour of runs, null before any",
+    "metric": "the metric of bot.toml",
+    "metric.name": "its name",
+    "metric.direction": "which way it is better: `lower` or `higher`",
+}
+HEADERS = (
+    "proposer",
+    "experiments",
+    "wins",
+    "claimed",
+    "confirmed",
+    "cost",
+    "hours",
+    "per experiment",
+    "per $",
+    "per hour",
+)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  python -m bot proposers          a table, search being the yardstick
+  python -m bot proposers --json   the same as data
+"""
+)
+@json_option
+def command(as_json: bool) -> None:
+    """Compare proposers: wins, and confirmed gain for each experiment, dollar and hour.
+
+    A gain is confirmed by an audit: winners that were not audited yet add nothing to it.
+    """
+    from bot.audits import ledger
+    from bot.history.peek import peek
+    from bot.history.yardstick import records
+    from bot.model import Direction
+
+    about = peek(Path.cwd())
+    entries, audits = ledger.read(about.folder, about.base)
+    found = records(entries, audits, about.metric, Direction(about.direction))
+    if as_json:
+        metric = {"name": about.metric, "direction": about.direction}
+        print_json({"proposers": [_json(record) for record in found], "metric": metric})
+        return
+    print_table(HEADERS, [_row(record) for record in found], "No experiment is finished yet.")
+    if found:
+        text = f"Gains in {about.metric}; positive is better. Confirmed: shown by an audit."
+        click.echo(text, err=True)
+
+
+def _json(record: Record) -> dict[str, Any]:
+    return {
+        "proposer": record.proposer,
+        "experiments": record.experiments,
+        "wins": record.wins,
+        "wins_per_experiment": record.wins_per_experiment,
+        "claimed_gain": record.claimed,
+        "audited": record.audited,
+        "confirmed_gain": record.confirmed,
+        "usd": record.usd,
+        "gpu_hours": record.hours,
+        "gain_per_experiment": record.gain_per_experiment,
+        "gain_per_usd": record.gain_per_usd,
+        "gain_per_gpu_hour": record.gain_per_hour,
+    }
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    from bot.text.figures import rounded
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else rounded(value, 3, sign=True)
+
+    return (
+        record.proposer,
+        str(record.experiments),
+        str(record.wins),
+        shown(record.claimed),
+        f"{shown(record.confirmed)} ({record.audited} audited)",
+        f"${record.usd:.2f}",
+        f"{record.hours:.2f}",
+        shown(record.gain_per_experiment),
+        shown(record.gain_per_usd),
+        shown(record.gain_per_hour),
+    )
