@@ -35,6 +35,7 @@ _COMMANDS = (
     "proposers",
     "pulls",
     "report",
+    "run",
     "show",
     "status",
     "step",

@@ -13,6 +13,7 @@ from bot.audits.plan import AuditRule
 from bot.errors import SettingsError
 from bot.phases.tables import DEFAULT_PROGRAMME, PhaseTable
 from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
+from bot.run.tables import RunTable
 from bot.verdict import Guard, SimplicityRule, VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
 from runner.settings import RunnerSettings, Table, plain_path
@@ -106,6 +107,7 @@ class Settings(RunnerSettings):
     claude: ClaudeTable = ClaudeTable()
     command: CommandTable = CommandTable()
     caps: CapsTable = CapsTable()
+    run: RunTable = RunTable()
     scratchpad: ScratchpadTable = ScratchpadTable()
     phase: Annotated[tuple[PhaseTable, ...], Field(max_length=50)] = ()
     """The programme: its phases in order, one table `[[phase]]` each. Without any there are three:

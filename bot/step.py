@@ -19,8 +19,9 @@ from bot.errors import AlreadyRunning, BotError
 from bot.git import Repository
 from bot.proposing.propose import Place
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
-from bot.run.scheduler import STEP, Choose, Outcome, Scheduler, Terms, everything
+from bot.run.scheduler import Choose, Outcome, Scheduler, everything
 from bot.run.teller import Teller
+from bot.run.terms import STEP, Terms
 from bot.snapshot import View
 
 

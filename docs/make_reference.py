@@ -39,6 +39,7 @@ from bot.commands import (
     proposers,
     pulls,
     report,
+    run,
     show,
 )
 from bot.proposing.preview import PREVIEW_KEYS
@@ -80,6 +81,7 @@ JSON_KEYS: dict[tuple[str, str], Keys] = {
     ("bot", "proposers"): proposers.JSON_KEYS,
     ("bot", "pulls"): pulls.JSON_KEYS,
     ("bot", "report"): report.JSON_KEYS,
+    ("bot", "run"): run.RUN_KEYS,
     ("bot", "show"): show.JSON_KEYS,
     ("bot", "status"): STATUS_KEYS,
     ("bot", "step"): CONCLUDED_KEYS,

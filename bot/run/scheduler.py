@@ -21,7 +21,8 @@ from bot.decide import Action, AskPerson, BeginPhase, Conclude, Room, Stop, deci
 from bot.errors import BotError, RunnerFailed, Stopped
 from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, WorktreeDirty
-from bot.history.spending import CapReached
+from bot.history.cost import Cost
+from bot.history.spending import CapReached, Totals
 from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import Drafting, NoProposal, Place
 from bot.proposing.revise import Revising
@@ -41,8 +42,11 @@ from bot.run.base import (
 from bot.run.drafts import Draft, Drafts
 from bot.run.flights import Flights
 from bot.run.patience import Patience, passes
+from bot.run.report import caps_of, state_of
+from bot.run.state import Phase
 from bot.run.teller import Teller
-from bot.snapshot import View, take
+from bot.run.terms import STEP, Terms
+from bot.snapshot import View, take, used
 
 _MAX_CONFLICTS = 20
 _MOST_EMPTY = 5  # proposals in a row that came to nothing, before no more are asked for
@@ -52,26 +56,6 @@ TIME_UP = "the time that was asked for is over"
 ASKED = "a clean stop was asked for"
 
 Choose = Callable[[View, Room], tuple[Action, ...]]
-
-
-@dataclass(frozen=True)
-class Terms:
-    """For how long to work, and how.
-
-    `verdicts` and `deadline` (seconds since 1970) end it. `max_in_flight` is how many
-    experiments may be open or in the making at once; None: enough for the measured ratio of
-    proposal to run time. `patient`: wait and try again where that may help. `look_every_s` is
-    how long to wait at most before looking what people did; None: only when something ends.
-    """
-
-    verdicts: int | None = None
-    deadline: float | None = None
-    max_in_flight: int | None = 1
-    patient: bool = False
-    look_every_s: float | None = None
-
-
-STEP = Terms(verdicts=1)
 
 
 @dataclass(frozen=True)
@@ -115,6 +99,9 @@ class Scheduler:
     _waiting_for_person: dict[int, float] = field(default_factory=dict)  # until when
     _resting: dict[str, float] = field(default_factory=dict)  # slots, until when
     _slots: dict[str, Patience] = field(default_factory=dict)
+    _view: View | None = None
+    _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
+    _started: float = 0.0
     _failure: Exception | None = None  # raised once what is open is finished
 
     def run(self) -> Outcome:
@@ -126,6 +113,7 @@ class Scheduler:
         runner_class = self.measurer.runner_class()
         self.flights = Flights(self.measurer, self.mailbox, self.teller, runner_class)
         self.drafts = Drafts(self.proposers, self.mailbox)
+        self._started = self.mailbox.now()
         try:
             while True:
                 self._look()
@@ -136,6 +124,7 @@ class Scheduler:
             self._abandon()
             raise
         self._abandon()
+        self._beat(Phase.ENDED)
         if self._failure:
             raise self._failure
         return Outcome(tuple(self._concluded), self._why)
@@ -168,6 +157,7 @@ class Scheduler:
         place = self.place
         view = take(place.repository, place.forge, place.settings, self.flights.runner_class)
         self._view = view
+        self._used = used(place.repository, view.entries, view.audits, view.standings)
         self._tell_refused(view)
         self.flights.tidy(view)
         self._check_terms()
@@ -175,6 +165,7 @@ class Scheduler:
         first = None if self._enough() else plan.at_once(actions)
         if first:
             self._carry_out(first, view)
+            self._check_terms()
             return not self._enough()
         if self.drafts.arrived:
             self._take_answer(view)
@@ -452,5 +443,32 @@ class Scheduler:
             self._told.add(words)
             self.teller.say(words)
 
-    def _beat(self) -> None:
-        pass
+    def _beat(self, phase: Phase | None = None) -> None:
+        now = self.mailbox.now()
+        waits = any(time > now for time in self._timers())
+        state = state_of(
+            self._view,
+            self.flights,
+            self.drafts,
+            self._concluded,
+            started=self._started,
+            now=now,
+            phase=phase or _phase(bool(self._why), waits),
+            spent=self._used.cost,
+            note=self._why or self._closed,
+            caps=caps_of(
+                self.place.settings.caps,
+                self._used,
+                self.terms,
+                concluded=len(self._concluded),
+                started=self._started,
+                now=now,
+            ),
+        )
+        self.teller.beat(state)
+
+
+def _phase(stopping: bool, waits: bool) -> Phase:
+    if stopping:
+        return Phase.STOPPING
+    return Phase.WAITING if waits else Phase.WORKING

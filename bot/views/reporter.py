@@ -43,6 +43,11 @@ class Reporter:
         self._lock = threading.RLock()
         self._ended = threading.Event()
 
+    @property
+    def live(self) -> bool:
+        """Whether it writes to a terminal."""
+        return self._live
+
     def __enter__(self) -> Reporter:
         if self._live:
             threading.Thread(target=self._keep_ticking, daemon=True).start()

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bot.errors import BotError, RunnerFailed
+from bot.forge.base import State, Unreachable
+from bot.forge.git import GitForge
+from bot.history import ledger
+from bot.history.cost import Cost
+from bot.model import Hypothesis, Proposal
+from bot.proposers.base import Context, NothingToPropose, ProposalFailed
+from bot.run.base import StopAsked
+from bot.run.scheduler import ASKED, CAPPED, TIME_UP, Scheduler
+from bot.run.terms import STEP, Terms
+from tests.bot.lab import Lab, git
+from tests.bot.run.simulated import START, surroundings
+
+PATIENT = Terms(max_in_flight=None, patient=True, look_every_s=30)
+
+
+@dataclass
+class Ideas:
+    """A proposer with ever new, bad ideas; `failures` come first."""
+
+    failures: list[Exception] = field(default_factory=list)
+    most: int = 1_000
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+    name: str = "list"
+
+    def propose(self, context: Context) -> Proposal:
+        if self.failures:
+            raise self.failures.pop(0)
+        if not self.most:
+            raise NothingToPropose("no idea is left")
+        self.most -= 1
+        value = round(self.chance.uniform(10, 90), 3)
+        source = re.sub(rb"RATE = .+", b"RATE = %r" % value, context.files["train.py"])
+        return Proposal(
+            Hypothesis(f"Set RATE to {value}", "Why not."), {"train.py": source}, "list"
+        )
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab.build(tmp_path / "project", settings="[verdict]\nmax_seeds = 4\n")
+
+
+def test_a_gpu_does_not_wait_for_proposals(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(), slots=2)
+    outcome = Scheduler(lab.place, *around, Terms(verdicts=12, max_in_flight=None)).run()
+    teller = around[3]
+    assert len(outcome.concluded) >= 12
+    assert teller.state is not None and teller.state.busy is not None
+    # The first proposal has nothing to hide behind, and the last runs end one after another.
+    worked = teller.state.now - START - 60
+    assert teller.state.busy * (worked + 60) / worked > 0.9
+    assert around[1].most_at_once > 1
+
+
+def test_a_step_does_one_thing_after_another(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(), slots=2)
+    (done,) = Scheduler(lab.place, *around, STEP).run().concluded
+    assert done.verdict.reason.outcome == "closed"
+    assert around[1].most_at_once == 1
+    assert [pull.number for pull in lab.place.forge.pulls()] == [1]
+
+
+def test_it_ends_after_the_verdicts_that_were_asked_for_and_opens_no_more(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(), slots=2)
+    outcome = Scheduler(
+        lab.place, *around, Terms(verdicts=3, max_in_flight=None, patient=True)
+    ).run()
+    assert (len(outcome.concluded), outcome.why) == (3, CAPPED)
+    assert lab.place.forge.pulls(State.OPEN) == ()
+
+
+def test_a_clean_stop_finishes_the_run_in_flight_and_begins_nothing(lab: Lab) -> None:
+    around = surroundings(lab, Ideas())
+    around[2].at(START + 200, StopAsked())
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert outcome.why == ASKED
+    assert around[2].now() == START + 60 + 300
+    (pull,) = (one for one in lab.place.forge.pulls() if one.attempts)
+    assert [len(attempt.results) for attempt in pull.attempts] == [1]
+    after = surroundings(lab, Ideas(most=0))
+    Scheduler(lab.place, *after, PATIENT).run()
+    assert lab.place.forge.pulls(State.OPEN) == ()
+    assert all(one.complete for pull in lab.place.forge.pulls() for one in pull.attempts)
+
+
+def test_it_ends_when_its_time_is_up(lab: Lab) -> None:
+    around = surroundings(lab, Ideas())
+    terms = Terms(deadline=START + 1_000, max_in_flight=None, patient=True, look_every_s=30)
+    assert Scheduler(lab.place, *around, terms).run().why == TIME_UP
+    assert START + 1_000 <= around[2].now() <= START + 1_300
+
+
+def test_it_finishes_what_is_open_when_no_idea_is_left(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(most=2))
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert outcome.why == "no idea is left"
+    assert [entry.number for entry in ledger.read(lab.folder, "main")] == [1, 2]
+
+
+def test_a_step_without_an_idea_says_so(lab: Lab) -> None:
+    with pytest.raises(BotError, match="no idea is left"):
+        Scheduler(lab.place, *surroundings(lab, Ideas(most=0)), STEP).run()
+
+
+def test_a_provider_in_trouble_is_asked_again_later(lab: Lab) -> None:
+    down: list[Exception] = [
+        ProposalFailed("overloaded", Cost(), again=False, passing=True) for _ in range(8)
+    ]
+    around = surroundings(lab, Ideas(failures=[*down], most=1))
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert len(outcome.concluded) == 1
+    assert any("Asking again" in words for words in around[3].said)
+
+
+def test_proposals_that_come_to_nothing_again_and_again_end_the_run(lab: Lab) -> None:
+    bad: list[Exception] = [
+        ProposalFailed("the model refused", Cost(), again=False) for _ in range(50)
+    ]
+    with pytest.raises(BotError, match="the model refused"):
+        Scheduler(lab.place, *surroundings(lab, Ideas(failures=bad)), PATIENT).run()
+
+
+def test_a_forge_that_cannot_be_reached_is_waited_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = surroundings(lab, Ideas(most=2))
+    whole = GitForge.record
+    calls = iter(range(100))
+
+    def flaky(self: GitForge, *arguments: object) -> None:
+        if next(calls) % 2 == 0:
+            raise Unreachable("The forge does not answer.", retry_after_s=70)
+        whole(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(GitForge, "record", flaky)
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert len(outcome.concluded) == 2
+    assert all(one.complete for pull in lab.place.forge.pulls() for one in pull.attempts)
+
+
+def test_a_runner_that_fails_now_and_then_is_started_again(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(most=1))
+    around[0].failures = [RunnerFailed("The runner vanished.") for _ in range(3)]
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert len(outcome.concluded) == 1
+    assert len(around[0].orders) >= 4
+
+
+def test_a_runner_that_always_fails_ends_the_run(lab: Lab) -> None:
+    around = surroundings(lab, Ideas())
+    around[0].failures = [RunnerFailed("No sandbox.") for _ in range(50)]
+    with pytest.raises(RunnerFailed, match="No sandbox"):
+        Scheduler(lab.place, *around, PATIENT).run()
+
+
+def test_what_a_person_closes_is_not_measured_on(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(most=1))
+
+    def close() -> None:
+        (pull,) = lab.place.forge.pulls(State.OPEN)
+        git(lab.folder, "branch", "-D", pull.branch)
+
+    around[2].at(START + 100, close)
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert [done.verdict.reason for done in outcome.concluded] == ["by-human"]
+    assert around[2].now() < START + 60 + 300
+
+
+def test_an_attempt_that_is_measured_elsewhere_is_left_alone(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(most=1))
+    around[2].at(START + 200, StopAsked())
+    Scheduler(lab.place, *around, PATIENT).run()
+    after = surroundings(lab, Ideas(most=0))
+    after[0].away = frozenset({"1.1"})
+    Scheduler(lab.place, *after, PATIENT).run()
+    assert after[0].orders == []
+
+
+def test_two_proposals_at_once_do_not_become_the_same_experiment(lab: Lab) -> None:
+    class Same(Ideas):
+        def propose(self, context: Context) -> Proposal:
+            self.chance = random.Random(len(context.refused))
+            return super().propose(context)
+
+    around = surroundings(lab, Same(), slots=2)
+    Scheduler(lab.place, *around, Terms(verdicts=2, max_in_flight=2)).run()
+    titles = [pull.title for pull in lab.place.forge.pulls()]
+    assert len(titles) == len(set(titles)) >= 2
