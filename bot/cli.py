@@ -28,6 +28,7 @@ _COMMANDS = (
     "diff",
     "doctor",
     "export",
+    "init",
     "log",
     "open",
     "phase",

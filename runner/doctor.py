@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from runner.sandbox import cgroups
 from runner.sandbox.base import Guarantee, Job, Limits, Mount, Sandbox
 from runner.sandbox.choose import choose
 from runner.sandbox.runtime import runtime_mounts
-from runner.session import data_size
+from runner.session import data_size, interpreter_of
 from runner.settings import RunnerSettings
 from runner.task.compose import DATA_VERSION
 from runner.task.prepare import cache_folder
@@ -92,7 +93,10 @@ def diagnose(repository: Path, settings: RunnerSettings) -> Diagnosis:
     problems: list[str] = []
     interpreter, gpu = None, None
     try:
-        interpreter = find_interpreter(repository, settings.candidate)
+        interpreter = interpreter_of(repository, settings)
+        if not interpreter.packages:  # a program that is no Python; the probe is one
+            own = settings.candidate.model_copy(update={"python": sys.executable})
+            interpreter = find_interpreter(repository, own)
         gpu = find_gpu(settings.budget, interpreter, cache_folder())
     except RunnerError as error:
         problems.append(str(error))
@@ -129,6 +133,8 @@ def _machine(
 
 
 def _data(repository: Path, settings: RunnerSettings, cache: Path) -> str:
+    if settings.self_reported:
+        return f"the project's own, {len(settings.mount)} mounts"
     try:
         name = f"{DATA_VERSION}-{data_size(repository, settings)}"
     except RunnerError as error:

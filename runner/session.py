@@ -95,7 +95,7 @@ def open_session(
     Raises RunnerError, whose message says what to do.
     """
     repository = Path(conditions.repository).resolve()
-    interpreter = _interpreter(repository, settings)
+    interpreter = interpreter_of(repository, settings)
     table = settings.sandbox
     sandbox = choose(
         table.backend,
@@ -142,7 +142,7 @@ def _progress(emit: Emit) -> Callable[[float, str], None]:
     return lambda fraction, what: emit(DataEvent(fraction, what))
 
 
-def _interpreter(repository: Path, settings: RunnerSettings) -> Interpreter:
+def interpreter_of(repository: Path, settings: RunnerSettings) -> Interpreter:
     """What runs candidates: an interpreter of Python, or the program that `command` names."""
     command = settings.candidate.command
     if command and command[0] != "python":

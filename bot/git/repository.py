@@ -121,9 +121,13 @@ class Repository:
 
     def files_below(self, tree: str, paths: Sequence[str]) -> tuple[str, ...]:
         """The regular files of a commit or tree that are, or lie below, one of `paths`."""
-        if not paths:
-            return ()
-        names = [clean_path(path) for path in paths]
+        return self._files(tree, [clean_path(path) for path in paths]) if paths else ()
+
+    def all_files(self, tree: str) -> tuple[str, ...]:
+        """The regular files of a commit or tree."""
+        return self._files(tree, [])
+
+    def _files(self, tree: str, names: Sequence[bytes]) -> tuple[str, ...]:
         done = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree, "--", *names)
         entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
         return tuple(os.fsdecode(path) for head, _, path in entries if head.startswith(b"100"))

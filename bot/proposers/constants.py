@@ -1,12 +1,13 @@
 """The tunable constants of a training script: find them, and edit nothing but their literals.
 
-A tunable constant is a module-level `UPPER_CASE = literal` between the lines
+A tunable constant is a module-level `name = literal` between the lines
 
     # --- constants (tunable) ---
     # --- end of constants ---
 
-or, in a script without such lines, in the run of assignments after its imports. A comment
-behind it may give its range: `# 1e-4 .. 1e-2, log; free text` or `# one of: "a", "b"; free text`.
+or, in a script without such lines, in the run of assignments after its imports. Its name is in
+upper case, or it lies between such lines and has a range. A comment behind it may give that:
+`# 1e-4 .. 1e-2, log; free text` or `# one of: "a", "b"; free text`.
 
 `ast` is used, and not a concrete syntax tree: it gives the exact bytes of each literal, so
 that an edit is a splice, and, unlike libcst's parser, it cannot be crashed by a hostile file.
@@ -85,6 +86,8 @@ def find(source: bytes) -> Block:
         hinted = domain is not None and domain.hinted
         if domain is None or (not marked and not hinted and "SEED" in place.name):
             continue
+        if not hinted and not _NAME.fullmatch(place.name):
+            continue
         kind = kind_of(place.value, domain)
         constants.append(Constant(place.name, place.value, kind, domain, place.line + 1, hinted))
     return Block(tuple(constants), tuple(problems))
@@ -156,7 +159,7 @@ def _places(source: bytes) -> tuple[list[_Place], bool]:
     found = [
         place
         for node in statements
-        if (place := _place(node, lines, alone=per_line[node.lineno] == 1))
+        if (place := _place(node, lines, alone=per_line[node.lineno] == 1, marked=bool(spans)))
     ]
     times = Counter(place.name for place in found)
     return [place for place in found if times[place.name] == 1], bool(spans)
@@ -200,17 +203,18 @@ def _leading_run(tree: ast.Module) -> Iterator[ast.stmt]:
     started = False
     for node in tree.body:
         if isinstance(node, ast.Assign | ast.AnnAssign):
-            started = started or _literal(node) is not None
+            started = started or _literal(node, marked=False) is not None
             yield node
         elif started or isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While):
             return
 
 
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_MARKED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def _literal(node: ast.stmt) -> tuple[str, ast.expr, Value] | None:
-    """Name, node and value of `UPPER_CASE = literal`."""
+def _literal(node: ast.stmt, *, marked: bool) -> tuple[str, ast.expr, Value] | None:
+    """Name, node and value of `UPPER_CASE = literal`; between markers, of any name."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=expression):
             pass
@@ -218,7 +222,8 @@ def _literal(node: ast.stmt) -> tuple[str, ast.expr, Value] | None:
             pass
         case _:
             return None
-    if not _NAME.fullmatch(name) or expression.lineno != expression.end_lineno:
+    plain = _MARKED_NAME if marked else _NAME
+    if not plain.fullmatch(name) or expression.lineno != expression.end_lineno:
         return None
     match expression:
         case ast.Constant(value=bool() | int() | float() | str() as value):
@@ -232,8 +237,8 @@ def _literal(node: ast.stmt) -> tuple[str, ast.expr, Value] | None:
     return name, expression, value
 
 
-def _place(node: ast.stmt, lines: Sequence[bytes], *, alone: bool) -> _Place | None:
-    found = _literal(node)
+def _place(node: ast.stmt, lines: Sequence[bytes], *, alone: bool, marked: bool) -> _Place | None:
+    found = _literal(node, marked=marked)
     if found is None:
         return None
     name, expression, value = found

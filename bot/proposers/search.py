@@ -99,7 +99,7 @@ class SearchProposer:
                 f"there is no {context.entry} on the base branch: commit one there, or name the "
                 "script that experiments change in bot.toml (candidate.entry, candidate.paths)"
             )
-        constants = _constants_of(source, context.entry)
+        constants = constants_of(source, context.entry)
         seed = f"{context.seed}/{context.number}/{len(context.refused)}"
         chance = random.Random(seed)  # noqa: S311  (a search, not a secret)
         space = _Space(context, constants, observe(context), chance)
@@ -122,7 +122,14 @@ class SearchProposer:
         )
 
 
-def _constants_of(source: bytes, entry: str) -> tuple[Constant, ...]:
+def constants_of(source: bytes, entry: str) -> tuple[Constant, ...]:
+    """The tunable constants of the entry file. Raises NothingToPropose, saying what to do."""
+    if not entry.endswith(".py"):
+        raise NothingToPropose(
+            f"{entry} is no Python script (its name does not end in .py), and the proposer search "
+            'changes constants of Python scripts only. Choose proposer.name = "claude" or '
+            '"command" in bot.toml, or open ideas of your own with `python -m bot open`'
+        )
     try:
         block: Block = find(source)
     except NotEditable as error:

@@ -184,16 +184,17 @@ def _command(place: Place, told: Context, totals: Totals) -> Preview:
 
 
 def _search(place: Place, told: Context, totals: Totals) -> Preview:
-    from bot.proposers.constants import NotEditable, find
+    from bot.proposers.base import NothingToPropose
+    from bot.proposers.constants import Constant
+    from bot.proposers.search import constants_of
 
+    constants: tuple[Constant, ...] = ()
     problem = ""
     try:
-        constants = find(told.files.get(told.entry, b"")).constants
-    except NotEditable as error:
-        constants, problem = (), f"{told.entry}: {error}"
+        constants = constants_of(told.files.get(told.entry, b""), told.entry)
+    except NothingToPropose as error:
+        problem = str(error)
     lines = [f"{one.name} = {one.value!r}  # {_range(one.domain)}" for one in constants]
-    if not constants and not problem:
-        problem = f"{told.entry} has no tunable constants"
     return Preview(
         proposer="search",
         why=_why(place, "search"),

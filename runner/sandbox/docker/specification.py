@@ -86,7 +86,10 @@ def container(job: Job, image: Image, facts: Facts, run: str, runtime: str | Non
     limits = job.limits
     runtime_part = tuple(mount for mount in job.mounts if mount.runtime)
     mounts = [mount for mount in job.mounts if not mount.runtime]
-    argv = (_program(job.argv[0], image, runtime_part), *job.argv[1:])
+    # Words that name the interpreter too, where a shell starts it.
+    argv = tuple(
+        _program(word, image, runtime_part) if word.startswith("/") else word for word in job.argv
+    )
     body = _confined(image, facts, labels(run, limits.wall_s), USER, environment(job))
     body |= {
         "Entrypoint": [argv[0]], "Cmd": list(argv[1:]),

@@ -1,0 +1,116 @@
+"""The files that init proposes: bot.toml, program.md and scratchpad.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import tomlkit
+
+from bot.importing.metric import Guess
+from bot.importing.script import Start
+
+SCRATCHPAD = "# Scratchpad\n\n## Beliefs\n\nNothing is believed yet.\n"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the files say."""
+
+    start: Start
+    paths: tuple[str, ...]
+    needs: tuple[str, ...]
+    mounts: tuple[str, ...]
+    python: str | None  # None: no Python is needed
+    metric: Guess
+    base: str
+    budget_s: float
+    smoke_s: float = 5
+    stop_at_budget: bool = False
+
+
+def bot_toml(plan: Plan) -> str:
+    """The text of bot.toml."""
+    start, metric = plan.start, plan.metric
+    lines = [
+        "# Settings of the bot (Mergelab). Every key has a default; docs/configuration.md explains",
+        "# them all, docs/import.md those of a script that reports its own metric.",
+        "",
+        "[repository]",
+        f"base = {_string(plan.base)}    # winners are merged into this branch",
+        "",
+        "[candidate]",
+        f"paths = {_list(plan.paths)}    # the only files that an experiment may change",
+        f"entry = {_string(start.script)}",
+        f"command = {_list(start.command)}",
+    ]
+    if start.folder != ".":
+        lines.append(f"folder = {_string(start.folder)}    # where the command is started")
+    if plan.needs:
+        lines.append(f"needs = {_list(plan.needs)}    # read, and not to be changed")
+    if plan.python is not None:
+        lines.append(f"python = {_string(plan.python)}")
+    if start.environment:
+        pairs = ", ".join(f"{key} = {_string(value)}" for key, value in start.environment.items())
+        lines.append(f"environment = {{ {pairs} }}")
+    lines += ["", "[task]", 'kind = "reported"    # the script prints its metric itself']
+    if plan.stop_at_budget:
+        lines.append("stop_at_budget = true    # it knows no end: the last number printed counts")
+    lines += [
+        "",
+        "[metric]",
+        f"name = {_string(metric.name)}",
+        f'direction = "{metric.direction}"    # which way it is better',
+        f"pattern = {_string(metric.pattern)}",
+        "",
+        "[budget]",
+        f"cpu_s = {plan.budget_s:g}    # seconds of a run without a GPU",
+        f"gpu_s = {plan.budget_s:g}    # and with one",
+        f"smoke_s = {plan.smoke_s:g}    # a new candidate's first run, to find plain mistakes",
+    ]
+    for mount in plan.mounts:
+        lines += ["", "[[mount]]    # data that is not in git, never writable"]
+        lines.append(f"source = {_string(mount)}")
+    return "\n".join(lines) + "\n"
+
+
+def program_md(plan: Plan) -> str:
+    """The text of program.md: a frame with what is known, for a person to fill."""
+    metric, direction = plan.metric.name, plan.metric.direction
+    better = "Raise" if direction == "higher" else "Lower"
+    files = ", ".join(f"`{path}`" for path in plan.paths)
+    known = [
+        f"- The baseline is `{' '.join(plan.start.command)}`"
+        + (f"; on one run it reported {metric} {plan.metric.value:g}." if _seen(plan) else "."),
+        "- Runs of the same code differ. A difference counts only when it stands out from that.",
+    ]
+    return f"""# Programme
+
+## Goal
+{better} `{metric}`, as the script reports it, within {plan.budget_s:g} seconds of wall-clock time.
+
+## Constraints
+- Only {files} may change. Keep it readable; no new dependencies.
+- How `{metric}` is computed, and on which data, stays as it is: a better number must mean a
+  better model.
+- The seed comes from the environment variable `SEED`.
+
+## What is known
+{chr(10).join(known)}
+
+## Ideas
+<!-- Write here what you would try first, what has failed before, and what you do not want. -->
+"""
+
+
+def _seen(plan: Plan) -> bool:
+    return plan.metric.value is not None
+
+
+def _string(text: str) -> str:
+    """A TOML string; literal where that spares backslashes."""
+    plain = "'" not in text and "\n" not in text and ("\\" in text or '"' in text)
+    return tomlkit.string(text, literal=plain).as_string()
+
+
+def _list(words: tuple[str, ...]) -> str:
+    return f"[{', '.join(_string(word) for word in words)}]"
