@@ -74,7 +74,7 @@ class LocalMeasurer:
         request = BatchRequest(
             repository=str(self.repository),
             runs=[
-                RunRequest(id=str(i), tree=run.tree, seed=run.seed, smoke=_needs_smoke(run))
+                RunRequest(id=str(i), tree=run.tree, seed=run.seed, smoke=needs_smoke(run))
                 for i, run in order.runs
             ],
             settings=_runner_settings(self.settings),
@@ -173,7 +173,7 @@ class LocalJob:
             self._stop()
 
 
-def _needs_smoke(run: PlannedRun) -> bool:
+def needs_smoke(run: PlannedRun) -> bool:
     """Only a candidate that never ran needs a smoke run; the baseline is known to work."""
     return run.side is Side.CANDIDATE and run.purpose is Purpose.SCREEN
 

@@ -20,7 +20,6 @@ from bot.workflows.runs import Runs, WorkflowRun
 from runner.actions.documents import DOCUMENT, MOST_BYTES, Published, parse_published, title_of
 from runner.digests import candidate_digest
 from runner.errors import RequestError
-from runner.result import Measurement
 
 MOST_TRIES = 3
 """How often an attempt is asked for before a person has to look why nothing comes back."""
@@ -32,7 +31,6 @@ class Found:
 
     waiting: Mapping[str, str]  # being measured, or waiting for a runner: address of the run
     lost: Mapping[str, Sequence[WorkflowRun]]  # came to nothing so often, the newest first
-    classes: tuple[Measurement, ...]  # one measurement of each attempt that was taken in
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,8 @@ class Collector:
         ]
         waiting: dict[str, str] = {}
         lost: dict[str, Sequence[WorkflowRun]] = {}
-        classes: list[Measurement] = []
         if not open_ones:
-            return Found(waiting, lost, ())
+            return Found(waiting, lost)
         by_title = self.runs.since(min(attempt.created_at for _, attempt in open_ones))
         for pull, attempt in open_ones:
             tries = by_title.get(title_of(pull.number, attempt.id), ())
@@ -66,7 +63,6 @@ class Collector:
                 published = self._published(run, pull, attempt)
                 if published is not None:
                     self._keep(pull, attempt, published)
-                    classes.append(published.measurements[0])
                     break
                 if run.over:
                     failed.append(run)
@@ -75,7 +71,7 @@ class Collector:
             else:
                 if attempt.id not in waiting:
                     lost[attempt.id] = failed
-        return Found(waiting, lost, tuple(classes))
+        return Found(waiting, lost)
 
     def _published(self, run: WorkflowRun, pull: PullRequest, attempt: Attempt) -> Published | None:
         """The document of a run, if it has one and all of it is right."""

@@ -1,0 +1,27 @@
+"""How a step goes where GitHub Actions measures: everything that is possible now, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.decide import Action, Room, decide
+from bot.run.scheduler import Terms
+from bot.settings import Settings
+from bot.snapshot import View
+
+
+def terms(settings: Settings) -> Terms:
+    """Go on until nothing is left to do but wait for workflows."""
+    return Terms(max_in_flight=settings.workflows.in_flight)
+
+
+def choose(view: View, room: Room) -> tuple[Action, ...]:
+    """What `decide` says, but for the runs of audits.
+
+    The sealed split is scored where a person is at the machine (`python -m bot audit`); what a
+    session has found is carried out here like everything else.
+    """
+    snapshot = view.snapshot
+    complete = tuple(audit for audit in snapshot.audits.open if audit.complete)
+    audits = replace(snapshot.audits, open=complete, merges_since=0)
+    return decide(replace(snapshot, audits=audits), room)
