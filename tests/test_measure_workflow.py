@@ -10,7 +10,7 @@ import pytest
 from bot.workflows.archive import read_one
 from runner.actions.documents import DOCUMENT, MOST_BYTES, parse_published
 from runner.digests import candidate_digest
-from tests.actions.place import BETTER, PAIR, LabOnGitHub
+from tests.actions.place import BETTER, PAIR, LabOnGitHub, free_port
 from tests.github.server import running
 from tests.project import TRAIN
 
@@ -24,9 +24,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lab(tmp_path: Path, cache: Path) -> Iterator[LabOnGitHub]:
-    made = LabOnGitHub.make(tmp_path / "lab", cache)
-    with running(made.github) as address:
-        yield made.at(address)
+    port = free_port()
+    made = LabOnGitHub.make(tmp_path / "lab", cache, port)
+    with running(made.github, port):
+        yield made
 
 
 def test_an_honest_candidate_is_measured_and_reported(lab: LabOnGitHub) -> None:

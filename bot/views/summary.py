@@ -7,7 +7,8 @@ from typing import Any
 from bot.run.base import Concluded
 
 CONCLUDED_KEYS = {
-    "number": "number of the experiment's pull request",
+    "number": "number of the experiment's pull request; it and what follows is null where "
+    "measuring is the work of workflows and nothing has its verdict yet",
     "title": "the hypothesis in one line",
     "verdict": "`merged` or `closed`",
     "reason": "the typed reason (docs/concepts.md)",
@@ -41,8 +42,10 @@ def summary(done: Concluded, metric: str) -> str:
     return "\n".join(lines)
 
 
-def concluded_json(done: Concluded, metric: str) -> dict[str, Any]:
-    """The verdict of a step as data, with the keys of `CONCLUDED_KEYS`."""
+def concluded_json(done: Concluded | None, metric: str) -> dict[str, Any]:
+    """The verdict of a step as data, with the keys of `CONCLUDED_KEYS`; None if there is none."""
+    if done is None:
+        return {**dict.fromkeys(CONCLUDED_KEYS), "metric": metric, "merged": False}
     pull, verdict = done.pull, done.verdict
     estimate = verdict.estimate
     return {

@@ -68,16 +68,18 @@ class Engine:
         shutil.rmtree(place, ignore_errors=True)
         return conclusion
 
-    def run_all(self) -> list[WorkflowRun]:
-        """Run everything of measure.yml that is queued, in order."""
-        queued = [
-            run
-            for run in self.github.runs.values()
-            if run.status == "queued" and run.path.endswith("/measure.yml")
-        ]
-        for run in queued:
-            self.run(run)
-        return queued
+    def next(self) -> WorkflowRun | None:
+        """Run the oldest run that is queued; of steps that wait, one stands for all."""
+        with self.github.lock:
+            queued = [run for run in self.github.runs.values() if run.status == "queued"]
+            if not queued:
+                return None
+            first = queued[0]
+            for other in queued[1:]:
+                if other.path == first.path and first.path.endswith("/step.yml"):
+                    self.github.finish_run(other.id, "cancelled")
+        self.run(first)
+        return first
 
     def _command(self, run: WorkflowRun, place: Path) -> list[str]:
         inputs = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,27 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tests.actions.engine import TOP, Engine
-from tests.github.setting import BOT_TOKEN, new_github
+from tests.github.setting import ACTIONS_TOKEN, BOT_TOKEN, new_github
 from tests.github.state import GitHub, WorkflowRun
 from tests.project import SETTINGS, TRAIN
 
+# The workflow's own token is the bot here, as in a lab without an App.
+FORGE = """
+[forge]
+kind = "github"
+repository = "lab/research"
+api_url = "ADDRESS"
+account = "github-actions[bot]"
+"""
 _PARTS = ("bot", "runner", "requirements", ".github")
 BETTER = TRAIN.replace("PIXELS = 6 ", "PIXELS = 1 ")
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -39,15 +55,19 @@ class LabOnGitHub:
     work: Path
 
     @classmethod
-    def make(cls, folder: Path, cache: Path, settings: str = "") -> LabOnGitHub:
-        """The repository; the server must be started by whoever calls (`address`)."""
+    def make(cls, folder: Path, cache: Path, port: int, more: str = "") -> LabOnGitHub:
+        """The repository; `running(lab.github, port)` must be started by whoever calls.
+
+        `more` is added to bot.toml.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         work, bare = folder / "work", folder / "github.git"
         git(folder, "init", "-q", "-b", "main", str(work))
         git(work, "config", "user.name", "Ada")
         git(work, "config", "user.email", "ada@example.org")
         _copy_project(work)
-        text = settings or SETTINGS.replace("PYTHON", sys.executable)
+        address = f"http://127.0.0.1:{port}"
+        text = SETTINGS.replace("PYTHON", sys.executable) + FORGE.replace("ADDRESS", address) + more
         for name, content in {
             "train.py": TRAIN,
             "bot.toml": text,
@@ -63,12 +83,7 @@ class LabOnGitHub:
         git(work, "fetch", "-q")
         github = new_github(bare)
         variables = {"MERGELAB_CACHE": str(cache), "MERGELAB_SHARE_MACHINE": "1"}
-        return cls(github, "", Engine(github, "", folder / "engine", variables), work)
-
-    def at(self, address: str) -> LabOnGitHub:
-        """The same, now that the model listens."""
-        self.address = self.engine.address = address
-        return self
+        return cls(github, address, Engine(github, address, folder / "engine", variables), work)
 
     @property
     def base(self) -> str:
@@ -122,6 +137,54 @@ class LabOnGitHub:
         body = {"ref": "main", "inputs": inputs, "return_run_details": True}
         made = self.call("POST", path, body)
         return self.github.runs[int(made["workflow_run_id"])]
+
+    def step(self) -> None:
+        """Start step.yml, as the schedule or a measurement would."""
+        self.call("POST", "actions/workflows/step.yml/dispatches", {"ref": "main"})
+
+    def bot(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m bot` in a new clone, as the bot's own account."""
+        clone = self.work.with_name("clone")
+        shutil.rmtree(clone, ignore_errors=True)
+        git(self.work, "clone", "-q", str(self.github.repository.path), str(clone))
+        git(clone, "config", "user.name", "Ada")
+        git(clone, "config", "user.email", "ada@example.org")
+        for branch in git(clone, "branch", "-r", "--format=%(refname:lstrip=3)").split():
+            if branch not in {"HEAD", "main"}:
+                git(clone, "branch", "-q", branch, f"origin/{branch}")
+        return subprocess.run(
+            [sys.executable, "-m", "bot", *arguments],
+            cwd=clone,
+            env={**os.environ, "GITHUB_TOKEN": ACTIONS_TOKEN},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def experiment(self, branch: str, train: str) -> int:
+        """A person's idea, opened as an experiment; its number."""
+        self.push(branch, {"train.py": train})
+        done = self.bot("open", branch, "--json")
+        assert done.returncode == 0, done.stderr
+        return int(json.loads(done.stdout)["number"])
+
+    def until_closed(self, *numbers: int, most: int = 30) -> list[WorkflowRun]:
+        """Run workflows until these pull requests are closed; all that ran."""
+        ran = []
+        for _ in range(most):
+            if all(self.github.pulls[number].state == "closed" for number in numbers):
+                return ran
+            run = self.engine.next()
+            if run is None:
+                self.step()  # the schedule
+            else:
+                ran.append(run)
+        logs = "\n".join(self.engine.logs[run.id] for run in ran[-2:])
+        raise AssertionError(f"{numbers} are not closed after {most} workflows:\n{logs}")
+
+    def show(self, name: str, at: str = "main") -> str:
+        """A file on the base branch."""
+        return git(self.github.repository.path, "show", f"{at}:{name}")
 
     def artifact(self, run: WorkflowRun, name: str) -> bytes | None:
         found = [one for one in self.github.artifacts.values() if one.run == run.id]
