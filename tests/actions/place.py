@@ -170,7 +170,7 @@ class LabOnGitHub:
 
     def until_closed(self, *numbers: int, most: int = 30) -> list[WorkflowRun]:
         """Run workflows until these pull requests are closed; all that ran."""
-        ran = []
+        ran: list[WorkflowRun] = []
         for _ in range(most):
             if all(self.github.pulls[number].state == "closed" for number in numbers):
                 return ran
