@@ -23,6 +23,9 @@ from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
 from bot.model import Direction, Reason, Side, Verdict
+from bot.notify.notice import Notice, of_merge
+from bot.notify.send import name_of, send
+from bot.notify.tables import NotifyTable
 from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
 from bot.proposing.propose import BOT, PHASE
@@ -44,6 +47,7 @@ class Executor:
     settings: Settings
     now: Callable[[], int]
     seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
+    notify: Callable[[Notice, NotifyTable], None] = send
 
     def begin(self, action: Measure, view: View) -> Order:
         """Write a new attempt down, before anything of it is run."""
@@ -105,10 +109,24 @@ class Executor:
             self.forge.merge(
                 action.number, head=head, base=base, commit=commit, verdict=verdict, comment=comment
             )
+            self._tell(standing, verdict, when)
         else:
             self.forge.close(
                 action.number, base=base, commit=commit, verdict=verdict, comment=comment
             )
+
+    def _tell(self, standing: Standing, verdict: Verdict, when: int) -> None:
+        """A notice of a merge to people elsewhere, where bot.toml wants one."""
+        pull, settings = standing.pull, self.settings
+        notice = of_merge(
+            pull.number,
+            pull.title,
+            verdict,
+            repository=name_of(settings, self.repository.path),
+            metric=settings.metric_shown,
+            time=when,
+        )
+        self.notify(notice, settings.notify)
 
     def begin_phase(self, action: BeginPhase, view: View) -> None:
         """Write down in the ledger that the next phase begins."""

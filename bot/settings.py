@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from bot.audits.plan import AuditRule
 from bot.errors import SettingsError
+from bot.notify.tables import NotifyTable
 from bot.phases.tables import DEFAULT_PROGRAMME, PhaseTable
 from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
 from bot.run.tables import RunTable
@@ -128,6 +129,7 @@ class Settings(RunnerSettings):
     """Secondary metrics that must not grow too much, one table `[[guard]]` each."""
     audit: AuditRule = AuditRule()
     report: ReportTable = ReportTable()
+    notify: NotifyTable = NotifyTable()
 
     @property
     def written_by_bot(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from bot.checkout import check_checkout
 from bot.decide import Action, Room, audit_action
 from bot.errors import AlreadyRunning, BotError
 from bot.git import Repository
+from bot.notify.send import watching
 from bot.proposing.propose import Place
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
@@ -70,7 +71,8 @@ class Stepper:
     def go_on(self, terms: Terms, choose: Choose = everything) -> Outcome:
         """Work on these terms. Raises what `step` raises."""
         self.place.repository.identity()  # asks for a name now, not after minutes of training
-        with only_one(self.place.repository):
+        settings, folder = self.place.settings, self.place.repository.path
+        with only_one(self.place.repository), watching(settings, folder):
             self.place.forge.recover()  # first: what a crash has left behind looks like edits
             note = check_checkout(self.place)
             if note:

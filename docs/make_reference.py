@@ -144,6 +144,7 @@ max_seeds = 12
 | `MERGELAB_SHARE_MACHINE` | if `1`, measurements on this machine do not wait for each other |
 | `ANTHROPIC_API_KEY` | the key of the proposer `claude`; read from nowhere else |
 | `ANTHROPIC_BASE_URL` | another address of the interface, for example a gateway |
+| `MERGELAB_WEBHOOK` | an address for notices that is a secret, see docs/notifications.md |
 | `MERGELAB_TRACEBACK` | if set, a defect of bot or runner shows its traceback |
 | `DOCKER_HOST` | address of the Docker engine, as for Docker itself |
 | `CUDA_VISIBLE_DEVICES` | as for CUDA: candidates get the first device of it |

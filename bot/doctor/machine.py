@@ -81,7 +81,9 @@ def runner_findings(told: Mapping[str, Any]) -> Iterator[Finding]:
     gpu = machine["GPU"]
     yield ok("gpu", gpu) if gpu != "none" else note("gpu", "none: runs are made on the CPU")
     for name in ("interpreter", "data"):
-        if machine[name] in {"none", "unknown"}:
+        if machine[name] == "unknown":
+            yield note(name, "not known without an interpreter")
+        elif machine[name] == "none":
             fix = " ".join(problems) or "Run `python -m runner doctor`."
             yield problem(name, machine[name], fix)
         elif "not prepared yet" in machine[name]:
@@ -89,5 +91,5 @@ def runner_findings(told: Mapping[str, Any]) -> Iterator[Finding]:
         else:
             yield ok(name, machine[name])
     for words in problems:
-        if words != told["why"]:
+        if words != told["why"] and machine["interpreter"] != "none":
             yield problem("runner", words, "Run `python -m runner doctor` to see it in full.")

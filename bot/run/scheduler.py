@@ -23,6 +23,7 @@ from bot.execute import Executor, multiplicity
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import CapReached, Totals
+from bot.notify.send import tell_of
 from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import Drafting, NoProposal, Place
 from bot.proposing.revise import Revising
@@ -351,7 +352,9 @@ class Scheduler:
         if not self.terms.patient:
             raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
         if not isinstance(error, NothingToPropose | CapReached | Stopped):
-            self._failure = error
+            self._failure = error  # raised in the end, and told of then
+        elif not self._closed:
+            tell_of(error, self.place.settings, self.place.repository.path)
         self._closed = str(error)
         self._say_once(f"Nothing more is proposed: {error}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.decide import Action, Room, decide
-from bot.run.scheduler import Terms
+from bot.run.terms import Terms
 from bot.settings import Settings
 from bot.snapshot import View
 

@@ -120,7 +120,7 @@ def test_what_the_runner_lacks_is_a_problem() -> None:
     }
     found = list(machine.runner_findings(lacking))
     problems = [one for one in found if one.state is State.PROBLEM]
-    assert {one.name for one in problems} == {"sandbox", "interpreter", "data", "runner"}
+    assert {one.name for one in problems} == {"sandbox", "interpreter"}
     assert all(one.fix for one in problems)
 
 
