@@ -46,7 +46,13 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
         return {each.number: Verdict(each.reason, each.explanation) for each in entries}
 
     if settings.forge.kind == "git":
-        return GitForge(repository, base, bot=BOT, taken=lambda: max(settled(), default=0))
+        return GitForge(
+            repository,
+            base,
+            bot=BOT,
+            taken=lambda: max(settled(), default=0),
+            remote=settings.forge.remote,
+        )
     from bot.forge.github.forge import GitHubForge
     from bot.forge.github.remote import Remote, clone_url
 

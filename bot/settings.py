@@ -36,6 +36,9 @@ class ForgeTable(Table):
     kind: Literal["git", "github"] = "git"
     """`git`: inside this repository, under `refs/forge`. `github`: on GitHub; the credential is
     in the environment, see docs/forge.md."""
+    remote: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")] = ""
+    """`git` alone: the git remote, for example `origin`, through which several clones work on
+    the same experiments; empty: this clone works alone. See docs/architecture.md."""
     repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9._-]+)?$")] = ""
     """`github` alone: the repository, as "owner/name"."""
     api_url: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] = "https://api.github.com"

@@ -72,11 +72,11 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
 
     `runner_class` is the comparable class of this machine (see `comparable_class`).
     """
+    strays = frozenset(stray.number for stray in forge.sync_heads())
     base = forge.base()
     entries, audits = auditlog.read(repository.path, settings.repository.base)
     files = allowed_files(repository, base, settings)
     subject = measured_digest(repository, base, settings)
-    strays = frozenset(stray.number for stray in forge.sync_heads())
     reader = _Reader(repository, settings, base, subject, runner_class, entries, strays)
     standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})

@@ -14,7 +14,7 @@ from bot.git.process import (
     NoIdentity,
     NotARepository,
 )
-from bot.git.refs import Create, Delete, RefChange, RefMoved, Update, Verify
+from bot.git.refs import Create, Delete, RefChange, RefMoved, Shared, Update, Verify
 from bot.git.repository import Conflicts, Identity, Repository
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "RefChange",
     "RefMoved",
     "Repository",
+    "Shared",
     "Update",
     "Verify",
 ]

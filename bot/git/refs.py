@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from bot.git.process import Git, GitError, GitFailed
 
@@ -45,6 +45,18 @@ class Verify:
 RefChange: TypeAlias = Create | Update | Delete | Verify
 
 
+class Shared(Protocol):
+    """Another repository in which refs move before they move in ours."""
+
+    def push(self, changes: Sequence[RefChange]) -> None:
+        """Make those of the changes that concern it there. Raises RefMoved."""
+        ...
+
+    def catch_up(self) -> None:
+        """Bring the refs that others write to where they are there."""
+        ...
+
+
 class RefMoved(GitError):
     """A ref was not where the change expected it; nothing was changed."""
 
@@ -71,11 +83,25 @@ def update_refs(git: Git, changes: Sequence[RefChange], reason: str) -> None:
     except GitFailed:
         # Git's message is for people: what lost is found by looking.
         for change in changes:
-            expected = _expected(change)
+            expected = expected_at(change)
             found = resolve_ref(git, change.ref)
             if found != expected:
                 raise RefMoved(change.ref, expected, found) from None
         raise
+
+
+def finish_refs(git: Git, changes: Sequence[RefChange], reason: str) -> None:
+    """Make the changes that were made elsewhere already, leaving out those that are here too.
+
+    Raises what `update_refs` raises.
+    """
+    try:
+        update_refs(git, changes, reason)
+    except RefMoved:
+        left = [one for one in changes if resolve_ref(git, one.ref) != wanted_at(one)]
+        if len(left) == len(changes):
+            raise
+        update_refs(git, left, reason)
 
 
 def resolve_ref(git: Git, ref: str) -> str | None:
@@ -84,8 +110,20 @@ def resolve_ref(git: Git, ref: str) -> str | None:
     return done.stdout.decode().strip() or None if done.code == 0 else None
 
 
-def _expected(change: RefChange) -> str | None:
+def expected_at(change: RefChange) -> str | None:
+    """Where a ref must be before the change; None: it must not exist."""
     return None if isinstance(change, Create) else change.old
+
+
+def wanted_at(change: RefChange) -> str | None:
+    """Where a ref is after the change; None: it does not exist."""
+    match change:
+        case Delete():
+            return None
+        case Verify():
+            return change.old
+        case _:
+            return change.new
 
 
 def _line(change: RefChange) -> bytes:

@@ -16,7 +16,7 @@ from bot.git import trees
 from bot.git.batch import read_objects
 from bot.git.diffs import DIFF_OPTIONS, RAW_OPTIONS
 from bot.git.process import Git, GitError, GitFailed, NoIdentity, NotARepository, check_version
-from bot.git.refs import RefChange, resolve_ref, update_refs
+from bot.git.refs import RefChange, Shared, finish_refs, resolve_ref, update_refs
 from bot.git.trees import clean_path
 
 
@@ -41,6 +41,7 @@ class Repository:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.git = Git(path)
+        self.shared: Shared | None = None
         self._committer: Identity | None = None  # asked for once: it is needed for every commit
 
     @classmethod
@@ -258,9 +259,18 @@ class Repository:
 
     # Refs, people, working trees
 
-    def update_refs(self, changes: Sequence[RefChange], reason: str) -> None:
-        """Change refs, all or nothing. Raises RefMoved when one is not at its old value."""
-        update_refs(self.git, changes, reason)
+    def update_refs(
+        self, changes: Sequence[RefChange], reason: str, *, local: bool = False
+    ) -> None:
+        """Change refs, all or nothing. Raises RefMoved when one is not at its old value.
+
+        Where the refs are `shared`, they move there first, unless the change is `local`.
+        """
+        if self.shared is None or local:
+            update_refs(self.git, changes, reason)
+            return
+        self.shared.push(changes)
+        finish_refs(self.git, changes, reason)
 
     def is_branch_name(self, name: str) -> bool:
         """Whether a branch can have this name, and no command can mistake it for an option."""

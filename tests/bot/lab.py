@@ -297,9 +297,12 @@ class Lab:
         teller = StepTeller(Reporter(io.StringIO()), "mean_rank")
         return Stepper(self.place, jobs, jobs, LocalMailbox(), teller)
 
-    def act(self, action: Action | None = None) -> Action:
-        """Carry out an action, the first that `decide` asks for if none is given."""
-        view = self.view()
+    def act(self, action: Action | None = None, seen: View | None = None) -> Action:
+        """Carry out an action, the first that `decide` asks for if none is given.
+
+        `seen` is what it was decided on, if that is not the present.
+        """
+        view = seen or self.view()
         action = action or decide(view.snapshot)[0]
         match action:
             case Measure():

@@ -85,6 +85,8 @@ class Chains:
                     target.update_refs([Delete(journal, new)], reason)
                 if error.ref != meta:
                     raise Conflict(str(error)) from error
+                if self.repository.shared is not None:
+                    self.repository.shared.catch_up()
                 continue
             return
         raise Conflict(f"Too many others write to #{number} at this moment. Try again.")

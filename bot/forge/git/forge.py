@@ -46,6 +46,7 @@ from bot.forge.git.events import (
     Plan,
     Pushed,
 )
+from bot.forge.git.sharing import Sharing
 from bot.forge.opening import in_the_way, title_of
 from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
 from bot.model import Verdict
@@ -69,11 +70,15 @@ class GitForge:
         bot: Author = BOT,
         clock: Callable[[], float] = time.time,
         taken: Callable[[], int] = lambda: 0,
+        remote: str = "",
     ) -> None:
         """`taken` tells the greatest number that is known from elsewhere to be given.
 
-        A clone may lack the refs of pull requests that its ledger speaks of.
+        A clone may lack the refs of pull requests that its ledger speaks of. `remote` is the one
+        through which several clones share them, see `bot.forge.git.sharing`.
         """
+        self._sharing = Sharing(repository, remote, base_branch) if remote else None
+        repository.shared = self._sharing
         self.repository = repository
         self.base_branch = base_branch
         self._base_ref = f"refs/heads/{base_branch}"
@@ -127,8 +132,12 @@ class GitForge:
                 if other.branch == new.branch:
                     raise BranchTaken(f"Branch {new.branch} has pull request #{other.number} open.")
             at = self.repository.ref(branch_ref)
+            if at is None and self._sharing and self._sharing.branch(new.branch):
+                raise BranchTaken(f"Branch {new.branch} exists already on the remote.")
             if at not in {None, new.head}:
                 raise BranchTaken(f"Branch {new.branch} exists already, at {at}.")
+            if at is not None and self._sharing:
+                self._sharing.offer(new.branch, at)
             event = Opened(
                 at=self._now(),
                 number=number,
@@ -148,6 +157,8 @@ class GitForge:
             try:
                 self.repository.update_refs(changes, f"forge: open #{number}")
             except RefMoved:
+                if self._sharing:
+                    self._sharing.catch_up()
                 continue
             except GitFailed as error:
                 raise self._in_the_way(new.branch) or error from error
@@ -162,7 +173,13 @@ class GitForge:
         self._push(number, old, new, author, branch)
 
     def sync_heads(self) -> tuple[Stray, ...]:
-        """Take over what people pushed to the branches of open pull requests."""
+        """Take over what people pushed to the branches of open pull requests.
+
+        With a remote, first what others did there.
+        """
+        if self._sharing:
+            branches = lambda: (pull.branch for pull in self.pulls(State.OPEN))  # noqa: E731
+            self._sharing.fetch(branches, self._endings.advance)
         strays: list[Stray] = []
         pulls = self.pulls(State.OPEN)
         at = self._branches(pull.branch for pull in pulls)

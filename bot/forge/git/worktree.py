@@ -15,7 +15,17 @@ import stat
 from pathlib import Path
 
 from bot.forge.base import WorktreeDirty
-from bot.git import Create, Delete, GitError, GitFailed, GitLocked, RefChange, RefMoved, Repository
+from bot.git import (
+    Create,
+    Delete,
+    GitError,
+    GitFailed,
+    GitLocked,
+    RefChange,
+    RefMoved,
+    Repository,
+    Shared,
+)
 
 # Refs below refs/worktree belong to one working tree alone.
 MARKER = "refs/worktree/forge-advance"
@@ -24,15 +34,16 @@ MARKER = "refs/worktree/forge-advance"
 class Worktree:
     """The working tree that has the base branch checked out."""
 
-    def __init__(self, place: Path, branch: str) -> None:
+    def __init__(self, place: Path, branch: str, shared: Shared | None = None) -> None:
         self.repository = Repository(place)
+        self.repository.shared = shared
         self.branch = branch
 
     @classmethod
     def of(cls, repository: Repository, branch: str) -> Worktree | None:
         """The working tree that has `branch` checked out; None when none has."""
         place = repository.checked_out(branch)
-        return None if place is None else cls(place, branch)
+        return None if place is None else cls(place, branch, repository.shared)
 
     def check(self, old: str, new: str) -> None:
         """Raise WorktreeDirty unless files and index can go from `old` to `new`."""

@@ -1,0 +1,196 @@
+"""Several clones over one remote: the remote's refs are the truth, and move before our own.
+
+`fetch` brings this clone to where the remote is; `push` makes a transaction there, every ref
+only from the value that is known here, all or none of them. A refused push changes nothing
+anywhere and looks like any other lost race: whoever wrote looks again. A process that ends
+between the two moves leaves a clone that is behind, which the next `fetch` mends.
+
+Shared are the base branch, the pull requests and their branches. Costs and audits stay with
+the clone that made them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+
+from bot.forge.base import Conflict, ForgeError, Unreachable
+from bot.forge.git.refspecs import REFSPEC as PULLS
+from bot.forge.git.store import NAMESPACE
+from bot.git import Create, Delete, RefChange, RefMoved, Repository, Update, Verify
+from bot.git.refs import expected_at, wanted_at
+from bot.text.plain import one_line
+
+_RACE = (
+    *("stale info", "fetch first", "cannot lock ref", "already exists", "failed to update ref"),
+    *("remote ref updated since checkout", "incorrect old value", "non-fast-forward"),
+)
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc")
+_PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60")
+_BRANCHES = "refs/heads/"
+_TRIES = 5
+
+
+class OutOfStep(ForgeError):
+    """This clone and the remote went different ways, which only a person can settle."""
+
+
+class Sharing:
+    """A remote through which several clones work on the same experiments."""
+
+    def __init__(self, repository: Repository, remote: str, base_branch: str) -> None:
+        self._repository = repository
+        self._git = repository.git
+        self._remote = remote
+        self._base = base_branch
+        self._mirror = f"refs/forge/shared/{remote}/"
+
+    def fetch(
+        self, branches: Callable[[], Iterable[str]], advance: Callable[[str, str], None]
+    ) -> None:
+        """Bring base branch, pull requests and their branches to where the remote has them.
+
+        `branches` names those of the open pull requests; `advance` moves the base branch with
+        its working tree. What a person has committed here to an experiment's branch is pushed.
+
+        Raises Unreachable, and OutOfStep when the two sides have gone different ways.
+        """
+        self.catch_up()
+        self._follow_base(advance)
+        for branch in dict.fromkeys(branches()):
+            self._follow_branch(branch)
+
+    def catch_up(self) -> None:
+        """Fetch pull requests, and note where the remote has its branches.
+
+        Raises Unreachable, and OutOfStep when pull requests differ.
+        """
+        done = self._git.run(
+            *(*_PATIENCE, *_FETCH, "--prune", self._remote, PULLS),
+            f"+{_BRANCHES}*:{self._mirror}*",
+            accepted=range(256),
+        )
+        if done.code == 0:
+            return
+        if "rejected" in done.stderr:
+            raise OutOfStep(
+                f"Pull requests of this clone and of {self._remote!r} with the same number differ: "
+                f"{one_line(done.stderr, 300)}. Those that were made here before `forge.remote` "
+                "was set must make way: `git update-ref -d REF` for each of their refs."
+            )
+        raise Unreachable(
+            f"Git could not fetch from {self._remote!r}: {one_line(done.stderr, 300)}. Look at "
+            "the network and the remote's address, and run this again."
+        )
+
+    def branch(self, name: str) -> str | None:
+        """Where the remote had a branch when it was last asked."""
+        return self._repository.ref(self._mirror + name)
+
+    def offer(self, name: str, here: str) -> None:
+        """Push a person's branch, as it is here, before it becomes an experiment.
+
+        Raises Conflict when the remote has something else under that name.
+        """
+        there = self.branch(name)
+        if there != here:
+            self._publish(_BRANCHES + name, here, there)
+
+    def push(self, changes: Sequence[RefChange]) -> None:
+        """Make these changes on the remote, those of shared refs.
+
+        Raises RefMoved when one of them is not there where it is here, ForgeError when the
+        remote forbids it, Unreachable when it does not answer.
+        """
+        shared = [change for change in changes if self._is_shared(change)]
+        if not any(not isinstance(change, Verify) for change in shared):
+            return
+        leases = [f"--force-with-lease={c.ref}:{expected_at(c) or ''}" for c in shared]
+        specs = [f"{wanted_at(change) or ''}:{change.ref}" for change in shared]
+        done = self._git.run(
+            *_PATIENCE,
+            *("push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags"),
+            *("--recurse-submodules=no", "--signed=no", *leases, self._remote, *specs),
+            accepted=range(256),
+        )
+        if done.code == 0:
+            return
+        said = done.stdout.decode("utf-8", "replace") + done.stderr
+        if any(words in said for words in _RACE):
+            lost = next((c for c in shared if _lost(c.ref, said)), shared[0])
+            raise RefMoved(lost.ref, expected_at(lost), None)
+        refused = [line for line in said.split("\n") if "rejected]" in line or "remote:" in line]
+        if refused:
+            raise ForgeError(
+                f"{self._remote!r} refuses the push: {one_line(' '.join(refused), 400)}. Let the "
+                "bot push to the base branch and to `refs/forge`."
+            )
+        raise Unreachable(
+            f"Git could not push to {self._remote!r}: {one_line(done.stderr, 300)}. Look at the "
+            "network, and run this again."
+        )
+
+    def _is_shared(self, change: RefChange) -> bool:
+        if isinstance(change, Verify) and change.old is None:
+            return False  # a branch that is gone is no obstacle elsewhere either
+        return change.ref.startswith((_BRANCHES, f"{NAMESPACE}/"))
+
+    def _follow_base(self, advance: Callable[[str, str], None]) -> None:
+        name, remote = self._base, self._remote
+        for _ in range(_TRIES):
+            here, there = self._repository.ref(_BRANCHES + name), self.branch(name)
+            if there is None:
+                raise OutOfStep(
+                    f"{remote!r} has no branch {name!r}. Push it first: git push {remote} {name}"
+                )
+            if here is None or here == there:
+                return
+            if self._repository.is_ancestor(there, here):
+                raise OutOfStep(
+                    f"{name} has commits that {remote!r} lacks, and other clones could not see "
+                    f"what is built on them. Push them first: git push {remote} {name}"
+                )
+            if not self._repository.is_ancestor(here, there):
+                raise OutOfStep(
+                    f"{name} and {remote}/{name} have gone different ways. Bring them together: "
+                    f"git pull --rebase {remote} {name}, then git push {remote} {name}"
+                )
+            try:
+                advance(here, there)
+            except Conflict:
+                continue  # another bot in this clone was first
+            return
+
+    def _follow_branch(self, name: str) -> None:
+        """An experiment's branch: commits that only we have are pushed, else the remote leads.
+
+        A branch that a person has checked out is left alone.
+        """
+        ref, there = _BRANCHES + name, self.branch(name)
+        here = self._repository.ref(ref)
+        if here == there or name == self._base:
+            return
+        change: RefChange
+        if here is None:
+            change = Create(ref, str(there))
+        elif there is not None and self._repository.is_ancestor(there, here):
+            self._publish(ref, here, there)
+            return
+        elif self._repository.checked_out(name) is not None:
+            return
+        else:
+            change = Delete(ref, here) if there is None else Update(ref, there, here)
+        with contextlib.suppress(RefMoved):  # another bot in this clone did the same
+            self._repository.update_refs([change], f"forge: as {self._remote} has it", local=True)
+
+    def _publish(self, ref: str, here: str, there: str | None) -> None:
+        try:
+            self.push([Update(ref, here, there) if there else Create(ref, here)])
+        except RefMoved as error:
+            raise Conflict(str(error)) from error
+
+
+def _lost(ref: str, said: str) -> bool:
+    """Whether a line of the push's answer says that this ref was somewhere else."""
+    lines = (line for line in said.split("\n") if line.startswith("!") and f":{ref}\t" in line)
+    return any(words in line for line in lines for words in _RACE)
