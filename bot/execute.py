@@ -18,7 +18,7 @@ from bot.decide import AskPerson, BeginPhase, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
-from bot.history import ledger, scratchpad, spending
+from bot.history import beliefs, ledger, scratchpad, spending
 from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
@@ -84,7 +84,7 @@ class Executor:
         when = self.now()
         entry = replace(ledger.entry_of(message), committed_at=when)
         drawn = committed.files(self.settings, [*view.entries, entry], view.audits)
-        kept = {self.settings.scratchpad.path: self._scratchpad(view, entry), **drawn}
+        kept = {self.settings.scratchpad.path: self._scratchpad(view, standing, entry), **drawn}
         tree = self.repository.tree_with(tree, kept)
         parents = [base]
         if verdict.merged and not self.repository.is_ancestor(standing.pull.head, base):
@@ -250,13 +250,17 @@ class Executor:
             reverts=reverts_of(standing.pull),
         )
 
-    def _scratchpad(self, view: View, entry: ledger.LedgerEntry) -> bytes:
+    def _scratchpad(self, view: View, standing: Standing, entry: ledger.LedgerEntry) -> bytes:
         settings = self.settings.scratchpad
         old = self.repository.read_file(view.snapshot.base, settings.path) or b""
         bounds = Bounds(settings.recent, settings.table)
         entries = [*view.entries, entry]
-        text = scratchpad.with_entries(scratchpad.read(old), entries, bounds)
-        return scratchpad.write(text)
+        text = scratchpad.read(old)
+        changed = beliefs.Change.read(standing.pull.record.get("beliefs"))
+        believed = beliefs.after(beliefs.of(text), changed, settings.beliefs)
+        if changed:
+            text = beliefs.write(text, believed)
+        return scratchpad.write(scratchpad.with_entries(text, entries, bounds))
 
 
 def _order(number: int, attempt: Attempt) -> Order:

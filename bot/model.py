@@ -158,5 +158,5 @@ class Proposal:
     files: dict[str, bytes]
     proposer: str
     cost: Cost = field(default_factory=Cost)
-    notes: str = ""  # changes of belief, for the pull request
+    notes: str = ""  # the beliefs of the scratchpad as they should stand; empty: no change
     sources: tuple[Source, ...] = ()

@@ -92,6 +92,9 @@ class ScratchpadTable(Table):
     """How many experiments keep a full entry; older ones become rows of a table."""
     table: Annotated[int, Field(ge=1, le=5_000)] = 200
     """How many rows that table keeps; what falls off stays in `git log`."""
+    beliefs: Annotated[int, Field(ge=200, le=20_000)] = 4_000
+    """Characters of the beliefs that proposers maintain. When they are full, the proposer has to
+    condense them."""
 
 
 class ReportTable(Table):

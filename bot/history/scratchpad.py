@@ -1,7 +1,7 @@
 """The scratchpad: beliefs, and one bounded entry for every experiment, newest first.
 
-The bot writes only between its two pairs of markers; everything else belongs to people and
-proposers and is kept to the byte.
+The bot writes only between its pairs of markers; everything else belongs to people and is kept
+to the byte.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from bot.text.plain import inert_cell, inert_markdown
 
 _RECENT = ("<!-- bot: recent experiments -->", "<!-- bot: end of recent experiments -->")
 _TABLE = ("<!-- bot: earlier experiments -->", "<!-- bot: end of earlier experiments -->")
-_MARKER = re.compile("|".join(map(re.escape, (*_RECENT, *_TABLE))))
+_BELIEFS = ("<!-- bot: beliefs -->", "<!-- bot: end of beliefs -->")
+_MARKER = re.compile("|".join(map(re.escape, (*_BELIEFS, *_RECENT, *_TABLE))))
 _SECTION = re.compile(rf"{_MARKER.pattern}|^## ", re.MULTILINE)
 _HEADER = "| # | hypothesis | verdict | difference |\n| ---: | --- | --- | ---: |"
 
@@ -54,6 +55,24 @@ def with_entries(text: str, entries: list[LedgerEntry], bounds: Bounds) -> str:
     if dropped:
         table += f"\n\n{dropped} more: `python -m bot log` lists them all."
     return _replace(text, _TABLE, "## Earlier experiments", table)
+
+
+def beliefs(text: str) -> str:
+    """What stands in the part that proposers maintain; empty if there is none."""
+    _, found, rest = text.partition(_BELIEFS[0])
+    return rest.partition(_BELIEFS[1])[0].strip() if found else ""
+
+
+def with_beliefs(text: str, body: str) -> str:
+    """`text` with `body` as the part that proposers maintain."""
+    return _replace(text, _BELIEFS, "## What the proposers believe", body)
+
+
+def of_people(text: str) -> str:
+    """`text` without everything that the bot writes."""
+    for start, end in (_BELIEFS, _RECENT, _TABLE):
+        text = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", "", text, flags=re.DOTALL)
+    return text.strip()
 
 
 def full_entry(entry: LedgerEntry) -> str:

@@ -7,17 +7,15 @@ of a prompt stays the same and can be cached.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.history import beliefs, scratchpad
 from bot.model import Direction, Outcome, Reason
 from bot.proposers.base import Context, PastExperiment, Revision
 from bot.proposers.review import outcome
 from bot.text.figures import number, rounded
 from bot.text.hygiene import Fence, bounded
-
-_WRITTEN_BY_BOT = re.compile(r"<!-- bot: ([a-z ]{1,40}) -->.*?<!-- bot: end of \1 -->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -133,10 +131,24 @@ def _files(context: Context, fence: Fence, detail: Detail) -> Iterator[Section]:
 
 
 def _beliefs(context: Context, fence: Fence, detail: Detail) -> Section:
-    text = _WRITTEN_BY_BOT.sub("", context.scratchpad).strip()
-    if not text:
-        return Section("Beliefs", "")
-    return Section("Beliefs so far (the scratchpad)", fence.wrap("beliefs", text, detail.beliefs))
+    people = scratchpad.of_people(context.scratchpad)
+    believed = beliefs.of(context.scratchpad)
+    used, most = beliefs.size(believed), context.most_beliefs
+    lead = (
+        f"You maintain a list of beliefs, one a line, at most {most:,} characters together "
+        f"({used:,} are used). To change it, hand in the whole list as it should stand, as "
+        "`notes`; empty `notes` leave it as it is."
+    )
+    if used > 0.8 * most:
+        lead += " It is nearly full: condense it, and keep what the evidence supports best."
+    texts = [lead]
+    if believed:
+        lines = "\n".join(f"- {one}" for one in believed)
+        texts.append(fence.wrap("beliefs", lines, max(detail.beliefs, most + 100)))
+    if people:
+        texts.append("What people have written beside it:")
+        texts.append(fence.wrap("scratchpad", people, detail.beliefs))
+    return Section("Beliefs so far (the scratchpad)", "\n".join(texts))
 
 
 def _remarks(context: Context, fence: Fence, detail: Detail) -> Section:

@@ -21,7 +21,7 @@ from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers import briefing
 from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
-from bot.proposers.review import diff, outcome, review
+from bot.proposers.review import diff, outcome, review, too_much_believed
 from bot.proposers.tables import CommandTable
 from bot.text.hygiene import Fence, Secrets, bounded, clean, name
 from runner.errors import SandboxUnavailable
@@ -46,7 +46,8 @@ script cannot be trained here: read your edit again with care instead.
 When you are done, write `{HYPOTHESIS}` in this folder, a JSON object with the keys `title` \
 (one imperative line, at most 150 characters), `rationale` (why it should help), `expected` \
 (the effect that you expect), `falsified_by` (the result that would refute it) and `notes` \
-(what you believe now, for later proposals; may be empty). All are texts. Only the files named \
+(the beliefs of the scratchpad as they should stand from now on, one a line, all of them; empty \
+to leave them as they are). All are texts. Only the files named \
 under Rules and `{HYPOTHESIS}` are read back; everything else here is thrown away.
 
 `history/` holds earlier experiments with their changes and what became of them. An exact \
@@ -67,7 +68,7 @@ class _Stated(BaseModel):
     rationale: str = Field(min_length=1, max_length=10_000)
     expected: str = Field(default="", max_length=10_000)
     falsified_by: str = Field(default="", max_length=10_000)
-    notes: str = Field(default="", max_length=10_000)
+    notes: str = Field(default="", max_length=20_000)
 
 
 def _silent(words: str) -> None:
@@ -231,6 +232,9 @@ class CommandProposer:
             raise self._failed(f"what the agent left cannot be proposed: {problems}", "")
         changed = {path: data for path, data in files.items() if context.files.get(path) != data}
         stated, hypothesis = self._stated(folder)
+        notes = self._plain(stated.notes, 20_000)
+        if too_much := too_much_believed(notes, context):
+            raise self._failed(too_much, "")
         for path, data in changed.items():
             if self._secrets.found_in(data.decode("utf-8", errors="replace")):
                 raise self._failed(f"{path} holds what looks like a credential", "")
@@ -239,7 +243,7 @@ class CommandProposer:
             files=changed,
             proposer=self.name,
             cost=self.spent,
-            notes=self._plain(stated.notes),
+            notes=notes,
         )
 
     def _stated(self, folder: Path) -> tuple[_Stated, Hypothesis]:
@@ -263,8 +267,8 @@ class CommandProposer:
             expected=self._plain(stated.expected),
         )
 
-    def _plain(self, text: str) -> str:
-        return self._secrets.redact(clean(text)).strip()[:4_000]
+    def _plain(self, text: str, limit: int = 4_000) -> str:
+        return self._secrets.redact(clean(text)).strip()[:limit]
 
     def _failed(self, reason: str, said: str) -> ProposalFailed:
         return ProposalFailed(f"{reason}; its last words: {said}" if said else reason, self.spent)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.history import fingerprint
+from bot.history import beliefs, fingerprint
 from bot.history.fingerprint import Earlier, Near
 from bot.policy import rules as policy
 from bot.proposers.base import Context, PastExperiment
@@ -92,6 +92,18 @@ def _nothing_new(files: Files, context: Context) -> str | None:
         if known and past.files and fingerprint.exact({**context.files, **past.files}) == mark:
             return f"experiment #{past.number} tried the same code: {outcome(past)}"
     return None
+
+
+def too_much_believed(notes: str, context: Context) -> str:
+    """Why the beliefs that a proposer hands in cannot be taken; empty if they can."""
+    now = beliefs.of(context.scratchpad)
+    size = beliefs.size(beliefs.after(now, beliefs.change(now, notes)))
+    if not notes.strip() or size <= context.most_beliefs:
+        return ""
+    return (
+        f"the beliefs in `notes` have {size:,} characters, more than {context.most_beliefs:,}: "
+        "condense them, and keep what the evidence supports best"
+    )
 
 
 def outcome(past: PastExperiment) -> str:

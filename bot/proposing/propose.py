@@ -15,7 +15,7 @@ from bot import snapshot
 from bot.errors import BotError
 from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
 from bot.git import Identity, Repository
-from bot.history import fingerprint, revisions, spending
+from bot.history import beliefs, fingerprint, revisions, spending
 from bot.history.cost import Cost
 from bot.history.past import settled_by
 from bot.history.spending import CapReached
@@ -213,6 +213,7 @@ def context(
         history=[*_history(place, view), *_open_ones(place, view)],
         program=split_program(program)[0],
         scratchpad=_text(place, view, settings.scratchpad.path),
+        most_beliefs=settings.scratchpad.beliefs,
         ahead=ahead,
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
@@ -404,6 +405,7 @@ def _open(
     name = slug(proposal.hypothesis.title)
     # The pull request answers for everything that it took to come to it.
     proposal = replace(proposal, cost=sum((one.cost for one in dropped), proposal.cost))
+    changed = beliefs.change(beliefs.of(told.scratchpad), proposal.notes)
     record = {
         "proposer": proposal.proposer,
         "phase": told.phase.name,
@@ -411,13 +413,14 @@ def _open(
         "dropped": [asdict(one) for one in dropped],
         "sources": [asdict(source) for source in proposal.sources],
         "hypothesis": asdict(proposal.hypothesis),
+        "beliefs": asdict(changed),
         "fork": view.snapshot.base,
     }
     for attempt in range(1, 100):
         branch = f"exp/{name}" if attempt == 1 else f"exp/{name}-{attempt}"
         if place.repository.ref(f"refs/heads/{branch}") is not None:
             continue
-        title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name)
+        title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name, changed)
         try:
             return place.forge.open(NewPull(branch, head, title, body, BOT, record))
         except BranchTaken:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.audits.ledger import AuditEntry, Gain
 from bot.forge.base import Check, Conclusion, PullRequest
+from bot.history.beliefs import Change
 from bot.history.ledger import LedgerEntry
 from bot.history.multiplicity import Multiplicity
 from bot.model import Estimate, Proposal, Reason, Run, Side, Verdict
@@ -42,8 +43,8 @@ def headline(metric: str, verdict: Verdict) -> str:
     return f"{metric} {number(estimate.candidate_mean)} ({difference(estimate)})"
 
 
-def pull_body(proposal: Proposal, phase: str) -> str:
-    """The body of a new experiment's pull request."""
+def pull_body(proposal: Proposal, phase: str, changed: Change | None = None) -> str:
+    """The body of a new experiment's pull request. `changed` are the beliefs that it changes."""
     hypothesis = proposal.hypothesis
     parts = [
         f"**Hypothesis.** {inert_markdown(hypothesis.title)}",
@@ -53,8 +54,10 @@ def pull_body(proposal: Proposal, phase: str) -> str:
         parts.append(f"**Expected.** {inert_markdown(hypothesis.expected)}")
     if hypothesis.falsified_by:
         parts.append(f"**Falsified by.** {inert_markdown(hypothesis.falsified_by)}")
-    if proposal.notes:
-        parts.append(f"**Beliefs.** {inert_markdown(proposal.notes)}")
+    if changed:
+        lines = [f"- dropped: {inert_markdown(one)}" for one in changed.removed]
+        lines += [f"- new: {one}" for one in changed.added]
+        parts.append("\n".join(["**Beliefs.**", *lines]))
     if proposal.sources:
         cited = [
             f"- <{source.url}> {inert_markdown(source.title)}".rstrip()

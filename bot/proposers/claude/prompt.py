@@ -42,8 +42,8 @@ its files, its two phases.
 - `check` tells whether the change is allowed, compiles, and is new. It runs nothing. Nobody can \
 run the script before it is measured, so read your edit again with care: shapes, types, names.
 - `submit` ends your work. Say the hypothesis in one imperative line, why you believe it, what \
-effect you expect, and which result would refute it. In `notes` say what you now believe and \
-what you learned from the history that a later proposer should know.
+effect you expect, and which result would refute it. In `notes` hand in your beliefs \
+as they should stand from now on, one a line: what you learned that a later proposer should know.
 
 Bounds
 - You have these tools and nothing else: no shell, no running code, no other files.

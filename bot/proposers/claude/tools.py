@@ -24,7 +24,7 @@ class _Input(BaseModel):
 _Text = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS)]
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=150)]
 _Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
-_Notes = Annotated[str, StringConstraints(max_length=4_000)]
+_Notes = Annotated[str, StringConstraints(max_length=20_000)]
 
 
 class View(_Input):
@@ -73,7 +73,10 @@ class Submit(_Input):
     rationale: _Paragraph = Field(description="why it should help, from the evidence")
     expected: _Paragraph = Field(description="the effect that you expect on the metric")
     falsified_by: _Paragraph = Field(description="the result that would refute it")
-    notes: _Notes = Field(description="what you believe now, for the scratchpad; may be empty")
+    notes: _Notes = Field(
+        description="your beliefs as the scratchpad should have them from now on, one a line, all "
+        "of them; empty to leave them as they are"
+    )
 
 
 Call = View | Edit | Write | History | Check | Submit

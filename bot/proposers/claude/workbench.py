@@ -13,7 +13,14 @@ from bot.model import Hypothesis
 from bot.proposers import briefing
 from bot.proposers.base import Context, PastExperiment
 from bot.proposers.claude.tools import Call, Check, Edit, History, InvalidInput, Submit, View, Write
-from bot.proposers.review import VERY_NEAR, Review, diff, outcome, review
+from bot.proposers.review import (
+    VERY_NEAR,
+    Review,
+    diff,
+    outcome,
+    review,
+    too_much_believed,
+)
 from bot.text.hygiene import Fence, bounded, clean, name
 
 SHOWN = 60_000
@@ -181,6 +188,9 @@ class Workbench:
         if not found.fine:
             reasons = bounded("; ".join(found.problems), 2_000)
             raise InvalidInput(f"Not taken: {self._fence.plain(reasons)}.")
+        too_much = too_much_believed(call.notes, self._context)
+        if too_much:
+            raise InvalidInput(f"Not taken: {too_much}.")
         unseen = [
             near
             for near in found.near

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.history import beliefs
 from bot.model import Direction, Estimate, Hypothesis, Reason
 from bot.proposers.base import Context, PastExperiment, PhaseGrant, Remark, Revision
 from bot.proposers.claude.proposer import NoKey
@@ -375,3 +376,32 @@ def test_a_higher_metric_is_told_as_better(researcher: Researcher) -> None:
     researcher.propose(context, *_plain())
     told = researcher.script.requests[0]["messages"][0]["content"][0]["text"]
     assert "higher is better. The baseline of now: not measured yet" in told
+
+
+def test_beliefs_that_are_too_long_have_to_be_condensed(
+    researcher: Researcher, context: Context
+) -> None:
+    full = "\n".join(f"Belief {number} about the rate." for number in range(20))
+    proposal = researcher.propose(
+        replace(context, most_beliefs=300),
+        answer(call("edit", **EDIT)),
+        answer(call("submit", **{**SUBMIT, "notes": full})),
+        answer(call("submit", **SUBMIT)),
+    )
+    assert "condense" in results(researcher.script, 2)[0]["content"]
+    assert proposal.notes == SUBMIT["notes"]
+
+
+def test_the_model_is_shown_the_beliefs_that_it_maintains_and_how_full_they_are(
+    researcher: Researcher, context: Context
+) -> None:
+    pad = beliefs.write("# Scratchpad\n\nPeople's own.\n", ("The rate is low.", "Depth is fine."))
+    researcher.propose(
+        replace(context, scratchpad=pad, most_beliefs=40),
+        answer(call("edit", **EDIT)),
+        answer(call("submit", **{**SUBMIT, "notes": ""})),
+    )
+    told = json.dumps(researcher.script.requests[0])
+    assert "- The rate is low.\\n- Depth is fine." in told
+    assert "at most 40 characters together (32 are used)" in told and "nearly full" not in told
+    assert "People's own." in told and "<!-- bot" not in told

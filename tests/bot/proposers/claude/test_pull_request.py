@@ -49,7 +49,7 @@ def test_a_proposal_becomes_a_pull_request_with_its_cost(lab: Lab, script: Scrip
     assert git(lab.folder, "show", f"{pull.head}:train.py") + "\n" == TRAIN.replace("1.0", "3.0")
     for words in (
         "**Falsified by.** No difference",
-        "**Beliefs.** The rate seems too low.",
+        "**Beliefs.**\n- new: The rate seems too low.",
         "**Cost of the proposal.** $0.01",
         "2 calls",
         "Proposed by `claude`",
