@@ -18,6 +18,19 @@ from bot.verdict import Evidence, GuardResult, MoreRuns
 
 
 @dataclass(frozen=True)
+class Overtaken:
+    """What an experiment showed against the base branch before a winner moved that one.
+
+    `subject` is the digest of what was measured then, `runs` its runs, `baseline` those of the
+    baseline of then.
+    """
+
+    subject: str
+    runs: tuple[Run, ...]
+    baseline: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True)
 class OpenExperiment:
     """An experiment without a verdict, as it stands against the base branch of now.
 
@@ -39,6 +52,7 @@ class OpenExperiment:
     unfinished_attempt: str | None = None  # asked for, not all of its results are there
     min_effect: float | None = None  # of its phase, instead of the rules'
     broken: str = ""  # what its smoke run broke on, while its proposer may still repair it
+    overtaken: Overtaken | None = None  # only while nothing was measured against today's base
     reverts: int | None = None  # the winner that it takes back
     asked_person: bool = False  # that it conflicts was said already
 
@@ -219,6 +233,9 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
         return Resume(experiment.number, experiment.unfinished_attempt)
     if experiment.broken:
         return Revise(experiment.number)
+    overtaken = _verdict_when_overtaken(experiment, snapshot)
+    if overtaken:
+        return Conclude(experiment.number, overtaken)
     evidence = Evidence(
         candidate=experiment.runs,
         baseline=snapshot.baseline,
@@ -239,6 +256,37 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
     if isinstance(ruling, MoreRuns):
         return Measure(experiment.number, ruling.candidate, ruling.baseline, ruling.purpose)
     return Conclude(experiment.number, ruling.verdict, ruling.guards)
+
+
+def _verdict_when_overtaken(experiment: OpenExperiment, snapshot: Snapshot) -> Verdict | None:
+    """Close what was shown to be no gain against the former baseline; never merge by that.
+
+    Whatever was still undecided then, or promising, is measured against the baseline of now.
+    """
+    former = experiment.overtaken
+    if former is None or experiment.reverts is not None:
+        return None
+    evidence = Evidence(
+        candidate=former.runs,
+        baseline=former.baseline,
+        direction=snapshot.direction,
+        repeats=tuple(v for subject, v in snapshot.repeats if subject != former.subject),
+        pairs=tuple(v for number, v in snapshot.pairs if number != experiment.number),
+    )
+    ruling = rule_on(Case(evidence), snapshot.rules.with_min_effect(experiment.min_effect))
+    if isinstance(ruling, MoreRuns) or ruling.verdict.merged:
+        return None
+    if any(guard.broken for guard in ruling.guards):
+        return None
+    verdict = ruling.verdict
+    if verdict.reason is Reason.NO_EVIDENCE and experiment.tokens < snapshot.tokens:
+        return None  # it may still win as a simplification
+    text = (
+        f"{verdict.explanation}\n"
+        "This was measured against the base branch as it was before a winner landed on it. "
+        "Such runs can close an experiment and never merge one."
+    )
+    return Verdict(verdict.reason, text, verdict.estimate)
 
 
 def _conflicts_for_a_person(experiment: OpenExperiment) -> bool:

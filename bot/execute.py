@@ -246,7 +246,7 @@ class Executor:
             runs=standing.runs,
             cost_usd=usd,
             fork=self.repository.merge_base(view.snapshot.base, standing.pull.head) or "",
-            fingerprint=standing.fingerprint,
+            fingerprint=_judged(standing),
             reverts=reverts_of(standing.pull),
         )
 
@@ -261,6 +261,11 @@ class Executor:
         if changed:
             text = beliefs.write(text, believed)
         return scratchpad.write(scratchpad.with_entries(text, entries, bounds))
+
+
+def _judged(standing: Standing) -> str:
+    """The mark of the code that a verdict is about; what was overtaken may be tried again."""
+    return "" if standing.experiment.overtaken else standing.fingerprint
 
 
 def _order(number: int, attempt: Attempt) -> Order:

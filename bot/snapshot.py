@@ -7,13 +7,13 @@ does not need: the pull requests, their merge trees and all runs with their side
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bot.audits import ledger as auditlog
 from bot.audits.ledger import AuditEntry
 from bot.audits.state import AuditReader
-from bot.decide import OpenExperiment, Snapshot
+from bot.decide import OpenExperiment, Overtaken, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
 from bot.history import fingerprint, ledger, revisions, spending
@@ -47,6 +47,7 @@ class Standing:
     merge_tree: str | None
     fingerprint: str
     runs: tuple[SidedRun, ...]  # all of them, whatever they were measured on
+    former_base: str = ""  # the baseline's subject against which `overtaken` was measured
     refused: tuple[str, ...] = ()  # results that are none of this experiment's, in words
     answered: frozenset[str] = frozenset()  # requests to revise it, see bot.history.revisions
 
@@ -82,6 +83,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
     auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)
     references = References(past, auditing)
+    standings = tuple(_with_former_baseline(standing, past) for standing in standings)
     in_phases = [str(s.pull.record.get("phase")) for s in standings]
     marked = marks.read(repository.path, settings.repository.base)
     phase = phase_standing(settings.programme, entries, marked, in_phases)
@@ -106,6 +108,14 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         open=tuple(standing.experiment for standing in standings),
     )
     return View(snapshot, entries, audits, standings, files, runner_class)
+
+
+def _with_former_baseline(standing: Standing, past: Past) -> Standing:
+    former = standing.experiment.overtaken
+    if former is None:
+        return standing
+    former = replace(former, baseline=past.honest(standing.former_base))
+    return replace(standing, experiment=replace(standing.experiment, overtaken=former))
 
 
 def look(repository: Repository, forge: Forge, settings: Settings) -> View:
@@ -208,6 +218,7 @@ class _Reader:
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
         answered = self._answered(pull)
+        overtaken, former_base = self._overtaken(pull, subject, runs)
         experiment = OpenExperiment(
             number=pull.number,
             head=pull.head,
@@ -222,11 +233,36 @@ class _Reader:
             unfinished_attempt=self._unfinished(pull, subject),
             min_effect=self._min_effect(pull),
             broken=self._broken(pull, subject, answered),
+            overtaken=overtaken,
             reverts=reverts[0] if reverts else None,
             asked_person=NEEDS_HUMAN in pull.labels,
         )
         refused = refusals(pull.attempts, self._asked_for)
-        return Standing(pull, experiment, tree, mark, runs, refused, answered)
+        return Standing(
+            pull,
+            experiment,
+            tree,
+            mark,
+            runs,
+            former_base=former_base,
+            refused=refused,
+            answered=answered,
+        )
+
+    def _overtaken(
+        self, pull: PullRequest, subject: str, runs: Sequence[SidedRun]
+    ) -> tuple[Overtaken | None, str]:
+        """What this very head showed against the baseline before, and that baseline's subject."""
+        if self._counting(runs, subject):
+            return None, ""
+        for attempt in reversed(pull.attempts):
+            if attempt.head != pull.head:
+                break  # another head is another candidate
+            then, base = self._asked_for(attempt.merge_tree), self._asked_for(attempt.base)
+            own = self._counting(runs, then) if then and base and base != self.base_subject else ()
+            if own:
+                return Overtaken(then, own), base
+        return None, ""
 
     def _answered(self, pull: PullRequest) -> frozenset[str]:
         fork = self.repository.merge_base(self.base, pull.head)
