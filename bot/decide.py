@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from bot.audits import plan as audit
 from bot.audits.plan import AuditAction, AuditState
 from bot.model import Direction, Purpose, Reason, Run, Verdict
+from bot.people import plan as people
+from bot.people.plan import AskApproval, Footing, PeopleAction, Request, Review
 from bot.phases.standing import PhaseStanding
 from bot.ruling import Case, Rules, rule_on
 from bot.verdict import Evidence, GuardResult, MoreRuns
@@ -55,6 +57,7 @@ class OpenExperiment:
     overtaken: Overtaken | None = None  # only while nothing was measured against today's base
     reverts: int | None = None  # the winner that it takes back
     asked_person: bool = False  # that it conflicts was said already
+    footing: Footing = field(default_factory=Footing)  # what people have said of it
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Snapshot:
     stopped: str = ""  # why nothing more is proposed: a cap of bot.toml, in words
     left: int | None = None  # experiments that a cap still allows
     open: tuple[OpenExperiment, ...] = ()
+    requests: tuple[Request, ...] = ()  # comments with commands that wait for an answer
+    paused_by: str | None = None  # who stopped the whole programme; None: it runs
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class AskPerson:
 
 
 Idea = Propose | BeginPhase | Stop
-Action = Idea | Measure | Resume | Revise | Conclude | AskPerson | AuditAction
+Action = Idea | Measure | Resume | Revise | Conclude | AskPerson | AuditAction | PeopleAction
 
 
 @dataclass(frozen=True)
@@ -174,12 +179,18 @@ ONE = Room()
 def decide(snapshot: Snapshot, room: Room = ONE) -> tuple[Action, ...]:
     """The actions that are possible now, in the order in which to carry them out.
 
-    Every open experiment yields exactly one, unless it waits for a person. When none does, or
-    when there is room for more, an audit goes on if one is due; the room that is left then is
-    for new experiments, one `Propose` each, or for the next phase to begin.
+    People are answered first, and nothing else goes with the answers: they change what there
+    is to do. Then every open experiment yields exactly one action, unless it waits for a
+    person. When none does, or when there is room for more, an audit goes on if one is due; the
+    room that is left then is for new experiments, one `Propose` each, or for the next phase to
+    begin. Where a person has paused the programme nothing of that is done.
     """
+    if snapshot.requests:
+        return tuple(_answer(request, snapshot) for request in snapshot.requests)
     found = (_next(experiment, snapshot) for experiment in snapshot.open)
     actions = tuple(action for action in found if action is not None)
+    if snapshot.paused_by is not None:
+        return actions or (Stop(people.paused_text(snapshot.paused_by)),)
     if not actions or room.experiments > 1:
         audit_next = audit_action(snapshot)
         actions += (audit_next,) if audit_next else ()
@@ -212,6 +223,22 @@ def next_idea(snapshot: Snapshot) -> Idea:
     )
 
 
+def _answer(request: Request, snapshot: Snapshot) -> Action:
+    about = next((each for each in snapshot.open if each.number == request.number), None)
+    subject = people.Subject()
+    if about:
+        subject = people.Subject(about.head, about.footing, _obstacle(about, snapshot))
+    return people.answer(request, subject, paused=snapshot.paused_by is not None)
+
+
+def _obstacle(experiment: OpenExperiment, snapshot: Snapshot) -> str:
+    """Why not even a person's order merges this; empty when it does."""
+    if experiment.footing.unapproved:
+        return "its head was not approved yet. `/bot approve` comes first."
+    verdict = _verdict_without_runs(experiment, snapshot)
+    return verdict.explanation if verdict and verdict.reason is not Reason.DUPLICATE else ""
+
+
 def audit_action(snapshot: Snapshot) -> AuditAction | None:
     """What an audit needs next, if one was begun or is due."""
     return audit.next_action(
@@ -224,11 +251,30 @@ def audit_action(snapshot: Snapshot) -> AuditAction | None:
 
 
 def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
+    """What people want comes first; None where the experiment waits for them."""
+    verdict = _verdict_by_people(experiment, snapshot)
+    if verdict:
+        return Conclude(experiment.number, verdict)
+    footing = experiment.footing
+    if footing.unreviewed:
+        return Review(experiment.number)
+    if snapshot.paused_by is not None:
+        return None
+    if footing.orders.revisions:
+        asked = footing.orders.revisions[0]
+        return Revise(experiment.number, asked.guidance, asked.request)
+    return None if footing.orders.held else _go_on(experiment, snapshot)
+
+
+def _go_on(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
+    """What can be settled without a run, then what was begun, then the rule."""
     if _conflicts_for_a_person(experiment):
         return None if experiment.asked_person else AskPerson(experiment.number)
     verdict = _verdict_without_runs(experiment, snapshot)
     if verdict:
         return Conclude(experiment.number, verdict)
+    if experiment.footing.unapproved:
+        return None if experiment.footing.asked else AskApproval(experiment.number)
     if experiment.unfinished_attempt:
         return Resume(experiment.number, experiment.unfinished_attempt)
     if experiment.broken:
@@ -236,6 +282,10 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
     overtaken = _verdict_when_overtaken(experiment, snapshot)
     if overtaken:
         return Conclude(experiment.number, overtaken)
+    return _by_the_rule(experiment, snapshot)
+
+
+def _by_the_rule(experiment: OpenExperiment, snapshot: Snapshot) -> Action:
     evidence = Evidence(
         candidate=experiment.runs,
         baseline=snapshot.baseline,
@@ -255,6 +305,8 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
     ruling = rule_on(case, snapshot.rules.with_min_effect(experiment.min_effect))
     if isinstance(ruling, MoreRuns):
         return Measure(experiment.number, ruling.candidate, ruling.baseline, ruling.purpose)
+    if experiment.footing.orders.rerun:
+        return Measure(experiment.number, 1, 1, Purpose.TEST)
     return Conclude(experiment.number, ruling.verdict, ruling.guards)
 
 
@@ -290,13 +342,13 @@ def _verdict_when_overtaken(experiment: OpenExperiment, snapshot: Snapshot) -> V
 
 
 def _conflicts_for_a_person(experiment: OpenExperiment) -> bool:
-    """A revert that does not apply; what a person did with it meanwhile goes before."""
-    done = experiment.merged_by_hand or experiment.branch_lost or experiment.violations
-    return experiment.reverts is not None and bool(experiment.conflicts) and not done
+    """A revert that does not apply."""
+    conflicts = bool(experiment.conflicts) and not experiment.violations
+    return experiment.reverts is not None and conflicts
 
 
-def _verdict_without_runs(experiment: OpenExperiment, snapshot: Snapshot) -> Verdict | None:
-    """A verdict that needs no measurement, because something about the change itself decides."""
+def _verdict_by_people(experiment: OpenExperiment, snapshot: Snapshot) -> Verdict | None:
+    """A verdict that a person has given, with git or by command: it outranks every other."""
     if experiment.merged_by_hand:
         text = (
             "A person merged this by hand: no verdict was reached. The base branch is measured "
@@ -309,6 +361,12 @@ def _verdict_without_runs(experiment: OpenExperiment, snapshot: Snapshot) -> Ver
             "experiment of its own: `python -m bot open BRANCH`."
         )
         return Verdict(Reason.BY_HUMAN, text)
+    obstacle = _obstacle(experiment, snapshot)
+    return people.verdict_by_order(experiment.footing, experiment.head, obstacle)
+
+
+def _verdict_without_runs(experiment: OpenExperiment, snapshot: Snapshot) -> Verdict | None:
+    """A verdict that needs no measurement, because something about the change itself decides."""
     if experiment.violations:
         return Verdict(Reason.FORBIDDEN_CHANGE, "\n".join(experiment.violations[:3]))
     if experiment.conflicts:

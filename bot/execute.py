@@ -22,7 +22,7 @@ from bot.history import beliefs, ledger, scratchpad, spending
 from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
-from bot.model import Direction, Reason, Side, Verdict
+from bot.model import Direction, Side, Verdict
 from bot.notify.notice import Notice, of_merge
 from bot.notify.send import name_of, send
 from bot.notify.tables import NotifyTable
@@ -76,7 +76,8 @@ class Executor:
         standing = view.standing(action.number)
         verdict = action.verdict
         base = view.snapshot.base
-        merges = verdict.merged and verdict.reason is not Reason.UNMEASURED
+        # What a person merged with git is on the base branch already.
+        merges = verdict.merged and not standing.experiment.merged_by_hand
         tree = standing.merge_tree if merges else self.repository.tree(base)
         if tree is None:
             raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")

@@ -7,7 +7,7 @@ does not need: the pull requests, their merge trees and all runs with their side
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.audits import ledger as auditlog
@@ -23,6 +23,9 @@ from bot.history.past import Past, in_class, latest_class, settled_by
 from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
+from bot.people import programme
+from bot.people.inbox import Inbox
+from bot.people.programme import Programme
 from bot.phases import marks
 from bot.phases.standing import standing as phase_standing
 from bot.policy import rules as policy
@@ -62,6 +65,7 @@ class View:
     standings: tuple[Standing, ...]
     files: dict[str, bytes]  # the allowed files on the base branch
     runner_class: str
+    programme: Programme = field(default_factory=Programme)
 
     def standing(self, number: int) -> Standing:
         """The open experiment with this number."""
@@ -78,8 +82,10 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     entries, audits = auditlog.read(repository.path, settings.repository.base)
     files = allowed_files(repository, base, settings)
     subject = measured_digest(repository, base, settings)
-    reader = _Reader(repository, settings, base, subject, runner_class, entries, strays)
+    inbox = Inbox(forge)
+    reader = _Reader(repository, settings, base, subject, runner_class, entries, strays, inbox)
     standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
+    stands = programme.read(repository.path, settings.repository.base)
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
     auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)
     references = References(past, auditing)
@@ -106,8 +112,10 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         stopped=_stopped(repository, settings, entries, audits, standings),
         left=None if most is None else max(0, most - len(entries) - len(standings)),
         open=tuple(standing.experiment for standing in standings),
+        requests=inbox.requests([*(s.pull for s in standings), *forge.addressed()]),
+        paused_by=stands.paused_by,
     )
-    return View(snapshot, entries, audits, standings, files, runner_class)
+    return View(snapshot, entries, audits, standings, files, runner_class, stands)
 
 
 def _with_former_baseline(standing: Standing, past: Past) -> Standing:
@@ -200,6 +208,7 @@ class _Reader:
     runner_class: str
     entries: tuple[LedgerEntry, ...]
     strays: frozenset[int]
+    inbox: Inbox
 
     def standing(self, pull: PullRequest) -> Standing:
         runs = runs_of(pull.attempts, self._asked_for)
@@ -236,6 +245,7 @@ class _Reader:
             overtaken=overtaken,
             reverts=reverts[0] if reverts else None,
             asked_person=NEEDS_HUMAN in pull.labels,
+            footing=self.inbox.footing(pull, answered, self._unrevisable(pull)),
         )
         refused = refusals(pull.attempts, self._asked_for)
         return Standing(
@@ -304,6 +314,15 @@ class _Reader:
         path = self.settings.candidate.entry
         wanted = [(entry.commit, path), (f"{entry.commit}^1", path)]
         return all(data is not None for data in self.repository.read_many(wanted).values())
+
+    def _unrevisable(self, pull: PullRequest) -> str:
+        """Why no proposer revises this experiment; empty where one does."""
+        if {pull.record.get("proposer"), *self.settings.shares} & REVISING:
+            return ""
+        return (
+            f"none of the proposers in bot.toml revises anything; {' and '.join(sorted(REVISING))} "
+            "do. Commit to the branch yourself, and the new head is measured."
+        )
 
     def _violations(self, pull: PullRequest) -> tuple[policy.Violation, ...]:
         fork = self.repository.merge_base(self.base, pull.head)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from bench.__main__ import available
 from bot.cli import cli as bot_cli
-from bot.decide import Conclude, Measure, decide
+from bot.decide import Conclude, decide
 from bot.model import Reason
 from bot.run.base import Concluded
 from bot.settings import Settings, parse
@@ -148,14 +148,13 @@ def conclude(lab: Lab) -> Concluded:
         if isinstance(action, Conclude):
             lab.executor.conclude(action, view)
             return Concluded(lab.place.forge.pull(action.number), action.verdict)
-        assert isinstance(action, Measure)
-        lab.executor.measure(action, view)
+        lab.act(action)
 
 
 def test_the_bots_commands_print_the_documented_keys(lab: Lab) -> None:
     lab.branch("idea", {"train.py": TRAIN.replace("1.0", "3.0")})
     assert_documented("bot", "open", bot("open", "idea"))
-    assert_documented("bot", "comment", bot("comment", "1", "Good luck."))
+    assert_documented("bot", "comment", bot("comment", "1", "/bot help"))
     done = conclude(lab)
     assert_documented("bot", "step", strict_json(json.dumps(concluded_json(done, "mean_rank"))))
     assert_documented("bot", "log", bot("log"))

@@ -19,6 +19,8 @@ from bot.forge.base import PlannedRun
 from bot.git import Repository
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
+from bot.people.execute import Spokesman
+from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
 from bot.proposing.propose import Place, open_proposal
 from bot.proposing.revise import revise
@@ -192,6 +194,9 @@ class Bot:
                 auditor.conclude(action, view)
             case Revert():
                 auditor.revert(action, view)
+            case Answer() | Review() | AskApproval():
+                parts = (place.repository, place.forge, place.settings, self.clock.now)
+                Spokesman(*parts).carry_out(action, view)
 
     def measure(self, order: Order, keeper: Executor | Auditor, view: View) -> None:
         """Have an order measured, every result kept as soon as it is there."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.forge.base import Forge, ForgeError, Permission
 from bot.model import Purpose, Side
+from bot.people.commands import without_commands
 from bot.proposers.base import Remark
 
 LOOKED_AT = 10
@@ -18,7 +19,10 @@ LOOKED_AT = 10
 
 
 def remarks(forge: Forge, numbers: Iterable[int]) -> tuple[Remark, ...]:
-    """What people with write permission said on these pull requests, oldest first."""
+    """What people with write permission said on these pull requests, oldest first.
+
+    Commands are left out, and comments that were edited: anybody who may write can edit them.
+    """
     may_write: dict[str, bool] = {}
     found = []
     for number in sorted(numbers)[-LOOKED_AT:]:
@@ -28,12 +32,15 @@ def remarks(forge: Forge, numbers: Iterable[int]) -> tuple[Remark, ...]:
             continue  # it may be in the ledger only
         for comment in comments:
             author = comment.author
-            if author.is_bot or not comment.body.strip():
+            text = without_commands(comment.body)
+            if author.is_bot or comment.edited or not text:
                 continue
             if author.id not in may_write:
                 may_write[author.id] = forge.permission(author) is Permission.WRITE
             if may_write[author.id]:
-                found.append((comment.created_at, Remark(number, author.name, comment.body)))
+                if comment.path:
+                    text = f"On {comment.path}, line {comment.line or '?'}: {text}"
+                found.append((comment.created_at, Remark(number, author.name, text)))
     return tuple(remark for _, remark in sorted(found, key=lambda pair: pair[0]))
 
 

@@ -9,6 +9,7 @@ from statistics import quantiles
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
 from bot.decide import Action, AskPerson, BeginPhase, Conclude, Measure, Propose, Resume, Revise
 from bot.model import Purpose
+from bot.people.plan import PeopleAction
 
 Longer = Measure | Resume | BeginAudit | ContinueAudit
 """Actions that need a slot."""
@@ -22,7 +23,7 @@ _MOST_WAITING = 2  # experiments that wait for a slot, for each slot
 
 def at_once(actions: Iterable[Action]) -> Action | None:
     """The first action that needs no slot and changes what the others are decided on."""
-    kinds = Conclude | AskPerson | BeginPhase | ConcludeAudit | Revert
+    kinds = Conclude | AskPerson | BeginPhase | ConcludeAudit | Revert | PeopleAction
     return next((action for action in actions if isinstance(action, kinds)), None)
 
 

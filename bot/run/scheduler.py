@@ -24,6 +24,8 @@ from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import CapReached, Totals
 from bot.notify.send import tell_of
+from bot.people.execute import Spokesman
+from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import Drafting, NoProposal, Place
 from bot.proposing.revise import Revising
@@ -219,7 +221,10 @@ class Scheduler:
         """Ask proposers for revisions and for new experiments."""
         drafts: list[Draft] = []
         for stop in (action for action in actions if isinstance(action, Stop)):
-            self._close(Stopped(stop.why))
+            if self._paused():
+                self._say_once(stop.why)
+            else:
+                self._close(Stopped(stop.why))
         for action in plan.to_revise(actions, self.drafts.revising):
             drafts.append(Revising(self.place, action, self._now))
         if not (self._closed or self.mailbox.now() < self._no_ideas_before):
@@ -273,6 +278,10 @@ class Scheduler:
                 case Revert():
                     pull = self._auditor().revert(action, view)
                     self.teller.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
+                case Answer() | AskApproval() | Review():
+                    place = self.place
+                    parts = (place.repository, place.forge, place.settings, self._now)
+                    self.teller.say(Spokesman(*parts).carry_out(action, view))
         except WorktreeDirty as dirty:
             if not self.terms.patient:
                 raise
@@ -390,6 +399,10 @@ class Scheduler:
         elif self.terms.deadline is not None and self.mailbox.now() >= self.terms.deadline:
             self._stop_cleanly(TIME_UP)
 
+    def _paused(self) -> bool:
+        """Whether a person has paused the programme, and it is waited for them to start it."""
+        return self.terms.look_every_s is not None and self._view.snapshot.paused_by is not None
+
     def _stop_cleanly(self, why: str) -> None:
         """Finish the runs and the proposals in flight, and begin nothing new."""
         if not self._why:
@@ -403,6 +416,8 @@ class Scheduler:
         if self.flights.flights or self.drafts.thinking or self.drafts.arrived:
             return False
         if not self._why:
+            if self._paused():
+                return False
             if any(time > self.mailbox.now() for time in self._timers()):
                 return False
             self._why = self._closed or "there is nothing more to do"

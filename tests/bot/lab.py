@@ -34,6 +34,8 @@ from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
+from bot.people.execute import Spokesman
+from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import Context, Proposer
 from bot.proposing.propose import BOT, Place
 from bot.proposing.revise import revise
@@ -297,6 +299,11 @@ class Lab:
         teller = StepTeller(Reporter(io.StringIO()), "mean_rank")
         return Stepper(self.place, jobs, jobs, LocalMailbox(), teller)
 
+    @property
+    def spokesman(self) -> Spokesman:
+        place = self.place
+        return Spokesman(place.repository, place.forge, place.settings, self.executor.now)
+
     def act(self, action: Action | None = None, seen: View | None = None) -> Action:
         """Carry out an action, the first that `decide` asks for if none is given.
 
@@ -325,6 +332,8 @@ class Lab:
                 self.auditor.conclude(action, view)
             case Revert():
                 self.auditor.revert(action, view)
+            case Answer() | Review() | AskApproval():
+                self.spokesman.carry_out(action, view)
         return action
 
     def until_idle(self) -> list[Action]:
@@ -347,7 +356,9 @@ class Lab:
         """Open a change as an experiment; its number."""
         name = f"idea-{len(self.place.forge.pulls()) + 1}"
         self.branch(name, files)
-        return open_branch(self.place, name, title, "It may help.").number
+        number = open_branch(self.place, name, title, "It may help.").number
+        self.act(Review(number))
+        return number
 
     @property
     def folder(self) -> Path:

@@ -34,6 +34,8 @@ def act(lab: Lab, view: View | None = None) -> object:
             lab.executor.resume(action, view)
         case Conclude():
             lab.executor.conclude(action, view)
+        case _:
+            lab.act(action)
     return action
 
 

@@ -15,6 +15,7 @@ from bot.forge.git.worktree import Worktree
 from bot.history import ledger
 from bot.model import Purpose, Reason
 from bot.open import open_branch
+from bot.people.plan import Review
 from bot.proposing.propose import open_proposal
 from bot.snapshot import take
 from bot.views.pull import pull_text
@@ -31,7 +32,9 @@ def lab(tmp_path: Path) -> Lab:
 
 def idea(lab: Lab, value: float, branch: str = "idea") -> int:
     lab.branch(branch, {"train.py": TRAIN.replace("1.0", str(value))})
-    return open_branch(lab.place, branch, None, "").number
+    number = open_branch(lab.place, branch, None, "").number
+    lab.act(Review(number))
+    return number
 
 
 def act(lab: Lab, runner_class: str = COMPARABLE) -> object:
@@ -46,6 +49,8 @@ def act(lab: Lab, runner_class: str = COMPARABLE) -> object:
             lab.executor.conclude(action, view)
         case Propose():
             open_proposal(lab.place, view, ListProposer([0.5]), lambda: 1)
+        case _:
+            lab.act(action)
     return action
 
 

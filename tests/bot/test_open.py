@@ -8,6 +8,7 @@ from bot.decide import Measure, decide
 from bot.forge.base import Conflict
 from bot.git import NoIdentity
 from bot.open import CannotOpen, open_branch
+from bot.people.plan import Review
 from tests.bot.lab import TRAIN, Lab, git
 
 IDEA = {"train.py": TRAIN.replace("1.0", "2.5")}
@@ -23,6 +24,7 @@ def test_a_persons_branch_becomes_an_experiment_in_their_name(lab: Lab) -> None:
     pull = open_branch(lab.place, "my-idea", None, "")
     assert (pull.number, pull.title, pull.head) == (1, "Raise the rate", head)
     assert (pull.author.name, pull.author.is_bot) == ("Person", False)
+    assert lab.act() == Review(1)
     assert isinstance(decide(lab.view().snapshot)[0], Measure)
 
 

@@ -134,11 +134,13 @@ class Opened(Base):
 
 
 class Commented(Base):
-    """Somebody said something. The comment's id is that of the commit."""
+    """Somebody said something, perhaps about a line. The comment's id is that of the commit."""
 
     kind: Literal["commented"] = "commented"
     author: Person
     body: str
+    path: str | None = None
+    line: Annotated[int, Field(ge=1)] | None = None
 
 
 class Labelled(Base):

@@ -53,7 +53,14 @@ def apply(pull: PullRequest | None, commit: str, event: Event) -> PullRequest:
         raise FoldError(f"It is {pull.state} already; '{event.kind}' cannot follow.")
     match event:
         case Commented():
-            comment = Comment(commit, event.author.author(), event.body, event.at)
+            comment = Comment(
+                id=commit,
+                author=event.author.author(),
+                body=event.body,
+                created_at=event.at,
+                path=event.path,
+                line=event.line,
+            )
             pull = replace(pull, comments=(*pull.comments, comment))
         case Labelled():
             pull = replace(pull, labels=frozenset(event.labels))

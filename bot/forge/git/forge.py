@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.forge.base import (
@@ -22,6 +22,7 @@ from bot.forge.base import (
     Conflict,
     ForgeError,
     NewPull,
+    Note,
     Permission,
     PullRequest,
     State,
@@ -82,7 +83,7 @@ class GitForge:
         self.repository = repository
         self.base_branch = base_branch
         self._base_ref = f"refs/heads/{base_branch}"
-        self._bot = bot
+        self.bot = bot
         self._clock = clock
         self._taken = taken
         self._chains = Chains(repository)
@@ -203,6 +204,27 @@ class GitForge:
     def comment(self, number: int, author: Author, body: str) -> None:
         """Add a comment. Raises NoSuchPull."""
         self._add(number, lambda _: Commented(at=self._now(), author=Person.of(author), body=body))
+
+    @refusals()
+    def review(self, number: int, author: Author, body: str, notes: Sequence[Note]) -> None:
+        """Add a comment and one on each line, all or nothing; an empty `body` is left out."""
+        who, now = Person.of(author), self._now()
+        said = [Commented(at=now, author=who, body=body)] if body else []
+        said += [
+            Commented(at=now, author=who, body=note.body, path=note.path, line=note.line)
+            for note in notes
+        ]
+        if said:
+            self._chains.write(number, lambda _: [(event, author) for event in said])
+
+    def react(self, number: int, comment: str, *, obeyed: bool) -> None:
+        """There are no signs here; the bot's comment is the answer."""
+
+    def addressed(self) -> tuple[PullRequest, ...]:
+        """Pull requests that have ended, but where a person had the last word since."""
+        tips = store.tips(self.repository)
+        ended = [tip for tip in tips if tip.addressed and tip.state is not State.OPEN]
+        return tuple(store.read(self.repository, ended))
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request."""
@@ -332,7 +354,7 @@ class GitForge:
     def _add(self, number: int, event: Callable[[PullRequest], Event], *guards: RefChange) -> None:
         def events(pull: PullRequest) -> list[Written]:
             new = event(pull)
-            author = new.author.author() if isinstance(new, Commented) else self._bot
+            author = new.author.author() if isinstance(new, Commented) else self.bot
             return [(new, author)]
 
         self._chains.write(number, events, guards)

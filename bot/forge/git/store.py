@@ -2,8 +2,8 @@
 
 Every commit of a chain holds one event as `event.json`, and beside it, as `trees/<id>`, the
 trees that the event speaks of, so that garbage collection and push keep them. Its message
-says in one line what happened, and in a trailer the state afterwards, so that the open ones
-are found among thousands without reading any chain.
+says in one line what happened, and in trailers the state afterwards and whether a person had
+the last word, so that those to look at are found among thousands without reading any chain.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ EVENT_FILE = "event.json"
 _NAME = re.compile(rf"{NAMESPACE}/([1-9][0-9]{{0,17}})/(head|meta)")
 _STATE = re.compile(r"^State: (open|merged|closed)$", re.MULTILINE)
 _SUBJECT_LENGTH = 100
+_ADDRESSED = "Last word: a person"
 
 
 class BrokenChain(ForgeError):
@@ -49,11 +50,15 @@ class BrokenChain(ForgeError):
 
 @dataclass(frozen=True)
 class Tip:
-    """The newest event of a pull request. `state` is None when its message does not tell."""
+    """The newest event of a pull request. `state` is None when its message does not tell.
+
+    `addressed` says that the last comment is a person's.
+    """
 
     number: int
     commit: str
     state: State | None
+    addressed: bool = False
 
 
 def head_ref(number: int) -> str:
@@ -94,7 +99,8 @@ def tips(repository: Repository, number: int | None = None) -> list[Tip]:
         if kind != "commit":
             raise BrokenChain(name, commit, f"It is a {kind}, not a commit.")
         state = _STATE.search(body)
-        result.append(Tip(int(match[1]), commit, State(state[1]) if state else None))
+        known = State(state[1]) if state else None
+        result.append(Tip(int(match[1]), commit, known, _ADDRESSED in body.splitlines()))
     return sorted(result, key=lambda tip: tip.number)
 
 
@@ -147,6 +153,8 @@ def append(
         if trees:
             entries["trees"] = ("040000", _keep(repository, trees))
         message = f"{_subject(event, draft)}\n\nState: {draft.state}\n"
+        if draft.comments and not draft.comments[-1].author.is_bot:
+            message += f"{_ADDRESSED}\n"
         tip = repository.commit_tree(
             repository.write_tree(entries), [tip] if tip else [], message, author, event.at
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import open_place
-from bot.decide import Conclude, Measure, decide
+from bot.decide import Conclude
 from bot.forge.base import NewPull
 from bot.forge.git import configure_refspecs
 from bot.git import Repository
@@ -24,14 +24,9 @@ def origin(tmp_path: Path) -> Lab:
     lab = Lab.build(tmp_path / "origin")
     lab.branch("my-idea", IDEA)
     open_branch(lab.place, "my-idea", None, "")
-    while True:
-        view = lab.view()
-        action = decide(view.snapshot)[0]
-        if isinstance(action, Measure):
-            lab.executor.measure(action, view)
-        if isinstance(action, Conclude):
-            lab.executor.conclude(action, view)
-            return lab
+    while not isinstance(lab.act(), Conclude):
+        pass
+    return lab
 
 
 def clone(origin: Lab, folder: Path, *options: str) -> Path:

@@ -1,0 +1,1 @@
+"""People and the bot: their commands, its answers, what it says of their experiments."""

@@ -1,0 +1,76 @@
+"""What the bot says to people: answers, requests for an approval. Pure Markdown.
+
+Text from outside is made inert here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.history import scratchpad
+from bot.history.related import Related
+from bot.people.commands import PREFIX, USAGE, Verb
+from bot.people.plan import Answer, Reply
+from bot.text.plain import inert_markdown, one_line
+
+
+def answer_text(answer: Answer) -> str:
+    """One line for each command, and the list of commands for who asked or missed it."""
+    lines = [_line(reply) for reply in answer.replies]
+    if answer.with_help:
+        lines += ["", help_text()]
+    return "\n".join(lines) + "\n"
+
+
+def _line(reply: Reply) -> str:
+    command = reply.command
+    word = command.verb or command.word
+    return f"- `{PREFIX} {word}`: {reply.words}" if word else f"- {reply.words}"
+
+
+def summary(answer: Answer) -> str:
+    """The answer in a few words, for a terminal."""
+    words = (
+        str(reply.command.verb or reply.command.word) + ("" if reply.order else " (not done)")
+        for reply in answer.replies
+    )
+    return ", ".join(words)
+
+
+def help_text() -> str:
+    """The commands, one a line."""
+    rows = [f"- `{PREFIX} {how}`: {what}" for how, what in USAGE.values()]
+    return "\n".join(
+        [
+            "Commands, each on a line of its own, outside quotations, lists, code and links; all "
+            f"but `{Verb.HELP}` need write permission:",
+            "",
+            *rows,
+        ]
+    )
+
+
+def related_text(known: Sequence[Related]) -> str:
+    """Earlier experiments like a change, and what they showed."""
+    if not known:
+        return "No earlier experiment is like it."
+    return "The nearest, and what they showed:\n\n" + "\n".join(map(_related_line, known))
+
+
+def _related_line(one: Related) -> str:
+    entry = one.entry
+    showed = f", difference {scratchpad.difference(entry)}" if entry.difference is not None else ""
+    why = f" ({inert_markdown(one.why, 200)})" if one.why else ""
+    return f"- #{entry.number} {inert_markdown(entry.title, 120)}: {entry.reason}{showed}{why}"
+
+
+def approval_text(head: str, author: str) -> str:
+    """Why somebody else's head is not measured yet, and what lets it be."""
+    return (
+        f"This comes from {inert_markdown(one_line(author, 80))}, who may not write to this "
+        "repository, or from a fork. It is not measured before a person with write permission "
+        "has looked at exactly this commit and approved it: by a review, or with a comment "
+        "that says\n\n"
+        f"    {PREFIX} approve {head}\n\n"
+        "A new commit needs a new approval.\n"
+    )
