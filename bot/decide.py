@@ -280,7 +280,7 @@ def _go_on(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
     if experiment.broken:
         return Revise(experiment.number)
     overtaken = _verdict_when_overtaken(experiment, snapshot)
-    if overtaken:
+    if overtaken and not experiment.footing.orders.rerun:
         return Conclude(experiment.number, overtaken)
     return _by_the_rule(experiment, snapshot)
 

@@ -24,6 +24,7 @@ from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.model import Direction, Outcome, Run, Side
 from bot.people import programme
+from bot.people.commands import PREFIX
 from bot.people.inbox import Inbox
 from bot.people.programme import Programme
 from bot.phases import marks
@@ -112,7 +113,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         stopped=_stopped(repository, settings, entries, audits, standings),
         left=None if most is None else max(0, most - len(entries) - len(standings)),
         open=tuple(standing.experiment for standing in standings),
-        requests=inbox.requests([*(s.pull for s in standings), *forge.addressed()]),
+        requests=inbox.requests([*(s.pull for s in standings), *forge.addressed(PREFIX)]),
         paused_by=stands.paused_by,
     )
     return View(snapshot, entries, audits, standings, files, runner_class, stands)
@@ -317,7 +318,7 @@ class _Reader:
 
     def _unrevisable(self, pull: PullRequest) -> str:
         """Why no proposer revises this experiment; empty where one does."""
-        if {pull.record.get("proposer"), *self.settings.shares} & REVISING:
+        if {pull.record.get("proposer"), *self.settings.shares} & set(REVISING):
             return ""
         return (
             f"none of the proposers in bot.toml revises anything; {' and '.join(sorted(REVISING))} "

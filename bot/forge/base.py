@@ -311,10 +311,10 @@ class Forge(Protocol):
         """Mark a comment as heard, where a forge has signs for that; harmless if repeated."""
         ...
 
-    def addressed(self) -> tuple[PullRequest, ...]:
-        """Pull requests that have ended, but where a person had the last word since.
+    def addressed(self, word: str) -> tuple[PullRequest, ...]:
+        """Pull requests that have ended, but where a person said `word` since the bot's last word.
 
-        Somebody may wait for an answer there. Of very many the latest are enough.
+        `word` is in lower case and found in any. Of very many the latest are enough.
         """
         ...
 

@@ -87,7 +87,7 @@ class Inbox:
             record = record_of(comment, self.forge.bot)
             if record and record.answers in revised:
                 notes.clear()  # these are in a revision that was made
-            if comment.path is None or comment.edited or comment.author.is_bot:
+            if comment.path is None or comment.author.is_bot:
                 continue
             text = without_commands(comment.body)
             if text and self.may_write(comment.author):

@@ -21,7 +21,7 @@ LOOKED_AT = 10
 def remarks(forge: Forge, numbers: Iterable[int]) -> tuple[Remark, ...]:
     """What people with write permission said on these pull requests, oldest first.
 
-    Commands are left out, and comments that were edited: anybody who may write can edit them.
+    Commands are left out.
     """
     may_write: dict[str, bool] = {}
     found = []
@@ -33,7 +33,7 @@ def remarks(forge: Forge, numbers: Iterable[int]) -> tuple[Remark, ...]:
         for comment in comments:
             author = comment.author
             text = without_commands(comment.body)
-            if author.is_bot or comment.edited or not text:
+            if author.is_bot or not text:
                 continue
             if author.id not in may_write:
                 may_write[author.id] = forge.permission(author) is Permission.WRITE

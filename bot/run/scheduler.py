@@ -401,7 +401,8 @@ class Scheduler:
 
     def _paused(self) -> bool:
         """Whether a person has paused the programme, and it is waited for them to start it."""
-        return self.terms.look_every_s is not None and self._view.snapshot.paused_by is not None
+        by = self._view.snapshot.paused_by if self._view else None
+        return self.terms.look_every_s is not None and by is not None
 
     def _stop_cleanly(self, why: str) -> None:
         """Finish the runs and the proposals in flight, and begin nothing new."""

@@ -220,11 +220,14 @@ class GitForge:
     def react(self, number: int, comment: str, *, obeyed: bool) -> None:
         """There are no signs here; the bot's comment is the answer."""
 
-    def addressed(self) -> tuple[PullRequest, ...]:
-        """Pull requests that have ended, but where a person had the last word since."""
+    def addressed(self, word: str) -> tuple[PullRequest, ...]:
+        """Pull requests that have ended, but where a person said `word` since."""
         tips = store.tips(self.repository)
         ended = [tip for tip in tips if tip.addressed and tip.state is not State.OPEN]
-        return tuple(store.read(self.repository, ended))
+        read = store.read(self.repository, ended)
+        return tuple(
+            pull for pull in read if any(word in said.body.casefold() for said in pull.comments)
+        )
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request."""
@@ -266,7 +269,7 @@ class GitForge:
                 Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
                 for index, result in sorted(results.items())
             ]
-            return [(event, self._bot) for event in made]
+            return [(event, self.bot) for event in made]
 
         if results:
             self._chains.write(number, events)

@@ -9,7 +9,8 @@ the bot is ended between a push and the calls that follow.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.forge.base import (
@@ -21,6 +22,7 @@ from bot.forge.base import (
     ForgeError,
     NewPull,
     NoSuchPull,
+    Note,
     Permission,
     PullRequest,
     State,
@@ -41,6 +43,7 @@ from bot.forge.github.errors import NotFound
 from bot.forge.github.opening import Openings
 from bot.forge.github.reading import Reader, apps_of, is_first
 from bot.forge.github.remote import Move, Remote
+from bot.forge.github.reviews import Reviews
 from bot.forge.github.states import MEASURING, WANTED, managed, with_state
 from bot.forge.github.writing import Comments
 from bot.git import Identity, Repository
@@ -77,6 +80,7 @@ class GitHubForge:
         self._clock = clock
         self._comments = Comments(client, user.id)
         self._checks = Checks(client)
+        self._reviews = Reviews(client, self.bot)
         self._base = BaseBranch(repository, remote, base_branch)
         self._reader = Reader(self.bot, self._tip, self._holds, verdicts)
         author = Identity(self.bot.name, f"{self.bot.id}+{self.bot.name}@users.noreply.github.com")
@@ -113,6 +117,8 @@ class GitHubForge:
         shown = [each for each in shown if self._is_experiment(each)]
         self._fetch_for(shown)
         found = [self._reader.pull(each, comments.get(each.number, [])) for each in shown]
+        if state is State.OPEN:
+            found = [self._reviewed(each, pull) for each, pull in zip(shown, found, strict=True)]
         wanted = (pull for pull in found if state is None or pull.state is state)
         return tuple(sorted(wanted, key=lambda pull: pull.number))
 
@@ -121,7 +127,7 @@ class GitHubForge:
         shown, comments = self._read(number)
         pull = self._reader.pull(shown, comments)
         runs: list[CheckRun] = self._checks.of(pull.head)
-        return self._reader.pull(shown, comments, runs)
+        return self._reviewed(shown, self._reader.pull(shown, comments, runs))
 
     def permission(self, author: Author) -> Permission:
         """What `author` may do now, by their number: a name can be given to somebody else."""
@@ -181,6 +187,23 @@ class GitHubForge:
         """Add a comment, in the name of the credential whoever says it. Raises NoSuchPull."""
         self._check_number(number)
         self._comments.say(number, body, relay=not author.is_bot)
+
+    @refusals()
+    def review(self, number: int, author: Author, body: str, notes: Sequence[Note]) -> None:
+        """Add a comment that also names the lines, then show the notes on them."""
+        said = [f"- `{note.path}`, line {note.line}: {note.body}" for note in notes]
+        self.comment(number, author, "\n".join([body, *said]).strip("\n") + "\n")
+        if notes and author.is_bot:
+            self._reviews.show(number, self._shown(number).head.sha, notes)
+
+    def react(self, number: int, comment: str, *, obeyed: bool) -> None:  # noqa: ARG002
+        """Mark a comment as heard by a reaction."""
+        self._reviews.react(comment, obeyed=obeyed)
+
+    def addressed(self, word: str) -> tuple[PullRequest, ...]:
+        """Experiments that have ended, but where a person has said `word` since."""
+        ended = self._reader.verdicts()
+        return tuple(self.pull(each) for each in self._reviews.addressed(word) if each in ended)
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request; the one for its state stays."""
@@ -326,6 +349,18 @@ class GitHubForge:
         key = self._comments.keep(pull.number, text, *events)
         if not is_first(self._comments.of(pull.number), int(self.bot.id), key):
             raise Conflict(f"Another bot wrote the same about #{pull.number} first.")
+
+    def _reviewed(self, shown: Pull, pull: PullRequest) -> PullRequest:
+        """The pull request with what was said on its lines; a person's, with who approved it."""
+        by_bot = str(shown.user.id) == self.bot.id
+        lines = self._reviews.lines(pull.number)
+        comments = sorted([*pull.comments, *lines], key=lambda each: each.created_at)
+        return replace(
+            pull,
+            comments=tuple(comments),
+            fork=self._is_fork(shown),
+            approvals=() if by_bot else self._reviews.approvals(pull.number),
+        )
 
     def _shown(self, number: int) -> Pull:
         self._check_number(number)

@@ -96,7 +96,9 @@ class Reader:
         author = comment.user.author()
         if said.kind is Kind.COMMENT:
             author = self.bot
-        made = Comment(str(comment.id), author, said.body, comment.created_at)
+        made = Comment(
+            str(comment.id), author, said.body, comment.created_at, edited=comment.edited
+        )
         return replace(pull, comments=(*pull.comments, made))
 
     def _happened(self, pull: PullRequest, entry: Recorded) -> PullRequest:

@@ -105,6 +105,12 @@ def record_bodies(key: str, text: str, events: Sequence[Event]) -> list[str]:
     ]
 
 
+def is_relay(comment: IssueComment) -> bool:
+    """Whether a comment of the account passes on a person's words."""
+    mark = _MARK.match(comment.body)
+    return mark is not None and mark[1] == Kind.RELAY
+
+
 def read(comments: Iterable[IssueComment], own: int) -> list[Said | Recorded]:
     """What comments say, oldest first; `own` is the numeric id of the bot's account.
 

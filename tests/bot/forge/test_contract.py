@@ -16,6 +16,7 @@ from bot.forge.base import (
     Forge,
     ForgeError,
     NoSuchPull,
+    Note,
     Permission,
     PlannedRun,
     State,
@@ -567,3 +568,43 @@ def test_a_taken_branch_and_one_that_cannot_be_are_told_apart(hub: Hub) -> None:
         with pytest.raises(ForgeError, match="'exp/one' is in its way") as caught:
             hub.forge.open(dataclasses.replace(propose(hub), branch=branch))
         assert not isinstance(caught.value, Conflict)
+
+
+# What people say, and the bot to them
+
+
+def test_a_comment_is_not_edited_when_nobody_edited_it(hub: Hub) -> None:
+    open_one(hub)
+    hub.forge.comment(1, PERSON, "/bot hold")
+    (comment,) = hub.forge.pull(1).comments
+    assert (comment.edited, comment.path, comment.line) == (False, None, None)
+
+
+def test_a_review_says_something_of_the_whole_and_of_lines(hub: Hub) -> None:
+    open_one(hub)
+    hub.forge.review(1, hub.forge.bot, "Look here.", [Note("train.py", 1, "Too low.")])
+    said = hub.forge.pull(1).comments
+    assert all(comment.author == hub.forge.bot for comment in said)
+    assert said[0].body.startswith("Look here.")
+    assert "Too low." in said[-1].body
+
+
+def test_a_review_of_lines_alone_has_no_empty_comment(hub: Hub) -> None:
+    open_one(hub)
+    hub.forge.review(1, PERSON, "", [Note("train.py", 1, "Too low.")])
+    (comment,) = hub.forge.pull(1).comments
+    assert "Too low." in comment.body
+
+
+def test_a_reaction_is_harmless_and_so_is_another(hub: Hub) -> None:
+    open_one(hub)
+    hub.forge.comment(1, PERSON, "/bot hold")
+    before = hub.forge.pull(1)
+    for obeyed in (True, True, False):
+        hub.forge.react(1, before.comments[0].id, obeyed=obeyed)
+    assert hub.forge.pull(1) == before
+
+
+def test_what_the_bot_opened_comes_from_no_fork_and_needs_no_approval(hub: Hub) -> None:
+    pull = open_one(hub)
+    assert (pull.fork, pull.approvals) == (False, ())

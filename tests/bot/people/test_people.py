@@ -202,7 +202,9 @@ def test_an_experiment_that_has_ended_is_told_so(lab: Lab, number: int) -> None:
 
 
 def test_search_revises_nothing_and_says_so(lab: Lab, number: int) -> None:
-    assert "Not done: none of the proposers in bot.toml revises" in tell(lab, number, "/bot revise x")
+    assert "Not done: none of the proposers in bot.toml revises" in tell(
+        lab, number, "/bot revise x"
+    )
 
 
 def test_a_revision_is_asked_for_with_what_people_said_of_lines(tmp_path: Path) -> None:

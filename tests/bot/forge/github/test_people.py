@@ -1,0 +1,94 @@
+"""People on the model of GitHub: forks, approvals, lines, edits, reactions."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.forge.base import Author, Note
+from tests.bot.forge.github.hub import GitHubHub
+from tests.bot.forge.hub import close, open_one
+from tests.github.pulls import add_line, review_by
+from tests.github.state import GitHub, User
+
+
+@pytest.fixture
+def hub(on_github: GitHubHub) -> GitHubHub:
+    open_one(on_github)
+    return on_github
+
+
+@pytest.fixture
+def ada(github: GitHub) -> User:
+    return person(github, "ada", "write")
+
+
+def person(github: GitHub, login: str, permission: str) -> User:
+    made = User(id=github.new_id(), login=login, permission=permission)
+    github.users[made.id] = made
+    return made
+
+
+def test_comments_on_lines_are_read_with_their_place(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    add_line(github, github.pulls[1], ada, {"body": "Why?", "path": "train.py", "line": 1}, None)
+    (comment,) = hub.forge.pull(1).comments
+    assert (comment.path, comment.line, comment.body) == ("train.py", 1, "Why?")
+    assert comment.author == Author("ada", str(ada.id))
+
+
+def test_the_bots_notes_are_shown_on_their_lines(hub: GitHubHub, github: GitHub) -> None:
+    hub.forge.review(1, hub.forge.bot, "Look.", [Note("train.py", 1, "Too low.")])
+    (shown,) = github.review_comments.values()
+    assert (shown.path, shown.line, shown.body) == ("train.py", 1, "Too low.")
+    (comment,) = hub.forge.pull(1).comments
+    assert comment.body == "Look.\n- `train.py`, line 1: Too low.\n"
+
+
+def test_an_edited_comment_says_so(hub: GitHubHub, github: GitHub, ada: User) -> None:
+    comment = github.comment(1, ada, "Fine.", None)
+    comment.body, comment.updated = "/bot merge", github.tick()
+    assert [each.edited for each in hub.forge.pull(1).comments] == [True]
+
+
+def test_an_answer_is_a_reaction_too(hub: GitHubHub, github: GitHub, ada: User) -> None:
+    comment = github.comment(1, ada, "/bot hold", None)
+    line = add_line(
+        github, github.pulls[1], ada, {"body": "/bot x", "path": "train.py", "line": 1}, None
+    )
+    hub.forge.react(1, str(comment.id), obeyed=True)
+    hub.forge.react(1, f"line-{line.id}", obeyed=False)
+    hub.forge.react(1, "987654", obeyed=True)  # deleted meanwhile
+    assert [word for *_, word in github.comments[comment.id].reactions] == ["+1"]
+
+
+def test_a_command_on_an_ended_experiment_is_found_until_the_bot_has_spoken(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    close(hub, hub.forge.pull(1))
+    hub.verdicts[1] = hub.forge.pull(1).verdict or pytest.fail("no verdict")
+    assert hub.forge.addressed("/bot") == ()
+    github.comment(1, ada, "Thanks.", None)
+    assert hub.forge.addressed("/bot") == ()
+    github.comment(1, ada, "/BOT rerun", None)
+    assert [pull.number for pull in hub.forge.addressed("/bot")] == [1]
+    hub.forge.comment(1, hub.forge.bot, "It has ended.")
+    assert hub.forge.addressed("/bot") == ()
+
+
+def test_the_latest_review_of_each_person_says_which_head_they_approve(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    pull = github.pulls[1]
+    eve = person(github, "eve", "read")
+    pull.user = eve
+    pull.labels.append("experiment")
+    review_by(github, pull, ada, "APPROVED", "", "a" * 40)
+    review_by(github, pull, ada, "COMMENTED", "", "b" * 40)
+    review_by(github, pull, eve, "APPROVED", "", pull.head)
+    assert {(each.author.name, each.head) for each in hub.forge.pull(1).approvals} == {
+        ("ada", "a" * 40),
+        ("eve", pull.head),
+    }
+    review_by(github, pull, ada, "CHANGES_REQUESTED", "", pull.head)
+    assert [each.author.name for each in hub.forge.pull(1).approvals] == ["eve"]
