@@ -11,6 +11,7 @@ NAMES = {
     "sandbox": "what each sandbox costs, against a bare process",
     "verdict": "error rates and costs of the rule that decides, on synthetic metrics",
     "search": "the search proposer against random choice",
+    "report": "what the report costs where the history is long",
     "simulate": "many experiments through a simulated forge, with faults",
     "scale": "long histories and many runners",
 }

@@ -45,7 +45,7 @@ from bot.commands import (
 )
 from bot.proposing.preview import PREVIEW_KEYS
 from bot.settings import Settings
-from bot.views.status import STATUS_KEYS
+from bot.views.status_json import STATUS_KEYS
 from bot.views.summary import CONCLUDED_KEYS
 from runner import checks_command, commands, image_command, odvg_command
 from runner.actions import command as actions

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,9 @@ from bench.__main__ import available
 from bot.cli import cli as bot_cli
 from bot.decide import Conclude, decide
 from bot.model import Reason
+from bot.run import heartbeat
 from bot.run.base import Concluded
+from bot.run.state import Phase, SlotState, State
 from bot.settings import Settings, parse
 from bot.views.pull import PULL_KEYS
 from bot.views.summary import concluded_json
@@ -166,6 +169,9 @@ def test_the_bots_commands_print_the_documented_keys(lab: Lab) -> None:
     assert_documented("bot", "completion", bot("completion", "bash"))
     lab.branch("another", {"train.py": TRAIN.replace("1.0", "2.5")})
     bot("open", "another")
+    slots = (SlotState("cores", "2.1", 2, 1, 3),)
+    state = State(time.time(), time.time(), Phase.WORKING, slots)
+    heartbeat.write(lab.place.repository, state)
     assert_documented("bot", "status", bot("status"))
     pulls = bot("pulls", "--state", "all")
     assert_documented("bot", "pulls", pulls)

@@ -18,7 +18,8 @@ Examples:
 def command(as_json: bool) -> None:
     """Show where the programme stands: what is open, what comes next, what is spent."""
     from bot.app import open_place
-    from bot.views.status import status, status_json, status_rows
+    from bot.views.status import status, status_rows
+    from bot.views.status_json import status_json
 
     found = status(open_place())
     if as_json:

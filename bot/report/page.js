@@ -35,6 +35,12 @@
     { key: "at", name: "ended (UTC)", wide: true, show: (row) => day(row.at) },
   ];
 
+  const main = data.charts.main.datasets;
+  if (data.experiments.length) {
+    main.experiments = data.experiments.filter((row) => row.value !== null).concat(data.audits);
+    main.others = data.experiments.filter((row) => row.value === null);
+  }
+
   const words = data.experiments.map((row) =>
     `#${row.number} ${row.title} ${row.proposer} ${row.phase} ${row.reason}`.toLowerCase());
   const passes = (row, index) =>
@@ -79,9 +85,8 @@
     }
     if (views.main) {
       const numbers = new Set(rows.map((row) => row.number));
-      const sets = data.charts.main.datasets;
-      for (const name of ["experiments", "others"].filter((one) => (sets[one] || []).length))
-        views.main.data(name, sets[name].filter((row) => numbers.has(row.number)));
+      for (const name of ["experiments", "others"].filter((one) => (main[one] || []).length))
+        views.main.data(name, main[name].filter((row) => numbers.has(row.number)));
       views.main.run();
     }
   }

@@ -62,7 +62,8 @@ def render(content: Content, *, version: str = "") -> str:
         "metric": content.history.metric,
         "experiments": content.history.experiments,
         "diffs": content.diffs or {},
-        "charts": {one["id"]: one["spec"] for one in charts},
+        "audits": content.history.audits,
+        "charts": {one["id"]: _lean(one["spec"]) for one in charts},
         "config": {"light": chart.config(dark=False), "dark": chart.config(dark=True)},
         "palette": chart.palette(),
         "watch": version,
@@ -81,6 +82,13 @@ def render(content: Content, *, version: str = "") -> str:
         data=Markup(_inert(data)),  # noqa: S704 (encoded by `_inert`)
         **{name: Markup(_closed(text)) for name, text in scripts.items()},  # noqa: S704 (ours)
     )
+
+
+def _lean(spec: dict[str, Any]) -> dict[str, Any]:
+    """A chart without the experiments, which the page has already."""
+    rows = {"experiments", "others"}
+    kept = {name: data for name, data in spec["datasets"].items() if name not in rows}
+    return {**spec, "datasets": kept}
 
 
 def _charts(found: History) -> list[dict[str, Any]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bot.audits.plan import BeginAudit
 from bot.decide import Action, BeginPhase, Conclude, Measure, Propose, Resume, Stop, decide
@@ -16,57 +14,12 @@ from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class
 from bot.history.spending import CapReached, Totals, left_under
 from bot.proposing.propose import Place, used
+from bot.run import heartbeat
+from bot.run.heartbeat import Heartbeat
 from bot.snapshot import View, look
 from bot.step import at_work
 from bot.text.figures import number, rounded
 from bot.verdict.noise import Noise, is_relative, pool
-
-STATUS_KEYS = {
-    "base": "the branch that winners are merged into",
-    "base.branch": "its name",
-    "base.commit": "where it is",
-    "metric": "the metric of bot.toml",
-    "metric.name": "its name",
-    "metric.direction": "which way it is better: `lower` or `higher`",
-    "baseline": "the files of the base branch",
-    "baseline.metric": "mean of their runs in the latest runner class, null before any",
-    "baseline.runs": "how many runs those are",
-    "runner_class": "the runner class of the latest measured experiment, empty before any",
-    "phase": "the phase of the programme that holds (`bot phase` tells more)",
-    "phase.name": "its name",
-    "phase.experiments": "experiments since it began, open ones included",
-    "phase.budget_left": "how many it may still begin; null without a budget",
-    "phase.patience_left": "how many more without a win end it; null if it is endless",
-    "at_work": "whether a process is carrying out a step in this clone now",
-    "open": "open experiments",
-    "open[].number": "number of the pull request",
-    "open[].title": "the hypothesis in one line",
-    "open[].runs": "finished runs, the baseline's included",
-    "open[].missing": "runs that were asked for and have no result yet",
-    "next": "what the next step would do first, in words",
-    "finished": "finished experiments",
-    "merged": "how many of them were merged",
-    "reasons": "how many of them ended for each reason",
-    "audited": "how many winners were audited",
-    "noise": "how much repeated runs of the same code differ in the latest runner class; null "
-    "before any code was run twice",
-    "noise.standard_deviation": "of one run: a share of the mean, or in the metric's units",
-    "noise.relative": "whether it is a share of the mean",
-    "noise.degrees_of_freedom": "how well it is known",
-    "expected_false_merges": "how many of all merges are expected to be false, at most",
-    "spent": "what was used up so far",
-    "spent.usd": "US dollars for proposals",
-    "spent.tokens": "tokens of every kind",
-    "spent.experiments": "experiments, open ones included",
-    "spent.gpu_hours": "hours of sandboxed runs, whatever the device",
-    "caps": "the limits of bot.toml, null where there is none",
-    "caps.max_usd": "US dollars",
-    "caps.max_tokens": "tokens",
-    "caps.max_experiments": "experiments",
-    "caps.max_gpu_hours": "hours of sandboxed runs",
-    "cap_reached": "what keeps the bot from proposing, empty if nothing does",
-}
-"""Every key of `status_json` and its meaning."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +43,7 @@ class Status:
     next: str
     cap_reached: str
     at_work: bool
+    beat: Heartbeat | None  # of a `bot run` that is alive
     multiplicity: Multiplicity
 
     @property
@@ -107,6 +61,7 @@ def status(place: Place) -> Status:
         left_under(place.settings.caps, totals)
     except CapReached as reached:
         cap_reached = str(reached)
+    beat = heartbeat.read(place.repository)
     return Status(
         place=place,
         view=view,
@@ -123,6 +78,7 @@ def status(place: Place) -> Status:
         next=_told(decide(view.snapshot)[0]),
         cap_reached=cap_reached,
         at_work=at_work(place.repository),
+        beat=beat if beat and beat.alive() else None,
         multiplicity=Multiplicity.of(
             (entry.reason for entry in view.entries), place.settings.verdict.alpha
         ),
@@ -170,60 +126,6 @@ def _told(action: Action) -> str:
     return words if about is None else f"{words} #{about}"
 
 
-def status_json(found: Status) -> dict[str, Any]:
-    """The same as data, with the keys of `STATUS_KEYS`."""
-    settings, view, totals = found.place.settings, found.view, found.totals
-    reasons = Counter(str(entry.reason) for entry in view.entries)
-    values, noise, phase = found.baseline, found.noise, view.snapshot.phase
-    return {
-        "base": {"branch": settings.repository.base, "commit": view.snapshot.base},
-        "metric": {"name": settings.metric.name, "direction": settings.metric.direction},
-        "baseline": {
-            "metric": math.fsum(values) / len(values) if values else None,
-            "runs": len(values),
-        },
-        "runner_class": latest_class(view.entries),
-        "phase": phase
-        and {
-            "name": phase.phase.name,
-            "experiments": phase.experiments,
-            "budget_left": phase.budget_left,
-            "patience_left": phase.patience_left,
-        },
-        "at_work": found.at_work,
-        "open": [
-            {
-                "number": one.pull.number,
-                "title": one.pull.title,
-                "runs": one.runs,
-                "missing": one.missing,
-            }
-            for one in found.open
-        ],
-        "next": found.next,
-        "finished": len(view.entries),
-        "merged": sum(entry.reason.outcome == "merged" for entry in view.entries),
-        "reasons": dict(reasons),
-        "audited": len({audit.number for audit in view.audits}),
-        "noise": None
-        if noise is None
-        else {
-            "standard_deviation": deviation(noise),
-            "relative": noise.relative,
-            "degrees_of_freedom": noise.df,
-        },
-        "expected_false_merges": found.multiplicity.expected,
-        "spent": {
-            "usd": totals.cost.usd,
-            "tokens": totals.cost.tokens,
-            "experiments": totals.experiments,
-            "gpu_hours": totals.gpu_hours,
-        },
-        "caps": settings.caps.model_dump(),
-        "cap_reached": found.cap_reached,
-    }
-
-
 def status_rows(found: Status) -> list[tuple[str, str]]:
     """The same for a person: what, and how it stands."""
     settings, view, totals = found.place.settings, found.view, found.totals
@@ -238,7 +140,7 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
         ("baseline", baseline),
         ("runner class", latest_class(view.entries) or "none yet"),
         ("phase", str(view.snapshot.phase)),
-        ("at work now", "yes" if found.at_work else "no"),
+        ("at work now", _at_work(found)),
     ]
     for one in found.open:
         missing = f", {one.missing} missing" if one.missing else ""
@@ -253,6 +155,20 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
         ("caps", _caps(found)),
     ]
     return rows
+
+
+def _at_work(found: Status) -> str:
+    if found.beat is None:
+        return "yes" if found.at_work else "no"
+    state = found.beat.state
+    slots = [
+        f"{s.name} measures {'an audit' if s.experiment is None else f'#{s.experiment}'} "
+        f"({s.done} of {s.total} runs)"
+        for s in state.slots
+        if s.attempt
+    ]
+    note = f" ({state.note})" if state.note else ""
+    return f"yes, bot run is {state.phase}{note}; " + ("; ".join(slots) or "nothing is measured")
 
 
 def _caps(found: Status) -> str:

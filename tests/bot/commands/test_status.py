@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from bot.model import Purpose
+from bot.run import heartbeat
+from bot.run.state import Phase, SlotState, State
 from bot.step import at_work, only_one
 from tests.bot.commands.helpers import bot, bot_json, with_rate
 from tests.bot.lab import Lab
@@ -61,3 +66,15 @@ def test_it_is_told_in_words(history: Lab) -> None:
     assert lines["finished"] == "3 experiments, 1 merged"
     assert lines["noise"].startswith("a run varies by 0.")
     assert lines["at work now"] == "no"
+
+
+def test_a_run_that_is_alive_tells_what_it_measures(history: Lab) -> None:
+    slots = (SlotState("gpu0", "4.1", 4, 1, 3), SlotState("gpu1"))
+    state = State(time.time() - 60, time.time(), Phase.WORKING, slots, concluded=2, busy=0.9)
+    heartbeat.write(history.place.repository, state)
+    told = bot_json("status")["run"]
+    assert (told["phase"], told["concluded"]) == ("working", 2)
+    assert told["slots"][0] == {"name": "gpu0", "experiment": 4, "done": 1, "total": 3}
+    assert "gpu0 measures #4 (1 of 3 runs)" in bot("status").stdout
+    heartbeat.write(history.place.repository, replace(state, phase=Phase.ENDED))
+    assert bot_json("status")["run"] is None

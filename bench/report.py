@@ -1,0 +1,129 @@
+"""What the report costs where the history is long: `python -m bench report --json`.
+
+The page is made from a made-up programme and opened in the system's Chromium, until its charts
+are drawn and its table is there. Needs the browser and the development packages.
+
+experiments  how many finished experiments the programme has
+make_s       `bot report` as a whole, wall time
+page_mb      size of the page
+open_s       from asking for the page until everything in it is drawn, median
+open_cpu_s   the browser's own time for it on its main thread, which a busy machine blurs less
+open_100_s   open_s with 100 experiments, in the same browser
+filter_s     from a word in the search field until table and chart show what is left, median
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import histories
+
+ROOT = Path(__file__).parents[1]
+_CHROMIUM = Path("/usr/bin/chromium")
+_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+_FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Take the figures and print them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench report",
+        description="What the report costs where the history is long.",
+        epilog="Example: python -m bench report --experiments 10000 --json",
+    )
+    parser.add_argument("--experiments", type=int, default=10_000, help="in the history (10,000)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of opening the page (5)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(argv)
+    if not _CHROMIUM.exists():
+        print(f"error: {_CHROMIUM} is missing: apt-get install chromium", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
+        figures = measure(options.experiments, options.repetitions, Path(folder))
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:12} {value:.3f}")
+    return 0
+
+
+def measure(experiments: int, repetitions: int, place: Path) -> dict[str, float]:
+    """Make the pages and open them."""
+    page, make_s = make(experiments, place / "long")
+    small, _ = make(100, place / "short")
+    opened, worked, filtered = opening(page, repetitions, place / "profile")
+    opened_100, _, _ = opening(small, repetitions, place / "profile")
+    return {
+        "experiments": experiments,
+        "make_s": make_s,
+        "page_mb": page.stat().st_size / 1e6,
+        "open_s": statistics.median(opened),
+        "open_cpu_s": statistics.median(worked),
+        "open_100_s": statistics.median(opened_100),
+        "filter_s": statistics.median(filtered),
+    }
+
+
+def make(experiments: int, repository: Path) -> tuple[Path, float]:
+    """The page of a made-up programme, and how long `bot report` took."""
+    repository.mkdir(parents=True)
+    identity = ("-c", "user.name=Bench", "-c", "user.email=bench@example.org")
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        if command[0] == "add":
+            for name in ("bot.toml", "train.py"):
+                (repository / name).write_bytes((ROOT / name).read_bytes())
+        subprocess.run(["git", *identity, *command], cwd=repository, check=True)
+    histories.write(repository, experiments)
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "bot", "report", "--output", "page.html", "--json"]
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(repository),
+    }
+    subprocess.run(command, cwd=repository, env=environment, check=True, capture_output=True)
+    return repository / "page.html", time.perf_counter() - started
+
+
+def opening(
+    page: Path, repetitions: int, profile: Path
+) -> tuple[list[float], list[float], list[float]]:
+    """Seconds until the page is drawn, of the main thread for that, and until a filter is.
+
+    Once for each repetition.
+    """
+    from playwright.sync_api import sync_playwright
+
+    opened, worked, filtered = [], [], []
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=_CHROMIUM, args=_FLAGS
+        )
+        try:
+            for _ in range(repetitions):
+                tab = context.new_page()
+                inside = context.new_cdp_session(tab)
+                inside.send("Performance.enable", {"timeDomain": "threadTicks"})
+                started = time.perf_counter()
+                tab.goto(page.as_uri())
+                tab.wait_for_selector("html[data-drawn]", state="attached", timeout=300_000)
+                opened.append(time.perf_counter() - started)
+                told = inside.send("Performance.getMetrics")["metrics"]
+                worked.append(next(one["value"] for one in told if one["name"] == "ThreadTime"))
+                started = time.perf_counter()
+                tab.get_by_role("searchbox").fill("constant 7 ")
+                tab.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
+                filtered.append(time.perf_counter() - started)
+                tab.close()
+        finally:
+            context.close()
+    return opened, worked, filtered
