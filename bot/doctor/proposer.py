@@ -12,16 +12,21 @@ from bot.proposing.propose import Place
 
 
 def proposer(place: Place) -> Iterator[Finding]:
-    """Which one, why, and whether it could begin. No model is asked."""
-    name = place.settings.proposer.name
-    why = "the default: no key, no network" if name == "search" else "proposer.name in bot.toml"
-    if name == "claude":
-        yield from _claude(place, why)
-        return
+    """Which one, or which ones in turn, why, and whether each could begin. No model is asked."""
+    shares = place.settings.shares
+    for name, share in shares.items():
+        why = f"{share} of {sum(shares.values())} experiments, by [portfolio] in bot.toml"
+        if len(shares) == 1:
+            default = name == "search"
+            why = "the default: no key, no network" if default else "proposer.name in bot.toml"
+        yield from _claude(place, why) if name == "claude" else _other(place, name, why)
+
+
+def _other(place: Place, name: str, why: str) -> Iterator[Finding]:
     from bot.proposing.preview import preview
 
     try:
-        trouble = preview(place).problem
+        trouble = preview(place, name).problem
     except (BotError, ForgeError, GitError) as error:
         trouble = str(error)
     if trouble:

@@ -6,18 +6,22 @@ where a key is set for the proposer that is configured.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.decide import BeginPhase, Stop, next_idea
 from bot.history.spending import CapReached, Totals, left_under
+from bot.phases.marks import PhaseMark
+from bot.phases.standing import standing
 from bot.proposers.base import Context, Proposer
 from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
 from bot.proposing.propose import Place, context, used
-from bot.snapshot import look
+from bot.snapshot import View, look
 
 PREVIEW_KEYS = {
     "proposer": "which proposer the next step would use",
@@ -62,18 +66,22 @@ class Preview:
     exact: int | None = None
 
 
-def preview(place: Place) -> Preview:
-    """Look at the present state as a step would, without a runner and without proposing."""
+def preview(place: Place, name: str | None = None) -> Preview:
+    """Look at the present state as a step would, without a runner and without proposing.
+
+    `name` is a proposer of bot.toml; without, it is the one whose turn it is.
+    """
     view = look(place.repository, place.forge, place.settings)
+    idea = next_idea(view.snapshot)
+    if isinstance(idea, BeginPhase):
+        view = _in_phase(view, place, idea.name)
     totals = used(place, view)
-    problem = ""
-    try:
-        left_under(place.settings.caps, totals)
-    except CapReached as reached:
-        problem = str(reached)
+    problem = idea.why if isinstance(idea, Stop) else ""
     uncapped = place.settings.model_copy(update={"caps": CapsTable()})
     told = context(replace(place, settings=uncapped), view)
-    match Portfolio(_nobody, place.settings.shares).order(told)[0]:
+    with contextlib.suppress(CapReached):
+        told = replace(told, left=left_under(place.settings.caps, totals))
+    match name or Portfolio(_nobody, place.settings.shares).order(told)[0]:
         case "claude":
             found = _claude(place, told, totals)
         case "command":
@@ -81,6 +89,13 @@ def preview(place: Place) -> Preview:
         case _:
             found = _search(place, told, totals)
     return replace(found, problem="\n".join(filter(None, [problem, found.problem])))
+
+
+def _in_phase(view: View, place: Place, name: str) -> View:
+    """The view as it will be once that phase has begun."""
+    mark = PhaseMark(name, "", "", len(view.entries))
+    begun = standing(place.settings.programme, view.entries, [mark])
+    return replace(view, snapshot=replace(view.snapshot, phase=begun))
 
 
 def preview_json(found: Preview) -> dict[str, Any]:

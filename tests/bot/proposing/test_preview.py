@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.bot.lab import git, make_repository
+from bot.proposing.propose import open_proposal
+from tests.bot.lab import Lab, ListProposer, git, make_repository
 from tests.bot.proposers.claude.server import KEY, Script, Server
 
 TOP = Path(__file__).parents[3]
@@ -108,3 +109,56 @@ def test_a_cap_that_is_reached_is_said_and_the_context_shown_all_the_same(tmp_pa
 def test_without_the_flag_it_says_what_it_is_for(tmp_path: Path) -> None:
     done = run(make_repository(tmp_path / "p"))
     assert done.returncode == 2 and "--dry-run" in done.stderr
+
+
+SHARES = """
+[portfolio]
+claude = 4
+search = 1
+[caps]
+max_usd = 5.0
+[command]
+argv = ["/opt/agent"]
+"""
+
+
+def test_of_several_it_is_the_one_whose_turn_it_is(tmp_path: Path) -> None:
+    shown = told(make_repository(tmp_path / "p", settings=SHARES))
+    assert shown["proposer"] == "claude"
+    assert "its turn by the shares of [portfolio]" in shown["why"]
+
+
+def test_a_command_whose_cost_is_not_known_is_not_ready_under_a_cap(tmp_path: Path) -> None:
+    settings = SHARES.replace("claude = 4\nsearch = 1", "command = 1")
+    shown = told(make_repository(tmp_path / "p", settings=settings))
+    assert not shown["ready"] and "command.usd_per_proposal" in shown["problem"]
+
+
+PHASES = """
+[proposer]
+name = "claude"
+[[phase]]
+name = "tune"
+max_experiments = 1
+[[phase]]
+name = "build"
+scope = "Build something."
+model = "claude-fable-5"
+"""
+
+
+def test_a_phase_that_is_over_is_not_shown_but_the_one_that_comes(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "p", PHASES)
+    assert told(lab.folder)["model"] == "claude-opus-5-5"
+    open_proposal(lab.place, lab.view(), ListProposer([-9.0]), lambda: 1)
+    lab.until_idle_or_phase()
+    shown = told(lab.folder)
+    assert shown["model"] == "claude-fable-5"
+    assert any("Build something." in part["text"] for part in shown["parts"])
+
+
+def test_a_programme_that_is_finished_is_not_ready(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "p", "".join(PHASES.partition('[[phase]]\nname = "build"')[:1]))
+    open_proposal(lab.place, lab.view(), ListProposer([-9.0]), lambda: 1)
+    lab.until_idle_or_phase()
+    assert "The programme is finished" in told(lab.folder)["problem"]
