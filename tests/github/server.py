@@ -179,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _perhaps_stale(self, name: str, data: bytes, fault: Fault | None) -> bytes:
         known = self.server.seen.setdefault(name, [])
         if fault and fault.kind == "stale":
-            return known[-1] if known else b"[]"
+            older = [answer for answer in known if answer != data]
+            return older[-1] if older else b"[]"
         if not known or known[-1] != data:
             known.append(data)
         return data

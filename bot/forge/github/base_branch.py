@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from bot.forge.base import Conflict, ForgeError
 from bot.forge.git.worktree import Worktree
-from bot.forge.github.errors import Uncertain
 from bot.forge.github.remote import Move, Remote
 from bot.git import Create, RefChange, RefMoved, Repository, Update
 
@@ -79,18 +78,8 @@ class BaseBranch:
         if worktree is not None:
             worktree.check(base, commit)
         moves = [*others, *([Move(self._ref, commit, base)] if base != commit else [])]
-        try:
-            self._remote.push(moves)
-        except Uncertain:
-            self._look_again(moves)
+        self._remote.push(moves)
         self.follow()
-
-    def _look_again(self, moves: Sequence[Move]) -> None:
-        """After a push without an answer: it happened wholly, or not at all."""
-        self._remote.fetch()
-        for move in moves:
-            if self._remote.at(move.ref) != move.new:
-                raise Conflict("GitHub did not take the push; nothing was changed.")
 
     def _move_here(
         self, changes: Sequence[RefChange], there: str, worktree: Worktree | None

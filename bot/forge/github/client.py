@@ -1,9 +1,10 @@
 """GitHub's REST API by PyGithub, with the manners that its defaults lack.
 
 PyGithub repeats a POST after a 5xx by default, waits for rate limits without an end, and leaves
-out `If-None-Match`. Here: a write is sent once, and an unclear outcome is `Uncertain`; a read is
-tried again a few times; limits are waited for up to a bound; a list is complete or an error; what
-GitHub says has not changed costs nothing of the primary limit. Every call is counted.
+out `If-None-Match`. Here: what creates something is sent once, and an unclear outcome is
+`Uncertain`; a read, and what can be said twice, is tried again a few times; limits are waited
+for up to a bound; a list is complete or an error; what GitHub says has not changed costs nothing
+of the primary limit. Every call is counted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from bot.forge.github.limits import WriteBudget, is_limit, wait_s
 from bot.text.plain import one_line
 
 API_VERSION = "2022-11-28"
-_READ_TRIES = 4
+_TRIES = 4
 _LIMIT_TRIES = 4
 _MOST_PAGES = 1_000
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="next"')
@@ -142,23 +143,28 @@ class GitHubClient:
             raise _broken(error, "GET", path) from None
         return bytes(data)
 
-    # Writing: sent once
+    # Writing: sent once, unless saying it twice is saying it once
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Create something. Raises Uncertain when it may have happened all the same."""
-        return self._write("POST", path, body)
+    def post(
+        self, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False
+    ) -> Any:
+        """Create something. Raises Uncertain when it may have happened all the same.
+
+        `repeatable` is for what changes nothing the second time: it is tried again.
+        """
+        return self._write("POST", path, body, repeatable)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change something. Raises Uncertain when it may have happened all the same."""
-        return self._write("PATCH", path, body)
+        """Set fields to these values, whatever they were; tried again. Raises Uncertain."""
+        return self._write("PATCH", path, body, True)
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Replace something. Raises Uncertain when it may have happened all the same."""
-        return self._write("PUT", path, body)
+        """Replace something by this, whatever it was; tried again. Raises Uncertain."""
+        return self._write("PUT", path, body, True)
 
     def delete(self, path: str) -> Any:
         """Remove something. Raises Uncertain when it may have happened all the same."""
-        return self._write("DELETE", path, None)
+        return self._write("DELETE", path, None, False)
 
     # How
 
@@ -171,7 +177,7 @@ class GitHubClient:
 
     def _read(self, url: str) -> _Answer:
         problem: GitHubError | None = None
-        for attempt in range(_READ_TRIES):
+        for attempt in range(_TRIES):
             if attempt:
                 self._sleep(float(2**attempt))
             tag, known = self._known.get(url, ("", None))
@@ -194,8 +200,20 @@ class GitHubClient:
             return answer
         raise problem or Unreachable(f"GitHub does not answer to {url}. Try again later.")
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        url = self._url(path, {})
+    def _write(
+        self, method: str, path: str, body: Mapping[str, Any] | None, repeatable: bool
+    ) -> Any:
+        tries = _TRIES if repeatable else 1
+        for attempt in range(1, tries + 1):
+            try:
+                return self._write_once(method, self._url(path, {}), body)
+            except Uncertain:
+                if attempt == tries:
+                    raise
+                self._sleep(float(2**attempt))
+        raise AssertionError("unreachable")
+
+    def _write_once(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
         self._wait(self._budget.wait_s(self._clock()), "our own budget of writes")
         self._budget.spend(self._clock())
         self.calls.writes += 1

@@ -12,7 +12,7 @@ from bot.forge.github.client import GitHubClient
 from bot.forge.github.ending import OPENING, Entry, Journal
 from bot.forge.github.errors import Rejected, Uncertain
 from bot.forge.github.remote import MIRROR, Move, Remote
-from bot.forge.github.states import OPEN, with_state
+from bot.forge.github.states import OPEN, managed
 from bot.forge.github.writing import Comments
 from bot.forge.opening import in_the_way, title_of
 
@@ -124,5 +124,7 @@ class Openings:
         event = event.model_copy(update={"number": number})
         if not self._comments.has(number, Opened):
             self._comments.keep(number, "The record of this experiment begins here.", event)
-            labels = with_state([], OPEN)
-            self._client.post(f"issues/{number}/labels", {"labels": labels})
+        shown = parse(Pull, self._client.get(f"pulls/{number}"))
+        if not any(managed(name) for name in shown.names):
+            labels = {"labels": [OPEN]}
+            self._client.post(f"issues/{number}/labels", labels, repeatable=True)

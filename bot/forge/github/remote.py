@@ -71,11 +71,6 @@ class Remote:
         """Where a branch was when it was fetched."""
         return self.repository.ref(f"{MIRROR}/heads/{name}")
 
-    def at(self, ref: str) -> str | None:
-        """Where a branch or a journal's ref was when it was fetched, by its name on GitHub."""
-        source, name = _split(ref)
-        return self.repository.ref(f"{MIRROR}/{_FETCHED[source]}/{name}")
-
     def kept(self, name: str) -> dict[str, str]:
         """The refs of GitHub's `refs/forge/NAME/` when they were fetched, and where they were."""
         prefix = f"{MIRROR}/{name}/"
@@ -88,8 +83,11 @@ class Remote:
     def push(self, moves: Sequence[Move]) -> None:
         """Make all moves or none.
 
+        Whatever git says, GitHub is asked before it is believed: an answer can get lost, and
+        git then sends the same again and is refused.
+
         Raises Conflict when one of the refs is somewhere else, ForgeError when GitHub forbids
-        it, Uncertain when it did not answer: fetch, and look.
+        it, Unreachable when it could not be done; then nothing has changed.
         """
         leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
         specs = [f"{move.new or ''}:{move.ref}" for move in moves]
@@ -100,7 +98,7 @@ class Remote:
             environment=self._secret(),
             accepted=range(256),
         )
-        if done.code == 0:
+        if done.code == 0 or self._took(moves):
             self._mirror(moves)
             return
         said = done.stdout.decode("utf-8", "replace") + done.stderr
@@ -110,9 +108,29 @@ class Remote:
         if refused:
             raise ForgeError(
                 f"GitHub refuses the push: {one_line(' '.join(refused), 400)}. If the branch is"
-                " protected, let the bot bypass it; docs/github.md says how."
+                " protected, let the bot bypass it; docs/forge.md says how."
             )
-        raise Uncertain(f"Git's push to {self.url} broke off: {one_line(done.stderr, 300)}.")
+        raise Unreachable(
+            f"Git could not push to {self.url}: {one_line(done.stderr, 300)}. Nothing was changed;"
+            " look at the network and the credential, and run this again."
+        )
+
+    def _took(self, moves: Sequence[Move]) -> bool:
+        """Whether GitHub's refs are where these moves lead. Raises Uncertain."""
+        names = [move.ref for move in moves]
+        done = self.repository.git.run(
+            *(*_PATIENCE, "ls-remote", "--refs", self.url, *names),
+            environment=self._secret(),
+            accepted=range(256),
+        )
+        if done.code:
+            raise Uncertain(
+                f"Git lost {self.url} during a push: {one_line(done.stderr, 300)}. Run this again;"
+                " what was pushed is found then."
+            )
+        lines = (line.split("\t") for line in done.stdout.decode().split("\n") if line)
+        there = {ref: commit for commit, ref in lines}
+        return all(there.get(move.ref) == move.new for move in moves)
 
     def _mirror(self, moves: Sequence[Move]) -> None:
         lines = []

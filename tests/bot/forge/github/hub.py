@@ -42,12 +42,15 @@ class GitHubHub:
         )
 
     def another_bot(
-        self, client: GitHubClient | None = None, account: str = BOT_LOGIN
+        self,
+        client: GitHubClient | None = None,
+        account: str = BOT_LOGIN,
+        remote: Remote | None = None,
     ) -> GitHubForge:
         return GitHubForge(
             self.repository,
             client or self.new_client(),
-            Remote(self.repository, str(self.github.repository.path), None),
+            remote or Remote(self.repository, str(self.github.repository.path), None),
             "main",
             account=account,
             verdicts=lambda: self.verdicts,
