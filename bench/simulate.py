@@ -1,5 +1,8 @@
 """Whole histories with faults, from seeds: `python -m bench simulate --seeds N --json`.
 
+gpu_busy   the share of all GPUs' time in which runs are made, by the number of GPUs, on the
+           simulated clock, proposals taking 60 s and runs 300 s; from the first run on
+serial_gpu_busy  the same for one GPU and one experiment at a time
 seeds      how many histories were played; `--seed N` plays one again and tells its story
 failures   those in which something that must always be true was not: seed and what
 faults     what struck in all of them together, by name: [histories that it struck, times]
@@ -14,9 +17,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
+from bench.simulation import busy
+from bench.simulation.busy import Busy
 from bench.simulation.history import Outcome, play
+
+GPUS = {1: 1.0, 4: 0.5, 16: 0.25}
+"""Numbers of GPUs, and the part of the asked hours for which each is simulated."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,16 +38,22 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many histories (200)")
     parser.add_argument("--first", type=int, default=0, help="the seed of the first one (0)")
     parser.add_argument("--seed", type=int, help="play this one alone, and tell its story")
+    parser.add_argument(
+        "--busy-hours", type=float, default=24, help="simulated for gpu_busy; 0: leave it out (24)"
+    )
     parser.add_argument("--real-git", action="store_true", help="every git command as a process")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
+    outcomes: list[Outcome] = []
     if options.seed is not None:
         outcomes = [play(options.seed, quick=not options.real_git)]
         print("\n".join(outcomes[0].story), file=sys.stderr)
     else:
         seeds = range(options.first, options.first + options.seeds)
         outcomes = list(_played(seeds, quick=not options.real_git))
-    told = summary(outcomes)
+    told = summary(outcomes) | (
+        busy_shares(options.busy_hours) if options.busy_hours and options.seed is None else {}
+    )
     if options.json:
         print(json.dumps(told))
     else:
@@ -60,6 +75,26 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "simulated_hours": round(sum(outcome.hours for outcome in outcomes), 1),
         "faults": {name: [histories[name], struck[name]] for name in sorted(struck)},
     }
+
+
+def busy_shares(hours: float) -> dict[str, Any]:
+    """The busy shares that `--json` prints, and how much was simulated for each."""
+    jobs = [(1, hours, 1), *((gpus, hours * part, None) for gpus, part in GPUS.items())]
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        serial, *piped = pool.map(_busy, jobs)
+    return {
+        "gpu_busy": {str(one.gpus): round(one.share, 4) for one in piped},
+        "serial_gpu_busy": round(serial.share, 4),
+        "experiments_per_hour": {
+            str(one.gpus): round(one.experiments / one.hours, 1) for one in piped
+        },
+        "simulated": [asdict(one) for one in (serial, *piped)],
+    }
+
+
+def _busy(job: tuple[int, float, int | None]) -> Busy:
+    gpus, hours, in_flight = job
+    return busy.measure(gpus, hours, in_flight=in_flight)
 
 
 def _played(seeds: range, *, quick: bool) -> Iterator[Outcome]:
@@ -84,6 +119,11 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"{told['experiments']} experiments in {told['simulated_hours']} simulated hours"
     for name, (histories, times) in told["faults"].items():
         yield f"  {name:32} {times:6} times in {histories} histories"
+    for gpus, share in told.get("gpu_busy", {}).items():
+        rate = told["experiments_per_hour"][gpus]
+        yield f"{gpus:>3} GPUs busy {share:7.2%}, {rate} experiments an hour"
+    if "serial_gpu_busy" in told:
+        yield f"  1 GPU, one experiment at a time: busy {told['serial_gpu_busy']:.2%}"
 
 
 if __name__ == "__main__":

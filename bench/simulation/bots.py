@@ -1,54 +1,50 @@
-"""A bot in a simulation: the production code, with a scripted runner and proposer."""
+"""A bot in a simulation: the production scheduler, with a simulated clock, runner and proposer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+import itertools
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any
 
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.project import COMPARABLE, constant, measured, with_constant
-from bot.audits.execute import Auditor
-from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import Action, AskPerson, Conclude, Measure, Propose, Resume, Revise, decide
+from bot.decide import Action, Room
 from bot.errors import RunnerFailed
-from bot.execute import Executor
-from bot.forge.base import PlannedRun
 from bot.git import Repository
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
-from bot.people.execute import Spokesman
-from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
-from bot.proposing.propose import Place, open_proposal
-from bot.proposing.revise import revise
-from bot.run.base import Order
-from bot.snapshot import View, take
+from bot.proposing.propose import Place, ask
+from bot.run.base import Answered, Concluded, Ended, Measured, Message, Order, Post
+from bot.run.scheduler import Outcome, Scheduler, everything
+from bot.run.state import State
+from bot.run.terms import Terms
+from bot.snapshot import View
+from runner.digests import candidate_digest
+from runner.events import Event
 
 RUN_S = 300
 PROPOSAL_S = 60
 
 
 class PaidTwice(AssertionError):
-    """A run was made although its result was known."""
+    """A run was begun although its result was known."""
 
 
 @dataclass
 class Clock:
-    """Seconds since 1970. It moves a second at every look, so that no two commits are equal."""
+    """Seconds since 1970. It moves by `tick` at every look, so that no two commits are equal."""
 
-    seconds: int = 1_800_000_000
+    seconds: float = 1_800_000_000
+    tick: int = 1
 
     def now(self) -> int:
-        """The time, which is never the same twice."""
-        self.seconds += 1
-        return self.seconds
-
-    def wait(self, seconds: int) -> None:
-        """Let time pass."""
-        self.seconds += seconds
+        """The time now."""
+        self.seconds += self.tick
+        return int(self.seconds)
 
 
 @dataclass
@@ -59,12 +55,13 @@ class Books:
     """
 
     made: list[tuple[str, int]] = field(default_factory=list)
-    kept: dict[tuple[str, int], int] = field(default_factory=dict)
+    kept: dict[tuple[str, int], float] = field(default_factory=dict)
     calls: int = 0  # of a model, each paid for
-    proposals: int = 0  # that came of them
-    proposing_interrupted: int = 0  # calls of which nothing may be left
+    lost_calls: int = 0  # in flight when their process was killed
+    proposals: int = 0  # new ones that came of the calls
+    runs: list[tuple[float, float]] = field(default_factory=list)  # beginning and end of each
 
-    def note(self, write: str, arguments: tuple[Any, ...], when: int) -> None:
+    def note(self, write: str, arguments: tuple[Any, ...], when: float) -> None:
         """Hear of a write that took effect."""
         if write in {"record", "record_audit"}:
             result = arguments[-1]
@@ -72,138 +69,290 @@ class Books:
 
 
 @dataclass
-class Runner:
-    """Makes runs: numbers from `measured`, minutes from the clock."""
+class World:
+    """What all bots share: the clock, chance, the faults, the books, and everybody else."""
 
-    repository: Repository
-    chance: Random
     clock: Clock
+    chance: Random
     faults: Faults
     books: Books
-    between: Callable[[], None]
-    looked_at: int = 0  # when the bot took the snapshot that it acts on
+    between: Callable[[str], None]  # others may act while the named bot does something
 
-    def measure(
-        self,
-        runs: Sequence[tuple[int, PlannedRun]],
-        on_result: Callable[[int, Mapping[str, Any]], None],
-        *,
-        sealed: bool = False,
-    ) -> None:
-        """Run them in the given order."""
-        for index, run in runs:
-            source = self.repository.read_file(run.tree, "train.py") or b""
-            result = measured(source, run.seed, self.chance, sealed=sealed)
-            name = result["digests"]["candidate"], run.seed
-            if self.books.kept.get(name, self.looked_at) < self.looked_at:
+
+@dataclass(order=True)
+class _Due:
+    when: float
+    order: int
+    make: Callable[[], Message | None] = field(compare=False)
+    gone: bool = field(default=False, compare=False)
+
+
+@dataclass
+class SimulatedMailbox:
+    """`bot.run.base.Mailbox`: waiting moves the clock to whatever is due first."""
+
+    world: World
+    bot: str
+    _due: list[_Due] = field(default_factory=list)
+    _count: itertools.count[int] = field(default_factory=itertools.count)
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.world.clock.seconds
+
+    def post(self, message: Message) -> None:
+        """Leave a message."""
+        self.later(0, lambda: message)
+
+    def later(self, seconds: float, make: Callable[[], Message | None]) -> _Due:
+        """Carry `make` out so many seconds from now; what it returns is the message."""
+        due = _Due(self.now() + seconds, next(self._count), make)
+        heapq.heappush(self._due, due)
+        return due
+
+    def wait(self, until: float | None) -> Message | None:
+        """The next message; None when it is `until` first."""
+        clock = self.world.clock
+        while True:
+            self.world.between(self.bot)
+            while self._due and self._due[0].gone:
+                heapq.heappop(self._due)
+            if until is None and not self._due:
+                raise AssertionError("the scheduler waits for ever")
+            if until is not None and (not self._due or self._due[0].when > until):
+                clock.seconds = max(clock.seconds, until)
+                return None
+            due = heapq.heappop(self._due)
+            clock.seconds = max(clock.seconds, due.when)
+            message = due.make()
+            if message is not None:
+                return message
+
+
+@dataclass
+class _Flight:
+    """An order on a slot. Each run is due when the one before it is over."""
+
+    runner: SimulatedRunner
+    number: int
+    order: Order
+    left: list[int]
+    began: float = 0.0  # the run in flight
+    ended: bool = False
+    due: _Due | None = None
+
+    def begin(self) -> None:
+        """Start the next run, or end."""
+        runner, faults = self.runner, self.runner.world.faults
+        if not self.left:
+            self._end(None)
+        elif faults.strikes("runner vanished"):
+            self._end(RunnerFailed("The runner has vanished. Run the step again."))
+        else:
+            self.began = runner.mailbox.now()
+            self.due = runner.mailbox.later(RUN_S, self._over)
+
+    def finish(self) -> None:
+        """No run after the one in flight."""
+        del self.left[1:]
+
+    def stop(self) -> None:
+        """End now."""
+        if self.due:
+            self.due.gone = True
+        self.left.clear()
+        self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.ended:
+            self.ended = True
+            self.runner.mailbox.post(Ended(self.number, error))
+
+    def _over(self) -> Message:
+        runner, world = self.runner, self.runner.world
+        if world.faults.strikes("killed while measuring"):
+            raise Killed("while measuring")
+        index = self.left.pop(0)
+        planned = dict(self.order.runs)[index]
+        world.books.runs.append((self.began, world.clock.seconds))
+        result = runner.result(planned.tree, planned.seed, sealed=self.order.sealed)
+        world.books.made.append((result["digests"]["candidate"], planned.seed))
+        if world.faults.strikes("answered twice"):
+            other = runner.result(planned.tree, planned.seed, sealed=self.order.sealed)
+            runner.mailbox.post(Measured(self.number, index, other))
+        self.begin()
+        return Measured(self.number, index, result)
+
+
+@dataclass
+class SimulatedRunner:
+    """`bot.run.base.Measurer`: numbers from `measured`, minutes from the clock."""
+
+    repository: Repository
+    world: World
+    mailbox: SimulatedMailbox
+    slots: tuple[str, ...]
+    looked_at: float = 0.0  # when the scheduler last took a snapshot
+
+    def runner_class(self) -> str:
+        """Always the same."""
+        return COMPARABLE
+
+    def elsewhere(self, attempts: Collection[str]) -> frozenset[str]:
+        """Nothing is measured by others that this bot could know of."""
+        del attempts
+        return frozenset()
+
+    def start(self, job: int, order: Order, slot: str, post: Post) -> _Flight:
+        """Begin to measure."""
+        del slot, post
+        for _, run in order.runs:
+            name = self._digest(run.tree), run.seed
+            if self.world.books.kept.get(name, self.looked_at) < self.looked_at:
                 raise PaidTwice(f"the run with seed {run.seed} has its result")
-            self.clock.wait(RUN_S)
-            if self.faults.strikes("runner vanished"):
-                raise RunnerFailed("The runner has vanished. Run the step again.")
-            self.between()
-            self.books.made.append(name)
-            if self.faults.strikes("killed while measuring"):
-                raise Killed("while measuring")
-            on_result(index, result)
-            if self.faults.strikes("answered twice"):
-                on_result(index, measured(source, run.seed, self.chance, sealed=sealed))
+        flight = _Flight(self, job, order, [index for index, _ in order.runs])
+        flight.begin()
+        return flight
+
+    def result(self, tree: str, seed: int, *, sealed: bool) -> dict[str, Any]:
+        """One run of a tree."""
+        source = self.repository.read_file(tree, "train.py") or b""
+        return measured(source, seed, self.world.chance, sealed=sealed)
+
+    def _digest(self, tree: str) -> str:
+        source = self.repository.read_file(tree, "train.py") or b""
+        return candidate_digest({"train.py": source})
 
 
 @dataclass
 class Thinker:
-    """A proposer with a number of ideas."""
+    """A proposer with a number of ideas: a step in one constant, or in both."""
 
-    chance: Random
-    clock: Clock
-    faults: Faults
-    books: Books
-    between: Callable[[], None]
-    ideas: int
+    world: World
+    ideas: float
+    step: Callable[[Random], float] = lambda chance: chance.choice([-0.5, 0.5, 1.0, 1.5, 20.0])
     name: str = "command"
 
     def propose(self, context: Context) -> Proposal:
         """Change one or two constants."""
+        world = self.world
         if self.ideas <= 0:
             raise NothingToPropose("No idea is left.")
-        self.clock.wait(PROPOSAL_S)
-        self.between()
-        if self.faults.strikes("killed while proposing"):
+        if world.faults.strikes("killed while proposing"):
             raise Killed("while proposing")
         self.ideas -= 1
-        self.books.calls += 1
-        if self.faults.strikes("proposal failed"):
+        world.books.calls += 1
+        if world.faults.strikes("proposal failed"):
             raise ProposalFailed("the model refused", Cost(usd=0.01, calls=1))
         source = (context.revision or context).files["train.py"]
-        names = self.chance.choice([["RATE"], ["WIDTH"], ["RATE", "WIDTH"]])
+        names = world.chance.choice([["RATE"], ["WIDTH"], ["RATE", "WIDTH"]])
         for name in names:
-            step = self.chance.choice([-0.5, 0.5, 1.0, 1.5, 20.0])
-            source = with_constant(source, name, constant(source, name) + step)
+            value = round(constant(source, name) + self.step(world.chance), 3)
+            source = with_constant(source, name, value)
         title = "Set " + " and ".join(f"{name} to {constant(source, name)}" for name in names)
-        self.books.proposals += context.revision is None
+        world.books.proposals += context.revision is None
         idea = Hypothesis(title, "It may be better there.")
         return Proposal(idea, {"train.py": source}, self.name, Cost(usd=0.01, calls=1))
 
 
 @dataclass
+class _Draft:
+    """A call of the model in flight."""
+
+    due: _Due | None = None
+
+    def finish(self) -> None:
+        """There is nothing after it."""
+
+    def stop(self) -> None:
+        """Give it up before it has cost anything."""
+        if self.due:
+            self.due.gone = True
+
+
+@dataclass
+class SimulatedProposers:
+    """`bot.run.base.Proposers`: the answer comes after a minute."""
+
+    place: Place
+    world: World
+    mailbox: SimulatedMailbox
+    thinker: Thinker
+
+    def start(self, job: int, name: str, told: Context, post: Post) -> _Draft:
+        """Begin to think."""
+        del name, post
+
+        def answer() -> Message:
+            try:
+                return Answered(job, ask(self.place, self.thinker, told, self.world.clock.now()))
+            except Exception as error:
+                return Answered(job, error=error)
+
+        return _Draft(self.mailbox.later(PROPOSAL_S, answer))
+
+
+@dataclass
+class Silent:
+    """`bot.run.teller.Teller` that keeps what was said for the story of a history."""
+
+    say: Callable[[str], None]
+
+    def thinking(self, count: int) -> None:
+        """Nothing to tell."""
+
+    def started(self, slot: str, order: Order, action: Action) -> None:
+        """Runs begin."""
+        del order
+        self.say(f"{slot}: {action}")
+
+    def seen(self, slot: str, order: Order, event: Event) -> None:
+        """Nothing to tell."""
+
+    def measured(self, slot: str, order: Order, index: int, result: Mapping[str, Any]) -> None:
+        """A result is kept."""
+        self.say(f"{slot}: run {index} of {order.attempt}: {result['status']}")
+
+    def ended(self, slot: str, order: Order) -> None:
+        """Nothing to tell."""
+
+    def concluded(self, done: Concluded) -> None:
+        """An experiment has its verdict."""
+        self.say(f"#{done.pull.number}: {done.verdict.reason}")
+
+    def beat(self, state: State) -> None:
+        """Nothing to tell."""
+
+
+@dataclass
 class Bot:
-    """One process after another that looks at the forge and carries out what is due."""
+    """One process after another that carries the programme on."""
 
     name: str
     place: Place
-    runner: Runner
+    world: World
     thinker: Thinker
-    clock: Clock
-    chance: Random
+    say: Callable[[str], None]
 
-    def act(self) -> Action:
-        """Look, decide, and carry out one of the actions, whichever comes first."""
-        self.runner.looked_at = self.clock.now()
-        view = self.look()
-        action = self.chance.choice(decide(view.snapshot))
-        self.carry_out(action, view)
-        return action
-
-    def look(self) -> View:
-        """A snapshot as every step takes it."""
+    def run(self, terms: Terms, slots: int = 1) -> Outcome:
+        """A process from its start to its end."""
         self.place.forge.recover()
-        return take(self.place.repository, self.place.forge, self.place.settings, COMPARABLE)
+        mailbox = SimulatedMailbox(self.world, self.name)
+        names = tuple(f"gpu {number}" for number in range(slots))
+        runner = SimulatedRunner(self.place.repository, self.world, mailbox, names)
 
-    def carry_out(self, action: Action, view: View) -> None:
-        """What `bot.step` does with an action."""
-        place = self.place
-        parts = (place.repository, place.forge, place.settings, self.clock.now)
-        executor, auditor = Executor(*parts, self._seed), Auditor(*parts, self._seed)
-        match action:
-            case Propose():
-                open_proposal(place, view, self.thinker, self.clock.now)
-            case Measure():
-                self.measure(executor.begin(action, view), executor, view)
-            case Resume():
-                self.measure(executor.go_on(action, view), executor, view)
-            case Revise():
-                revise(place, view, self.thinker, action, now=self.clock.now)
-            case Conclude():
-                executor.conclude(action, view)
-            case AskPerson():
-                executor.ask_person(action, view)
-            case BeginAudit():
-                self.measure(auditor.begin(action, view), auditor, view)
-            case ContinueAudit():
-                self.measure(auditor.go_on(action), auditor, view)
-            case ConcludeAudit():
-                auditor.conclude(action, view)
-            case Revert():
-                auditor.revert(action, view)
-            case Answer() | Review() | AskApproval():
-                parts = (place.repository, place.forge, place.settings, self.clock.now)
-                Spokesman(*parts).carry_out(action, view)
+        def choose(view: View, room: Room) -> tuple[Action, ...]:
+            runner.looked_at = self.world.clock.seconds
+            return everything(view, room)
 
-    def measure(self, order: Order, keeper: Executor | Auditor, view: View) -> None:
-        """Have an order measured, every result kept as soon as it is there."""
-        keep = partial(keeper.keep, order, runner_class=view.runner_class)
-        self.runner.measure(order.runs, keep, sealed=order.sealed)
-        if isinstance(keeper, Executor) and not view.snapshot.baseline:
-            keeper.check_baseline_works(order)
-
-    def _seed(self) -> int:
-        return self.chance.randrange(2**31)
+        scheduler = Scheduler(
+            self.place,
+            runner,
+            SimulatedProposers(self.place, self.world, mailbox, self.thinker),
+            mailbox,
+            Silent(lambda words: self.say(f"{self.name}: {words}")),
+            terms,
+            choose,
+            seed=lambda: self.world.chance.randrange(2**31),
+        )
+        return scheduler.run()

@@ -11,23 +11,23 @@ from pathlib import Path
 from random import Random
 
 from bench.simulation import project
-from bench.simulation.bots import Books, Bot, Clock, Runner, Thinker
+from bench.simulation.bots import Books, Bot, Clock, Thinker, World
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.invariants import Broken, check
 from bench.simulation.people import People
 from bench.simulation.quick import QuickGit, Store, quick_ledger
 from bench.simulation.shaky import ShakyForge, ShakyGit, repository_on
 from bot.errors import BaselineFails, BotError
-from bot.forge.base import Conflict, ForgeError
+from bot.forge.base import ForgeError
 from bot.forge.git import GitForge
 from bot.git import GitError
 from bot.git.process import Git
-from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import BOT, Place
+from bot.run.terms import Terms
 from bot.settings import parse
 
-MOST_WAKE_UPS = 30
-MOST_TO_QUIET = 200
+MOST_WAKE_UPS = 12
+MOST_TO_QUIET = 12
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Outcome:
 def play(seed: int, *, quick: bool = True) -> Outcome:
     """The history of one seed; without `quick`, every git command is a process of git."""
     with tempfile.TemporaryDirectory(prefix="mergelab-history-", dir=project.memory()) as folder:
-        world = World.of(seed, Path(folder) / "project", quick=quick)
+        history = History.of(seed, Path(folder) / "project", quick=quick)
         failure = None
-        git = world.place.repository.git
+        git = history.place.repository.git
         fast = quick_ledger(git.store) if isinstance(git, QuickGit) else nullcontext()
         try:
             with fast:
-                world.play()
+                history.play()
         except (Exception, Killed) as error:
             failure = f"{type(error).__name__}: {error}"
             if not isinstance(error, Broken):
@@ -60,33 +60,31 @@ def play(seed: int, *, quick: bool = True) -> Outcome:
         return Outcome(
             seed=seed,
             failure=failure,
-            faults=world.faults.struck,
-            experiments=len(world.place.forge.pulls()),
-            hours=(world.clock.seconds - 1_800_000_000) / 3600,
-            tip=world.place.forge.base(),
-            story=world.story,
+            faults=history.world.faults.struck,
+            experiments=len(history.place.forge.pulls()),
+            hours=(history.world.clock.seconds - 1_800_000_000) / 3600,
+            tip=history.place.forge.base(),
+            story=history.story,
         )
 
 
 @dataclass
-class World:
-    """Everything in a history. `place` is the world's own sure view of the repository."""
+class History:
+    """Everything in a history. `place` is a sure view of the repository, without faults."""
 
     place: Place
-    clock: Clock
+    world: World
     chance: Random
-    faults: Faults
-    books: Books
     people: People
     bots: list[Bot] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
-    _nested: bool = False
+    _acting: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, seed: int, folder: Path, *, quick: bool) -> World:
+    def of(cls, seed: int, folder: Path, *, quick: bool) -> History:
         """A fresh project, with as many ideas and as much trouble as the seed wants."""
-        chance = Random(f"world {seed}")
+        chance = Random(f"history {seed}")
         project.make(folder)
         clock = Clock()
         faults = Faults(Random(f"faults {seed}"), intensity=chance.choice([0.3, 1.0, 2.0]))
@@ -96,96 +94,95 @@ class World:
         forge = GitForge(repository, "main", bot=BOT, clock=clock.now)
         place = Place(repository, forge, settings)
         people = People(place, Random(f"people {seed}"), clock.now)
-        world = cls(place, clock, chance, faults, Books(), people)
-        world.bots = [world._bot(name, git, chance.randint(1, 3)) for name in ("A", "B")]
-        return world
+        world = World(clock, Random(f"bots {seed}"), faults, Books(), lambda _: None)
+        history = cls(place, world, chance, people)
+        world.between = history._interlude
+        history.bots = [history._bot(name, git, chance.randint(1, 4)) for name in ("A", "B")]
+        return history
 
     def _bot(self, name: str, git: Git, ideas: int) -> Bot:
-        chance = Random(self.chance.random())
-        repository = repository_on(ShakyGit(git, self.faults))
+        world = self.world
+        repository = repository_on(ShakyGit(git, world.faults))
 
         def between() -> None:
             self._interlude(name)
 
         def note(write: str, arguments: tuple[object, ...]) -> None:
-            self.books.note(write, arguments, self.clock.seconds)
+            world.books.note(write, arguments, world.clock.seconds)
             self._watch()
 
-        forge = GitForge(repository, "main", bot=BOT, clock=self.clock.now)
-        shaky = ShakyForge(forge, self.faults, between, note)
-        parts = (chance, self.clock, self.faults, self.books, between)
+        forge = GitForge(repository, "main", bot=BOT, clock=world.clock.now)
+        shaky = ShakyForge(forge, world.faults, between, note)
         place = Place(repository, shaky, self.place.settings)
-        return Bot(
-            name, place, Runner(repository, *parts), Thinker(*parts, ideas), self.clock, chance
-        )
+        return Bot(name, place, world, Thinker(world, ideas), self._say)
 
     def play(self) -> None:
         """Trouble first, then without any faults until nothing is left to do."""
-        for _ in range(self.chance.randint(8, MOST_WAKE_UPS)):
-            if self.faults.strikes("wake-up lost"):
-                self.clock.wait(600)
+        faults = self.world.faults
+        for _ in range(self.chance.randint(3, MOST_WAKE_UPS)):
+            if faults.strikes("wake-up lost"):
+                self.world.clock.seconds += 600
                 continue
             bot = self.chance.choice(self.bots)
-            for _ in range(1 + self.faults.strikes("wake-up doubled")):
-                self._wake(bot)
-            if self.chance.random() < 0.25:
+            for _ in range(1 + faults.strikes("wake-up doubled")):
+                self._wake(bot, self._terms(), self.chance.choice([1, 1, 2, 4]))
+            if self.chance.random() < 0.5:
                 self._say(self.people.act())
             self._watch()
-        with self.faults.silenced():
+        with faults.silenced():
             self._drain()
-            check(self.place, self.books, self.bases)
+            check(self.place, self.world.books, self.bases)
 
-    def _wake(self, bot: Bot) -> bool:
-        """Let a bot act once; whether it found anything to do."""
-        calls = self.books.calls
+    def _terms(self) -> Terms:
+        """A step, or a while of the overnight loop."""
+        if self.chance.random() < 0.5:
+            return Terms(verdicts=1)
+        end = self.world.clock.seconds + self.chance.choice([600, 3600, 36000])
+        most = self.chance.choice([None, 1, 3])
+        return Terms(deadline=end, max_in_flight=most, patient=True, look_every_s=60)
+
+    def _wake(self, bot: Bot, terms: Terms, slots: int) -> None:
+        """Let a bot run once, to its own end or to that of its process."""
+        self._acting.add(bot.name)
+        calls = self.world.books.calls
         try:
-            action = bot.act()
+            outcome = bot.run(terms, slots)
         except Killed as death:
-            self._interrupted(bot, f"killed {death}", calls)
-        except NothingToPropose:
-            self._say(f"{bot.name}: nothing to do")
-            return False
-        except Conflict as error:
-            self._say(f"{bot.name}: conflict: {error}")
+            self._say(f"{bot.name}: killed {death}")
+            self.world.books.lost_calls += self.world.books.calls - calls
         except BaselineFails:
             self._say(f"{bot.name}: the baseline fails")
             self._say(self.people.mend())
         except (BotError, ForgeError, GitError) as error:
-            self._interrupted(bot, f"{type(error).__name__}: {error}", calls)
+            self._say(f"{bot.name}: {type(error).__name__}: {error}")
+            self.world.books.lost_calls += self.world.books.calls - calls
         else:
-            self._say(f"{bot.name}: {action}")
-        return True
-
-    def _interrupted(self, bot: Bot, how: str, calls: int) -> None:
-        self._say(f"{bot.name}: {how}")
-        self.books.proposing_interrupted += self.books.calls - calls
+            self._say(f"{bot.name}: {len(outcome.concluded)} verdicts, {outcome.why}")
+        finally:
+            self._acting.discard(bot.name)
 
     def _interlude(self, acting: str) -> None:
         """Between any two things that one bot does, others may act."""
-        if self._nested:
+        if len(self._acting) > 1:
             return
-        self._nested = True
-        try:
-            if self.faults.strikes("another bot in between"):
-                others = [bot for bot in self.bots if bot.name != acting]
-                self._wake(self.chance.choice(others))
-            if self.faults.strikes("a person in between"):
-                self._say(self.people.act())
-        finally:
-            self._nested = False
+        if self.world.faults.strikes("another bot in between"):
+            others = [bot for bot in self.bots if bot.name != acting]
+            self._wake(self.chance.choice(others), Terms(verdicts=1), 1)
+        if self.world.faults.strikes("a person in between"):
+            self._say(self.people.act())
 
     def _drain(self) -> None:
-        quiet: set[str] = set()
+        """Both bots in turn, patiently, until neither changes anything."""
+        quiet = 0
         for turn in range(MOST_TO_QUIET):
-            bot = self.bots[turn % len(self.bots)]
-            if self._wake(bot):
-                quiet.clear()
-            else:
-                quiet.add(bot.name)
+            before = self.place.repository.git.text("for-each-ref", "--format=%(objectname)")
+            self._wake(self.bots[turn % 2], Terms(max_in_flight=None, patient=True), 2)
             self._watch()
-            if len(quiet) == len(self.bots):
+            after = self.place.repository.git.text("for-each-ref", "--format=%(objectname)")
+            quiet = quiet + 1 if before == after else 0
+            if quiet == len(self.bots):
                 return
-        raise Broken(f"not quiet after {MOST_TO_QUIET} more actions")
+        raise Broken(f"not quiet after {MOST_TO_QUIET} more runs")
 
     def _watch(self) -> None:
         base = self.place.forge.base()

@@ -109,7 +109,7 @@ def _scratchpad_agrees(place: Place, entries: Sequence[LedgerEntry]) -> None:
 def _costs_are_told(place: Place, pulls: Sequence[PullRequest], books: Books) -> None:
     """At most the call in flight is paid again, and no call is charged twice."""
     noted = spending.noted(place.repository).calls
-    lost = books.proposing_interrupted
+    lost = books.lost_calls
     _demand(noted <= books.calls, f"{noted} calls noted, {books.calls} made")
     _demand(noted >= books.calls - lost, f"{noted} of {books.calls} calls noted, {lost} lost")
     opened = sum(pull.record["proposer"] == "command" for pull in pulls)

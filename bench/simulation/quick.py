@@ -14,6 +14,7 @@ import queue
 import re
 import subprocess
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / ".git"
         self.objects: dict[str, tuple[str, bytes]] = {}
+        self._parents: dict[str, tuple[str, ...]] = {}
         self.refs = {
             str(path.relative_to(self.folder)): path.read_text().strip()
             for path in (self.folder / "refs").rglob("*")
@@ -100,21 +102,37 @@ class Store:
         kind, data = self.objects[name]
         return data[5:45].decode() if kind == "commit" else name
 
-    def parents(self, commit: str) -> list[str]:
+    def parents(self, commit: str) -> tuple[str, ...]:
         """The parents of a commit."""
-        head = self.objects[commit][1].partition(b"\n\n")[0].decode("utf-8", "replace")
-        return [line[7:] for line in head.split("\n") if line.startswith("parent ")]
+        if commit not in self._parents:
+            head = self.objects[commit][1].partition(b"\n\n")[0].decode("utf-8", "replace")
+            lines = head.split("\n")
+            self._parents[commit] = tuple(x[7:] for x in lines if x.startswith("parent "))
+        return self._parents[commit]
 
     def ancestors(self, commit: str) -> dict[str, None]:
         """Itself and all before it, nearest first."""
         found: dict[str, None] = {}
-        waiting = [commit]
+        waiting = deque([commit])
         while waiting:
-            now = waiting.pop(0)
+            now = waiting.popleft()
             if now not in found:
                 found[now] = None
                 waiting += self.parents(now)
         return found
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        """Whether a commit is among the ancestors of another, or is it."""
+        seen: set[str] = set()
+        waiting = deque([descendant])
+        while waiting:
+            now = waiting.popleft()
+            if now == ancestor:
+                return True
+            if now not in seen:
+                seen.add(now)
+                waiting += self.parents(now)
+        return False
 
     def entries(self, name: str) -> dict[bytes, tuple[str, str]]:
         """One level of a tree: name to (mode, id)."""
@@ -228,6 +246,7 @@ class QuickGit(Git):
         options = [word for word in arguments if word.startswith("--")]
         patterns = [_pattern(word) for word in arguments if not word.startswith("--")]
         form = next((o for o in options if o.startswith("--format=")), "").removeprefix("--format=")
+        patterns = patterns or [re.compile(".*")]
         names = [n for n in sorted(self.store.refs) if any(p.fullmatch(n) for p in patterns)]
         lines = [self._formatted(form, name) for name in names]
         if "--count=1" in options:
@@ -333,16 +352,31 @@ class QuickGit(Git):
     def _merge_base(self, arguments: tuple[str, ...], *_: object) -> Completed | None:
         one, other = arguments[-2:]
         if "--is-ancestor" in arguments:
-            return Completed(int(one not in self.store.ancestors(other)), b"", "")
+            return Completed(int(not self.store.contains(other, one)), b"", "")
         bases = self._bases(one, other)
         return self._line(bases[0]) if len(bases) == 1 else None
 
     def _bases(self, one: str, other: str) -> list[str]:
         """The best common ancestors."""
         mine = self.store.ancestors(one)
-        common = [commit for commit in self.store.ancestors(other) if commit in mine]
-        worse = {a for commit in common for a in self.store.ancestors(commit) if a != commit}
-        return [commit for commit in common if commit not in worse]
+        found: list[str] = []
+        covered: set[str] = set()
+        waiting = deque([other])
+        while waiting:
+            now = waiting.popleft()
+            if now in covered:
+                continue
+            if now in mine:
+                found.append(now)
+                covered |= self.store.ancestors(now).keys()
+            else:
+                covered.add(now)
+                waiting += self.store.parents(now)
+        return [
+            one
+            for one in found
+            if not any(two != one and self.store.contains(two, one) for two in found)
+        ]
 
     def _merge_tree(self, arguments: tuple[str, ...], *_: object) -> Completed | None:
         """Files that one side at most has changed are merged here, the others by git."""

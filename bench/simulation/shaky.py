@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from bench.simulation.faults import Faults, Killed
-from bot.forge.base import Forge, ForgeError
+from bot.forge.base import Forge, Unreachable
 from bot.git import GitError, Repository
 from bot.git.process import Completed, Git
 
@@ -85,11 +85,11 @@ class ShakyForge:
             if self._faults.strikes("killed at a write to the forge"):
                 raise Killed(f"before {name}")
             if self._faults.strikes("refused before effect"):
-                raise ForgeError(f"503 before {name}. Try again.")
+                raise Unreachable(f"503 before {name}. Try again.", 30)
             answer = write(*arguments, **named)
             self._after(name, arguments)
             if self._faults.strikes("failed after effect"):
-                raise ForgeError(f"502 after {name}. Try again.")
+                raise Unreachable(f"502 after {name}. Try again.")
             if self._faults.strikes("killed at a write to the forge"):
                 raise Killed(f"after {name}")
             self._between()

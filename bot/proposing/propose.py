@@ -6,10 +6,12 @@ proposal goes back to the proposer with the reason, a bounded number of times.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from bot import snapshot
 from bot.errors import BotError
@@ -85,6 +87,7 @@ class Drafting:
     refused: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     pull: PullRequest | None = None
+    _tried: Mapping[str, Any] | None = None  # the record of what was to be opened before
 
     @property
     def words(self) -> str:
@@ -107,16 +110,28 @@ class Drafting:
         Raises:
             NoProposal: every one was refused or dropped; the message names the reasons.
             Conflict: others were faster; take a new snapshot.
-            ForgeError: the branch cannot be made; the message says what is in its way.
+            ForgeError: the branch cannot be made; the message says what is in its way. Hand the
+                same proposal in again later: if it was opened all the same, it is found.
         """
+        if self._tried is not None and (opened := self._opened_before()):
+            self.pull = opened
+            return True
         try:
             head = commit(self.place, view, proposal, told, self.now())
         except Refused as reason:
             self._note(str(reason), proposal.cost, again=True)
             return False
-        dropped = tuple(self.dropped)
-        self.pull = _open(self.place, view, proposal, told, head=head, dropped=dropped)
+        # The pull request answers for everything that it took to come to it.
+        cost = sum((one.cost for one in self.dropped), proposal.cost)
+        proposal = replace(proposal, cost=cost)
+        self._tried = _record(view, proposal, told, self.dropped)
+        self.pull = _open(self.place, proposal, told, head=head, record=self._tried)
         return True
+
+    def _opened_before(self) -> PullRequest | None:
+        """The pull request that the forge opened without being able to say so."""
+        pulls = reversed(self.place.forge.pulls())
+        return next((pull for pull in pulls if pull.record == self._tried), None)
 
     def drop(self, view: View, failure: ProposalFailed) -> bool:
         """Take note of an attempt that came to nothing; True: there may be another.
@@ -393,29 +408,33 @@ def _redacted(proposal: Proposal) -> Proposal:
     return replace(proposal, hypothesis=Hypothesis(**said), notes=known.redact(proposal.notes))
 
 
+def _record(
+    view: View, proposal: Proposal, told: Context, dropped: Sequence[Dropped]
+) -> Mapping[str, Any]:
+    """Machine data of a pull request, as the forge gives it back."""
+    changed = beliefs.change(beliefs.of(told.scratchpad), proposal.notes)
+    record: Mapping[str, Any] = json.loads(
+        json.dumps(
+            {
+                "proposer": proposal.proposer,
+                "phase": told.phase.name,
+                "cost": asdict(proposal.cost),
+                "dropped": [asdict(one) for one in dropped],
+                "sources": [asdict(source) for source in proposal.sources],
+                "hypothesis": asdict(proposal.hypothesis),
+                "beliefs": asdict(changed),
+                "fork": view.snapshot.base,
+            }
+        )
+    )
+    return record
+
+
 def _open(
-    place: Place,
-    view: View,
-    proposal: Proposal,
-    told: Context,
-    *,
-    head: str,
-    dropped: Sequence[Dropped],
+    place: Place, proposal: Proposal, told: Context, *, head: str, record: Mapping[str, Any]
 ) -> PullRequest:
     name = slug(proposal.hypothesis.title)
-    # The pull request answers for everything that it took to come to it.
-    proposal = replace(proposal, cost=sum((one.cost for one in dropped), proposal.cost))
     changed = beliefs.change(beliefs.of(told.scratchpad), proposal.notes)
-    record = {
-        "proposer": proposal.proposer,
-        "phase": told.phase.name,
-        "cost": asdict(proposal.cost),
-        "dropped": [asdict(one) for one in dropped],
-        "sources": [asdict(source) for source in proposal.sources],
-        "hypothesis": asdict(proposal.hypothesis),
-        "beliefs": asdict(changed),
-        "fork": view.snapshot.base,
-    }
     for attempt in range(1, 100):
         branch = f"exp/{name}" if attempt == 1 else f"exp/{name}-{attempt}"
         if place.repository.ref(f"refs/heads/{branch}") is not None:

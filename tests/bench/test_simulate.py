@@ -10,18 +10,20 @@ from typing import Any
 import pytest
 
 from bench import simulate
-from bench.simulation import bots
+from bench.simulation import bots, busy
 from bench.simulation.faults import RATES
 from bench.simulation.history import play
-from bot.decide import Action, Conclude, Measure, Resume, Snapshot, decide
+from bot.decide import Action, Conclude, Measure, Resume, Room, decide
 from bot.execute import Executor
 from bot.model import Reason, Verdict
 from bot.run.base import Order
 from bot.snapshot import View
 
+SEEDS = "60"
+
 
 def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    code = simulate.main(["--seeds", "60", "--json"])
+    code = simulate.main(["--seeds", SEEDS, "--busy-hours", "0", "--json"])
     told = json.loads(capsys.readouterr().out)
     assert (told["failures"], code) == ([], 0)
     assert set(told["faults"]) == set(RATES), "a fault that never strikes tests nothing"
@@ -29,7 +31,7 @@ def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.slow
 def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    code = simulate.main(["--seeds", "3000", "--first", "10000", "--json"])
+    code = simulate.main(["--seeds", "3000", "--first", "10000", "--busy-hours", "0", "--json"])
     assert (json.loads(capsys.readouterr().out)["failures"], code) == ([], 0)
 
 
@@ -40,20 +42,30 @@ def test_a_seed_is_one_history_with_the_real_git_too(seed: int) -> None:
     assert quick.tip == again.tip == real.tip
 
 
+@pytest.mark.parametrize(("gpus", "hours", "least"), [(1, 4, 0.98), (4, 1, 0.97)])
+def test_no_gpu_waits_for_a_proposer(gpus: int, hours: float, least: float) -> None:
+    assert busy.measure(gpus, hours).share >= least
+
+
+@pytest.mark.slow
+def test_sixteen_gpus_do_not_wait_for_a_proposer_either() -> None:
+    assert busy.measure(16, 3).share >= 0.97
+
+
 def failing(seeds: range) -> list[str]:
     return [outcome.failure for seed in seeds if (outcome := play(seed)).failure]
 
 
 def test_a_merge_that_was_not_measured_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hasty(snapshot: Snapshot) -> tuple[Action, ...]:
+    def hasty(view: View, room: Room) -> tuple[Action, ...]:
         return tuple(
             Conclude(action.number, Verdict(Reason.IMPROVEMENT, "It looks good."))
             if isinstance(action, Measure)
             else action
-            for action in decide(snapshot)
+            for action in decide(view.snapshot, room)
         )
 
-    monkeypatch.setattr(bots, "decide", hasty)
+    monkeypatch.setattr(bots, "everything", hasty)
     assert any("without runs" in failure for failure in failing(range(3)))
 
 
@@ -82,4 +94,4 @@ def test_a_run_that_is_paid_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
         return replace(go_on(self, action, view), runs=tuple(enumerate(attempt.runs)))
 
     monkeypatch.setattr(Executor, "go_on", forgetful)
-    assert any("PaidTwice" in failure for failure in failing(range(3)))
+    assert any("PaidTwice" in failure for failure in failing(range(8)))
