@@ -28,6 +28,7 @@ _COMMANDS = (
     "diff",
     "doctor",
     "export",
+    "import",
     "init",
     "log",
     "open",
@@ -41,6 +42,8 @@ _COMMANDS = (
     "status",
     "step",
 )
+
+_MODULES = {"import": "import_"}  # where the name is a word of the language
 
 
 class _Lazy(click.Group):
@@ -56,7 +59,9 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"bot.commands.{cmd_name}").command
+        command: click.Command = importlib.import_module(
+            f"bot.commands.{_MODULES.get(cmd_name, cmd_name)}"
+        ).command
         return command
 
 

@@ -21,6 +21,8 @@ from runner.settings import RunnerSettings, Table, plain_path
 from runner.settings_file import explain, read_document
 
 FILE_NAME = "bot.toml"
+IMPORTED = "imported.tsv"
+"""A history from elsewhere, see `bot.history.imported`."""
 
 
 class RepositoryTable(Table):
@@ -233,7 +235,7 @@ def _check_own(key: str, path: str, where: str) -> None:
         )
 
 
-_FILES = (FILE_NAME, "program.md")
+_FILES = (FILE_NAME, "program.md", IMPORTED)
 _FOLDERS = ("bot", "runner")
 
 

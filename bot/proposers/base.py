@@ -110,6 +110,7 @@ class Context:
     history: Sequence[PastExperiment]  # oldest first
     program: str = ""
     scratchpad: str = ""
+    imported: str = ""  # a history from elsewhere (bot.history.imported): no evidence
     most_beliefs: int = 4_000  # characters of the beliefs that the proposer maintains
     ahead: int = 0  # how many others are being thought of just now
     refused: Sequence[str] = ()  # why earlier proposals of this very step were refused

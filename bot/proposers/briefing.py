@@ -59,6 +59,7 @@ def sections(context: Context, fence: Fence, detail: Detail = FULL) -> tuple[Sec
             _rules(context, fence),
             *_files(context, fence, detail),
             _experiments(context, fence, detail),
+            _imported(context, fence, detail),
             _beliefs(context, fence, detail),
             _remarks(context, fence, detail),
         )
@@ -128,6 +129,17 @@ def _files(context: Context, fence: Fence, detail: Detail) -> Iterator[Section]:
     for path in sorted(context.files, key=lambda path: (path != context.entry, path)):
         text = context.files[path].decode("utf-8", errors="replace")
         yield Section("The baseline", fence.wrap(f"file {path}", text, detail.file))
+
+
+def _imported(context: Context, fence: Fence, detail: Detail) -> Section:
+    if not context.imported:
+        return Section("Experiments from elsewhere", "")
+    lead = (
+        "Tried before this project was begun, elsewhere and under other conditions; nothing "
+        "vouches for the numbers. Use it for ideas, and to know what was tried.\n"
+    )
+    text = fence.wrap("imported experiments", context.imported, detail.beliefs)
+    return Section("Experiments from elsewhere", lead + text)
 
 
 def _beliefs(context: Context, fence: Fence, detail: Detail) -> Section:

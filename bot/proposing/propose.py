@@ -36,7 +36,7 @@ from bot.proposers.base import (
 )
 from bot.proposers.portfolio import PORTFOLIO, REVISING
 from bot.proposing import background
-from bot.settings import Settings
+from bot.settings import IMPORTED, Settings
 from bot.snapshot import View, allowed_files
 from bot.text.hygiene import Secrets
 from bot.text.naming import slug
@@ -228,6 +228,7 @@ def context(
         history=[*_history(place, view), *_open_ones(place, view)],
         program=split_program(program)[0],
         scratchpad=_text(place, view, settings.scratchpad.path),
+        imported=_text(place, view, IMPORTED) if reads else "",
         most_beliefs=settings.scratchpad.beliefs,
         ahead=ahead,
         refused=refused,

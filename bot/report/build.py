@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from bot.audits import ledger as auditlog
 from bot.audits import report as auditreport
 from bot.git import Repository
+from bot.history import imported
 from bot.history.ledger import LedgerEntry
 from bot.model import Direction, Outcome
 from bot.proposing.propose import Place
@@ -21,6 +22,7 @@ from runner.text import clean_text
 
 DIFFS = 300
 """The diffs of so many experiments are kept in the page: winners first, then the latest."""
+_IMPORTED = 1_000  # rows of a history from elsewhere
 _DIFF_CHARACTERS = 20_000
 _ALL_CHARACTERS = 3_000_000
 _LARGEST_FILE = 1 << 20
@@ -56,8 +58,20 @@ def content_of(place: Place) -> Content:
             for one in now.open
         ],
         audits=Table(auditreport.HEADERS, audited) if audited else None,
+        imported=_imported(place, now.view.snapshot.base),
         diffs=diffs(place.repository, now.view.entries, settings.candidate.paths),
     )
+
+
+def _imported(place: Place, base: str) -> Table | None:
+    rows = imported.read(place.repository.read_file(base, imported.FILE_NAME))
+    if not rows:
+        return None
+    cells = [
+        ("" if row.value is None else number(row.value), str(row.status), row.description)
+        for row in rows[-_IMPORTED:]
+    ]
+    return Table(("metric", "status", "description"), cells)
 
 
 def figures(now: Status, found: History) -> list[Figure]:

@@ -50,6 +50,7 @@ class Content:
     open: Sequence[dict[str, Any]] = ()
     audits: Table | None = None
     diffs: dict[int, str] | None = None
+    imported: Table | None = None
 
 
 def render(content: Content, *, version: str = "") -> str:
@@ -76,6 +77,7 @@ def render(content: Content, *, version: str = "") -> str:
         figures=content.figures,
         open=content.open,
         audits=content.audits,
+        imported=content.imported,
         charts=charts,
         policy=_policy(scripts.values(), connect=bool(version)),
         style=Markup(_file("page.css")),  # noqa: S704 (ours)
