@@ -62,7 +62,7 @@ def test_people_see_it_in_the_report_apart_from_the_rest(history: Lab, results: 
 
 def test_proposers_that_read_are_told_of_it_as_data(history: Lab, results: Path) -> None:
     bot("import", str(results))
-    settings = parse(b'[proposer]\nname = "command"\n[command]\nargv = ["true"]\n')
+    settings = parse(b'[proposer]\nname = "command"\n[command]\nargv = ["/bin/true"]\n')
     place = replace(history.place, settings=settings)
     fence = Fence.new(Secrets())
     told = {one.title: one.text for one in sections(context(place, history.view()), fence)}
