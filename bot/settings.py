@@ -51,14 +51,6 @@ class ForgeTable(Table):
     asks GitHub, and in a workflow stands for GitHub Actions itself."""
 
 
-class WorkflowsTable(Table):
-    """Measuring by GitHub Actions, which is used where pull requests live on GitHub."""
-
-    in_flight: Annotated[int, Field(ge=1, le=100)] = 2
-    """How many experiments may be open at once: about one for each runner, and one that waits.
-    More of them use more runners, but each is thought of without knowing how the others end."""
-
-
 class ProposerTable(Table):
     """Where hypotheses come from."""
 
@@ -119,7 +111,6 @@ class Settings(RunnerSettings):
 
     repository: RepositoryTable = RepositoryTable()
     forge: ForgeTable = ForgeTable()
-    workflows: WorkflowsTable = WorkflowsTable()
     proposer: ProposerTable = ProposerTable()
     portfolio: PortfolioTable = PortfolioTable()
     claude: ClaudeTable = ClaudeTable()

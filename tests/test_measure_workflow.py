@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +49,87 @@ def test_an_honest_candidate_is_measured_and_reported(lab: LabOnGitHub) -> None:
     assert f"mean_rank {candidate.metric:.4g}" in check.output["title"]
     woken = [one for one in lab.github.runs.values() if one.path.endswith("/step.yml")]
     assert [one.head_branch for one in woken] == ["main"]
+
+
+def conclusions(lab: LabOnGitHub) -> list[tuple[str, str | None]]:
+    return [(check.external_id, check.conclusion) for check in lab.github.checks.values()]
+
+
+def test_what_the_gate_refuses_reaches_no_machine_and_leaves_a_trace(lab: LabOnGitHub) -> None:
+    evil = lab.work.with_name("evil")
+    lab.engine.variables = {**lab.engine.variables, "MERGELAB_PYTHON": f"/usr/bin/touch {evil};"}
+    workflow = lab.open(
+        "exp/workflow", {"train.py": BETTER, ".github/workflows/measure.yml": "on: push\n"}
+    )
+    honest = lab.open("exp/honest", {"train.py": BETTER})
+    lab.open("exp/hook", {"train.py": BETTER, "sitecustomize.py": f"open({str(evil)!r}, 'w')\n"})
+    asked = {
+        "not allowed": lab.dispatch(workflow, PAIR),
+        "sitecustomize.py": lab.dispatch(3, PAIR),
+        "is at": lab.dispatch(honest, PAIR, head_sha=lab.base),
+        "must be a number": lab.dispatch(honest, PAIR, pr=f"$(touch {evil})"),
+        "attempt": lab.dispatch(honest, PAIR, attempt=f"1.1; touch {evil} #"),
+        "--runs": lab.dispatch(honest, PAIR, runs=f'"; touch {evil}; echo "'),
+        "not a commit of the base branch": lab.dispatch(
+            honest, PAIR, base_sha=lab.github.pulls[workflow].head
+        ),
+    }
+    for words, run in asked.items():
+        assert lab.engine.run(run) == "failure"
+        log = lab.engine.logs[run.id]
+        assert words in log and "Train and score" not in log.replace("needs", ""), words
+        assert lab.artifact(run, "measurement") is None
+    assert not evil.exists()
+    assert conclusions(lab) == []
+    steps = [run for run in lab.github.runs.values() if run.path.endswith("/step.yml")]
+    assert len(steps) == len(asked), "the bot hears of each"
+
+
+FORGERS = {
+    "NaN": "print('{\"measurements\": [NaN, NaN]}')",
+    "nothing": "",
+    "a gigabyte": "import sys; sys.stdout.flush(); sys.stdout.truncate(1 << 30)",
+    "a path": 'print(\'{"measurements": ["../../../../etc/passwd", "$(id)"]}\')',
+    "the result of other files": "import json, subprocess, sys, pathlib; "
+    "pathlib.Path('handover/candidate/train.py').write_bytes("
+    "pathlib.Path('handover/baseline/train.py').read_bytes()); "
+    "subprocess.run([sys.executable, *sys.argv[1:]], check=True)",
+}
+
+
+@pytest.mark.parametrize("what", FORGERS)
+def test_a_machine_that_hands_back_something_else_is_not_believed(
+    lab: LabOnGitHub, what: str
+) -> None:
+    forger = lab.work.with_name("forger")
+    forger.write_text(f"#!{sys.executable}\n{FORGERS[what]}\n")
+    forger.chmod(0o755)
+    lab.engine.variables = {**lab.engine.variables, "MERGELAB_PYTHON": str(forger)}
+    number = lab.open("exp/honest", {"train.py": BETTER})
+    run = lab.dispatch(number, PAIR)
+    assert lab.engine.run(run) == "failure"
+    assert lab.artifact(run, "measurement") is None
+    ((attempt, conclusion),) = conclusions(lab)
+    assert attempt == f"{number}.1 refused in run {run.id}"
+    assert conclusion == "cancelled"
+    assert "::error title=Not believed" in lab.engine.logs[run.id]
+
+
+def test_an_approval_of_another_head_is_none(lab: LabOnGitHub) -> None:
+    number = lab.open("exp/stranger", {"train.py": BETTER})
+    pull = lab.github.pulls[number]
+    pull.user, pull.fork = lab.github.user("mallory"), True
+    body = {"event": "APPROVE", "commit_id": lab.base}
+    lab.call("POST", f"pulls/{number}/reviews", body, "grace-token")
+    assert lab.engine.run(run := lab.dispatch(number, PAIR)) == "failure"
+    assert "somebody with write permission has to approve" in lab.engine.logs[run.id]
+    lab.call(
+        "POST", f"pulls/{number}/reviews", {"event": "APPROVE", "commit_id": pull.head},
+        "rita-token",
+    )  # fmt: skip
+    assert lab.engine.run(lab.dispatch(number, PAIR)) == "failure"
+    lab.call(
+        "POST", f"pulls/{number}/reviews", {"event": "APPROVE", "commit_id": pull.head},
+        "grace-token",
+    )  # fmt: skip
+    assert lab.engine.run(run := lab.dispatch(number, PAIR)) == "success", lab.engine.logs[run.id]

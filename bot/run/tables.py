@@ -15,7 +15,8 @@ class RunTable(Table):
 
     max_in_flight: Annotated[int, Field(ge=1, le=1_000)] | None = None
     """Experiments that are open or being thought of at the same time. Without it: as many as it
-    takes that no GPU waits for a proposal, by the measured times of proposals and runs."""
+    takes that no GPU waits for a proposal, by the measured times of proposals and runs. Where
+    measuring is the work of workflows on GitHub, without it: two."""
     gpus: Annotated[tuple[str, ...], Field(min_length=0, max_length=64)] = ()
     """The GPUs to use, as in `CUDA_VISIBLE_DEVICES`: indices or uuids. Without it: all that are
     visible and like the first one."""

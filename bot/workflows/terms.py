@@ -9,10 +9,14 @@ from bot.run.terms import Terms
 from bot.settings import Settings
 from bot.snapshot import View
 
+IN_FLIGHT = 2
+"""Experiments that are open at once where `run.max_in_flight` says nothing: one that is being
+measured, and one that waits for the runner."""
+
 
 def terms(settings: Settings) -> Terms:
     """Go on until nothing is left to do but wait for workflows."""
-    return Terms(max_in_flight=settings.workflows.in_flight)
+    return Terms(max_in_flight=settings.run.max_in_flight or IN_FLIGHT)
 
 
 def choose(view: View, room: Room) -> tuple[Action, ...]:

@@ -121,7 +121,7 @@ class LabOnGitHub:
         return int(self.call("POST", "pulls", body, token)["number"])
 
     def dispatch(
-        self, number: int, runs: Sequence[Mapping[str, Any]], **changes: str
+        self, number: int, runs: Sequence[Mapping[str, Any]], /, **changes: str
     ) -> WorkflowRun:
         """Ask for a measurement as the bot does; the run, not made yet."""
         head = self.github.pulls[number].head

@@ -35,7 +35,7 @@ from tests.github.server import running
 from tests.github.setting import BOT_TOKEN, new_github
 from tests.github.state import GitHub, WorkflowRun
 
-SETTINGS = "[workflows]\nin_flight = 1\n"
+SETTINGS = "[run]\nmax_in_flight = 1\n"
 DISPATCH = r"POST .*/measure.yml/dispatches"
 
 
@@ -263,7 +263,7 @@ def test_with_another_budget_nothing_from_before_is_comparable(bench: Bench) -> 
 
 @pytest.mark.parametrize(
     "bench",
-    [{"rates": [2.5, 0.5, 3.0, 4.0, 5.0, 6.0], "settings": "[workflows]\nin_flight = 3\n"}],
+    [{"rates": [2.5, 0.5, 3.0, 4.0, 5.0, 6.0], "settings": "[run]\nmax_in_flight = 3\n"}],
     indirect=True,
 )
 def test_several_experiments_wait_in_the_queue_of_the_runners(bench: Bench) -> None:
