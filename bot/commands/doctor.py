@@ -24,17 +24,23 @@ JSON_KEYS = {
 Examples:
   python -m bot doctor           everything that a step needs, with a fix for every problem
   python -m bot doctor --json    the same as data
+  python -m bot doctor --github  also ask GitHub for every permission that the bot needs
 
 Exits with 1 when there is a problem. `python -m runner doctor` tells more about the sandbox.
 """
 )
+@click.option(
+    "--github",
+    is_flag=True,
+    help="Also ask GitHub for each permission, by requests that it must refuse as incomplete.",
+)
 @json_option
-def command(as_json: bool) -> None:
+def command(github: bool, as_json: bool) -> None:
     """Check everything that a step needs, and say what to do where something is missing."""
     from bot.doctor.examine import examine
     from bot.doctor.finding import State
 
-    found = list(examine(Path.cwd()))
+    found = list(examine(Path.cwd(), github=github))
     problems = [one for one in found if one.state is State.PROBLEM]
     if as_json:
         checks = [

@@ -26,6 +26,10 @@ JSON_KEYS = {
     "seconds": "how long that run took, null without one",
     "refspecs": "settings of git by which pushes and fetches now carry the pull requests",
     "remarks": "what a person should know or put right",
+    "github": "with --github this alone: what the repository there needs",
+    "github[].name": "what it is about",
+    "github[].done": "whether it is done; else it is left for a person",
+    "github[].words": "what was found or done, or what to do",
 }
 
 
@@ -35,6 +39,7 @@ Examples:
   python -m bot init                              look at everything, propose, ask
   python -m bot init src/train.py --budget 60     name the script and the seconds of a run
   python -m bot init --command "python train.py --epochs 2" --metric accuracy --higher --yes
+  python -m bot init --github --app-id 12345      set the repository on GitHub up
   python -m bot init train.pl --pattern 'loss is (\\S+)' --data corpus --json
 """
 )
@@ -57,6 +62,17 @@ Examples:
     help="How long a run may take at most.",
 )
 @click.option("--no-baseline", is_flag=True, help="Run nothing: believe what the source says.")
+@click.option(
+    "--github",
+    is_flag=True,
+    help="Set up the repository that [forge] in bot.toml names, and do nothing else.",
+)
+@click.option(
+    "--app-id",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --github: the lab's own App, which may then move the base branch.",
+)
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option(
     "--i-know-this-is-not-a-sandbox",
@@ -78,6 +94,8 @@ def command(  # noqa: PLR0917
     higher: bool | None,
     budget: float,
     no_baseline: bool,
+    github: bool,
+    app_id: int | None,
     yes: bool,
     unconfined: bool,
     as_json: bool,
@@ -87,7 +105,15 @@ def command(  # noqa: PLR0917
     Looks for the training SCRIPT, how it is started, what it reads and what it prints, runs it
     once in the sandbox and shows that its metric was read. Then proposes bot.toml, program.md
     and scratchpad.md, and writes them when you agree. Nothing is ever overwritten.
+
+    With --github the repository there is set up instead, as far as GitHub's API and the
+    credential allow, and what is left for a person is told (docs/github.md).
     """
+    if github:
+        _on_github(app_id, as_json=as_json)
+        return
+    if app_id is not None:
+        raise click.UsageError("--app-id goes with --github.")
     from pathlib import Path
 
     from bot.git import Repository
@@ -130,6 +156,30 @@ def command(  # noqa: PLR0917
         click.echo("\nNothing was written. Add --yes to write them.", err=True)
     if as_json:
         print_json(_json(proven, files, kept, refspecs, agreed))
+
+
+def _on_github(app_id: int | None, *, as_json: bool) -> None:
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from bot.app import committed_settings, make_client
+    from bot.errors import SettingsError
+    from bot.forge.github.setup import prepare
+    from bot.git import Repository
+    from bot.views.output import print_table
+
+    settings = committed_settings(Repository.discover(Path.cwd()))
+    if settings.forge.kind != "github":
+        raise SettingsError(
+            'bot.toml: forge.kind is not "github". Name the repository there, commit, and run '
+            "this again (docs/github.md)."
+        )
+    tasks = prepare(make_client(settings), settings.repository.base, app_id)
+    if as_json:
+        print_json({"github": [asdict(task) for task in tasks]})
+        return
+    rows = [(task.name, "done" if task.done else "yours", task.words) for task in tasks]
+    print_table(("what", "", ""), rows, "")
 
 
 def _watch(reporter: Any) -> Any:

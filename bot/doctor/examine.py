@@ -12,8 +12,11 @@ from bot.forge.base import ForgeError
 from bot.proposing.propose import Place
 
 
-def examine(folder: Path) -> Iterator[Finding]:
-    """Look at everything that a step around `folder` needs. Raises nothing that is expected."""
+def examine(folder: Path, *, github: bool = False) -> Iterator[Finding]:
+    """Look at everything that a step around `folder` needs. Raises nothing that is expected.
+
+    With `github`, every permission there is asked for as well.
+    """
     yield machine.python()
     yield machine.git()
     yield machine.disk(folder)
@@ -28,6 +31,8 @@ def examine(folder: Path) -> Iterator[Finding]:
         return
     yield place.clock(repository, settings.repository.base)
     yield from place.github(repository, settings)
+    if github:
+        yield from place.permissions(settings)
     try:
         here = Place(repository, make_forge(repository, settings), settings)
     except ForgeError as error:

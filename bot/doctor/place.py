@@ -122,3 +122,27 @@ def github(found: Repository, read: Settings) -> Iterator[Finding]:
             yield problem(name, f"not on {base}", f"Commit {path} to {base} (docs/github.md).")
         else:
             yield ok(name, f"on {base}")
+
+
+def permissions(read: Settings) -> Iterator[Finding]:
+    """Every permission that the credential for GitHub needs, one by one."""
+    from bot.app import make_client
+    from bot.forge.github.permissions import permissions_report
+
+    if read.forge.kind != "github":
+        fix = 'Write kind = "github" under [forge] in bot.toml (docs/github.md).'
+        yield problem("permissions", "pull requests do not live on GitHub", fix)
+        return
+    try:
+        report = permissions_report(make_client(read))
+    except ForgeError as error:
+        yield problem("permissions", "cannot be asked for", str(error))
+        return
+    for grant in report.grants:
+        if grant.granted:
+            yield ok(grant.permission, f"granted: {grant.needed_for}")
+        elif grant.required and grant.granted is False:
+            yield problem(grant.permission, f"missing: {grant.needed_for}", grant.words)
+        else:
+            yield note(grant.permission, f"not granted: {grant.needed_for}", grant.words)
+    yield ok("checks", f"are shown as {report.checks}")

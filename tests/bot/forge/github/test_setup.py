@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.cli import cli
 from bot.forge.github.setup import Task, prepare
 from tests.bot.forge.github.conftest import MakeClient
+from tests.bot.lab import make_repository
 from tests.github.setting import ADMIN_TOKEN, BOT_TOKEN
 from tests.github.state import GitHub
 
@@ -70,3 +78,52 @@ def test_what_the_credential_may_not_do_is_left_to_a_person_with_words(
 def test_another_default_branch_is_told(github: GitHub, make_client: MakeClient) -> None:
     task = by_name(prepare(make_client(ADMIN_TOKEN), "research"))["default branch"]
     assert not task.done and "main" in task.words and "research" in task.words
+
+
+SETTINGS = """
+[forge]
+kind = "github"
+repository = "lab/research"
+api_url = "ADDRESS"
+account = "mergelab[bot]"
+"""
+
+
+def command(
+    place: Path, monkeypatch: pytest.MonkeyPatch, token: str, settings: str, *words: str
+) -> Result:
+    make_repository(place, settings=settings)
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("GITHUB_TOKEN", token)
+    return CliRunner().invoke(cli, [*words, "--json"])
+
+
+def test_the_command_sets_the_repository_of_bot_toml_up(
+    github: GitHub, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.replace("ADDRESS", address)
+    words = ("init", "--github", "--app-id", "77")
+    done = command(tmp_path / "lab", monkeypatch, ADMIN_TOKEN, settings, *words)
+    assert done.exit_code == 0, done.output
+    told = {task["name"]: task["done"] for task in json.loads(done.stdout)["github"]}
+    assert told["environment"] and told["protection"] and not told["runner"]
+    assert "environments/bot" in github.settings
+
+
+def test_where_pull_requests_are_not_on_github_the_command_says_what_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = command(tmp_path / "lab", monkeypatch, ADMIN_TOKEN, "", "init", "--github")
+    assert done.exit_code != 0
+    assert "forge.kind" in str(done.exception)
+
+
+def test_the_doctor_tells_of_every_permission(
+    github: GitHub, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del github
+    settings = SETTINGS.replace("ADDRESS", address)
+    words = ("doctor", "--github")
+    done = command(tmp_path / "lab", monkeypatch, BOT_TOKEN, settings, *words)
+    told = {check["name"]: check["state"] for check in json.loads(done.stdout)["checks"]}
+    assert told["pull requests: write"] == told["checks: write"] == told["actions: write"] == "ok"
