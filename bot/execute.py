@@ -35,6 +35,7 @@ from bot.settings import Settings
 from bot.snapshot import NEEDS_HUMAN, Standing, View, measured_digest, reverts_of
 from bot.verdict.drift import drift
 from bot.views import texts
+from bot.views.trend import trend
 from runner.result import Measurement, Status
 
 
@@ -102,6 +103,7 @@ class Executor:
             guards=action.guards,
             multiplicity=multiplicity(view, verdict, self.settings),
             drift=drift(view.snapshot.baseline),
+            trend=trend(self.settings.metric_shown, [*view.entries, entry], view.runner_class),
         )
         comment = texts.closing_comment(told)
         self._post_check(standing, told)

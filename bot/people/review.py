@@ -8,11 +8,11 @@ from bot.forge.base import Note
 from bot.git import Repository
 from bot.history.related import related
 from bot.people.record import Record, hidden
-from bot.people.words import related_text
 from bot.policy.inspection import check_change
 from bot.settings import Settings
 from bot.snapshot import Standing, View, allowed_files
 from bot.text.plain import inert_markdown
+from bot.views.related import related_text
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,6 @@ Text from outside is made inert here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bot.history import scratchpad
-from bot.history.related import Related
 from bot.people.commands import PREFIX, USAGE, Verb
 from bot.people.plan import Answer, Reply
 from bot.text.plain import inert_markdown, one_line
@@ -48,20 +44,6 @@ def help_text() -> str:
             *rows,
         ]
     )
-
-
-def related_text(known: Sequence[Related]) -> str:
-    """Earlier experiments like a change, and what they showed."""
-    if not known:
-        return "No earlier experiment is like it."
-    return "The nearest, and what they showed:\n\n" + "\n".join(map(_related_line, known))
-
-
-def _related_line(one: Related) -> str:
-    entry = one.entry
-    showed = f", difference {scratchpad.difference(entry)}" if entry.difference is not None else ""
-    why = f" ({inert_markdown(one.why, 200)})" if one.why else ""
-    return f"- #{entry.number} {inert_markdown(entry.title, 120)}: {entry.reason}{showed}{why}"
 
 
 def approval_text(head: str, author: str) -> str:

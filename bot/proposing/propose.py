@@ -20,6 +20,7 @@ from bot.git import Identity, Repository
 from bot.history import beliefs, fingerprint, revisions, spending
 from bot.history.cost import Cost
 from bot.history.past import settled_by
+from bot.history.related import related
 from bot.history.spending import CapReached
 from bot.model import Direction, Estimate, Hypothesis, Proposal
 from bot.phases.standing import grant, split_program
@@ -42,6 +43,8 @@ from bot.text.hygiene import Secrets
 from bot.text.naming import slug
 from bot.text.plain import for_terminal, one_line, quiet
 from bot.views import texts
+from bot.views.change import summary
+from bot.views.related import related_text
 
 BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
 PHASE = "default"
@@ -125,7 +128,9 @@ class Drafting:
         cost = sum((one.cost for one in self.dropped), proposal.cost)
         proposal = replace(proposal, cost=cost)
         self._tried = _record(view, proposal, told, self.dropped)
-        self.pull = _open(self.place, proposal, told, head=head, record=self._tried)
+        changed = beliefs.change(beliefs.of(told.scratchpad), proposal.notes)
+        body = _body(self.place, view, proposal, told, changed)
+        self.pull = _open(self.place, proposal, body, head=head, record=self._tried)
         return True
 
     def _opened_before(self) -> PullRequest | None:
@@ -432,17 +437,31 @@ def _record(
 
 
 def _open(
-    place: Place, proposal: Proposal, told: Context, *, head: str, record: Mapping[str, Any]
+    place: Place, proposal: Proposal, body: str, *, head: str, record: Mapping[str, Any]
 ) -> PullRequest:
     name = slug(proposal.hypothesis.title)
-    changed = beliefs.change(beliefs.of(told.scratchpad), proposal.notes)
     for attempt in range(1, 100):
         branch = f"exp/{name}" if attempt == 1 else f"exp/{name}-{attempt}"
         if place.repository.ref(f"refs/heads/{branch}") is not None:
             continue
-        title, body = proposal.hypothesis.title, texts.pull_body(proposal, told.phase.name, changed)
         try:
+            title = proposal.hypothesis.title
             return place.forge.open(NewPull(branch, head, title, body, BOT, record))
         except BranchTaken:
             continue  # by somebody, in the meantime
     raise NoProposal(f"100 branches exp/{name}* exist already; delete the ones you do not need.")
+
+
+def _body(
+    place: Place, view: View, proposal: Proposal, told: Context, changed: beliefs.Change
+) -> str:
+    before, after = view.files, {**view.files, **proposal.files}
+    entry = place.settings.candidate.entry
+    known = related(place.repository, view.entries, before=before, after=after, entry_file=entry)
+    return texts.pull_body(
+        proposal,
+        told.phase.name,
+        changed,
+        change=summary(before, after, entry),
+        before=related_text(known),
+    )

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from bot.forge.base import PullRequest
 from bot.git import Repository
+from bot.history import fingerprint
+from bot.text.plain import inert_markdown
 from runner.text import clean_text
 
 _LIMIT = 200_000
+
+
+def summary(before: Mapping[str, bytes], after: Mapping[str, bytes], entry: str) -> str:
+    """What a change does in one or two lines: constants with old and new value, lines by file.
+
+    Markdown. `entry` is the file with the tunable constants. Lines that only moved do not count.
+    """
+    old, new = (fingerprint.constants_vector(files, entry) for files in (before, after))
+    names = [name for name in new if name in old and new[name] != old[name]]
+    parts = [f"`{name}` {_value(old[name])} → {_value(new[name])}" for name in names[:8]]
+    if len(names) > 8:
+        parts.append(f"{len(names) - 8} more constants")
+    for path in sorted(before.keys() | after.keys()):
+        was, now = (Counter(side.get(path, b"").splitlines()) for side in (before, after))
+        added, removed = (now - was).total(), (was - now).total()
+        if added or removed:
+            parts.append(f"`{inert_markdown(path, 100)}` +{added} -{removed} lines")
+    return "; ".join(parts)
+
+
+def _value(value: object) -> str:
+    return inert_markdown(repr(value), 60)
 
 
 def pull_diff(repository: Repository, pull: PullRequest, base: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.forge.base import PullRequest
+from bot.forge.base import Comment, PullRequest
 from bot.history.reduce import runs_of
 from bot.model import Estimate, Purpose
-from bot.text.plain import one_line
+from bot.people.record import visible
+from bot.text.plain import for_terminal, one_line
 from bot.views import texts
 from runner.text import clean_text
 
@@ -151,6 +152,19 @@ def failed_log(pull: PullRequest) -> str:
     return ""
 
 
+def _place(comment: Comment) -> str:
+    """The line that a comment is about."""
+    if comment.path is None:
+        return ""
+    line = "" if comment.line is None else f":{comment.line}"
+    return f", on `{one_line(comment.path)}{line}`"
+
+
+def _quoted(text: str) -> str:
+    """`text` so that no line of it can pass for one of the report around it."""
+    return "\n".join(f"> {line}".rstrip() for line in for_terminal(text).strip().splitlines())
+
+
 def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
     """Body, diff, runs, checks, comments and verdict as Markdown."""
     opened = datetime.fromtimestamp(pull.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -162,8 +176,8 @@ def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
     if pull.verdict:
         headline = texts.headline(metric, pull.verdict)
         verdict = f"**{pull.verdict.outcome}: {pull.verdict.reason}** {headline}"
-        parts += ["## Verdict", verdict, pull.verdict.explanation]
-    parts += ["## Description", pull.body.strip() or "(none)"]
+        parts += ["## Verdict", verdict, _quoted(pull.verdict.explanation)]
+    parts += ["## Description", _quoted(pull.body) or "(none)"]
     parts += ["## Diff", f"```diff\n{diff.rstrip()}\n```"]
     runs = runs_of(pull.attempts)
     if runs:
@@ -177,5 +191,6 @@ def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
         parts.append("## Comments")
     for comment in pull.comments:
         when = datetime.fromtimestamp(comment.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        parts.append(f"**{one_line(comment.author.name)}**, {when}:\n\n{comment.body.strip()}")
+        parts.append(f"**{one_line(comment.author.name)}**, {when}{_place(comment)}:")
+        parts.append(_quoted(visible(comment.body)))
     return "\n\n".join(parts) + "\n"

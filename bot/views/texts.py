@@ -43,8 +43,18 @@ def headline(metric: str, verdict: Verdict) -> str:
     return f"{metric} {number(estimate.candidate_mean)} ({difference(estimate)})"
 
 
-def pull_body(proposal: Proposal, phase: str, changed: Change | None = None) -> str:
-    """The body of a new experiment's pull request. `changed` are the beliefs that it changes."""
+def pull_body(
+    proposal: Proposal,
+    phase: str,
+    changed: Change | None = None,
+    *,
+    change: str = "",
+    before: str = "",
+) -> str:
+    """The body of a new experiment's pull request. `changed` are the beliefs that it changes.
+
+    `change` sums the diff up, `before` tells of earlier experiments like it; both are Markdown.
+    """
     hypothesis = proposal.hypothesis
     parts = [
         f"**Hypothesis.** {inert_markdown(hypothesis.title)}",
@@ -54,6 +64,10 @@ def pull_body(proposal: Proposal, phase: str, changed: Change | None = None) -> 
         parts.append(f"**Expected.** {inert_markdown(hypothesis.expected)}")
     if hypothesis.falsified_by:
         parts.append(f"**Falsified by.** {inert_markdown(hypothesis.falsified_by)}")
+    if change:
+        parts.append(f"**Change.** {change}.")
+    if before:
+        parts.append(f"**Tried before.** {before}")
     if changed:
         lines = [f"- dropped: {inert_markdown(one)}" for one in changed.removed]
         lines += [f"- new: {one}" for one in changed.added]
@@ -81,6 +95,7 @@ class Told:
     multiplicity: Multiplicity | None = None
     drift: str | None = None
     self_reported: bool = False
+    trend: str = ""  # Markdown, see bot.views.trend
 
 
 SELF_REPORTED = (
@@ -120,6 +135,8 @@ def _account(told: Told) -> str:
         parts.append(told.drift)
     if told.multiplicity:
         parts.append(told.multiplicity.text)
+    if told.trend:
+        parts.append(told.trend)
     if told.runs:
         parts.append(runs_table(told.metric, told.runs))
     return "\n\n".join(parts)

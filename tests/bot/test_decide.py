@@ -23,10 +23,16 @@ from bot.decide import (
     OpenExperiment,
     Propose,
     Resume,
+    Revise,
     Snapshot,
+    Stop,
     decide,
 )
 from bot.model import Direction, Purpose, Reason, Run
+from bot.people.commands import Command, Verb
+from bot.people.orders import Asked, Orders
+from bot.people.plan import Answer, AskApproval, Footing, Request, Review
+from bot.people.record import Order
 from bot.ruling import Rules
 
 RULES = Rules()
@@ -142,6 +148,27 @@ def experiments(draw: st.DrawFn, number: int) -> OpenExperiment:
         tokens=draw(st.integers(0, 200)),
         reverts=draw(st.none() | st.just(7)),
         asked_person=draw(st.booleans()),
+        footing=draw(footings()),
+    )
+
+
+orders_to_end = st.sampled_from([Verb.CLOSE, Verb.MERGE]).map(
+    lambda verb: Order(verb=verb, by="Ada", head="head")
+)
+
+
+@st.composite
+def footings(draw: st.DrawFn) -> Footing:
+    return Footing(
+        orders=Orders(
+            held=draw(st.booleans()),
+            ending=draw(st.none() | st.none() | orders_to_end),
+            rerun=draw(st.none() | st.just(Order(verb=Verb.RERUN))),
+            revisions=tuple(draw(st.lists(st.just(Asked("c1", "Do it.")), max_size=2))),
+        ),
+        unreviewed=draw(st.booleans()),
+        unapproved=draw(st.booleans()),
+        asked=draw(st.booleans()),
     )
 
 
@@ -170,9 +197,27 @@ def audit_states(draw: st.DrawFn) -> AuditState:
 
 
 def waits(item: OpenExperiment) -> bool:
-    """Whether it is a revert whose conflict a person has been told of."""
-    done = item.merged_by_hand or item.branch_lost or item.violations
-    return bool(item.reverts and item.conflicts and item.asked_person and not done)
+    """Whether a person has to act: it is held, not approved, or a revert that conflicts."""
+    footing = item.footing
+    if item.merged_by_hand or item.branch_lost or ordered_to_end(item) or footing.unreviewed:
+        return False
+    if footing.orders.revisions:
+        return False
+    if footing.orders.held:
+        return True
+    if item.reverts and item.conflicts and not item.violations:
+        return item.asked_person
+    settled = item.violations or item.conflicts or item.subject == "old" or item.duplicate_of
+    return bool(footing.unapproved and footing.asked and not settled)
+
+
+def ordered_to_end(item: OpenExperiment) -> bool:
+    """Whether a person's order to close or merge it can be carried out."""
+    order = item.footing.orders.ending
+    if order is None or order.verb is Verb.CLOSE:
+        return order is not None
+    fine = not (item.violations or item.conflicts or item.subject == "old")
+    return fine and not item.footing.unapproved
 
 
 @given(data=st.data(), count=st.integers(0, 4))
@@ -188,7 +233,7 @@ def test_every_state_has_exactly_one_next_action_for_each_experiment(
     )
     actions = decide(state)
     assert decide(state) == actions
-    concerning = (Measure, Resume, Conclude, AskPerson)
+    concerning = (Measure, Resume, Revise, Conclude, AskPerson, Review, AskApproval)
     numbers = [action.number for action in actions if isinstance(action, concerning)]
     assert numbers == [item.number for item in open_ones if not waits(item)]
     if not numbers:
@@ -200,3 +245,59 @@ def test_every_state_has_exactly_one_next_action_for_each_experiment(
             assert action.candidate_runs + action.baseline_runs > 0
         if isinstance(action, Conclude) and action.verdict.merged:
             assert action.verdict.reason is Reason.UNMEASURED or action.verdict.estimate
+
+
+@given(data=st.data(), count=st.integers(0, 4))
+def test_a_paused_programme_only_does_what_people_ordered_and_says_why_it_waits(
+    data: st.DataObject, count: int
+) -> None:
+    open_ones = tuple(data.draw(experiments(number)) for number in range(1, count + 1))
+    paused = replace(snapshot(*open_ones, baseline=data.draw(runs("old"))), paused_by="Ada")
+    actions = decide(paused)
+    assert actions
+    for action in actions:
+        assert isinstance(action, (Conclude, Review, Stop))
+        if isinstance(action, Conclude):
+            item = open_ones[action.number - 1]
+            assert item.merged_by_hand or item.branch_lost or ordered_to_end(item)
+        if isinstance(action, Stop):
+            assert "Ada" in action.why
+
+
+commands = st.builds(
+    Command,
+    verb=st.sampled_from([None, *Verb]),
+    word=st.text("abc", max_size=5),
+    text=st.sampled_from(["", "head", "some words"]),
+)
+requests = st.builds(
+    Request,
+    number=st.integers(1, 3),
+    comment=st.text("0123456789abcdef", min_size=1, max_size=5),
+    by=st.text(max_size=5),
+    commands=st.lists(commands, min_size=1, max_size=4).map(tuple),
+    may_write=st.booleans(),
+    edited=st.booleans(),
+)
+
+
+@given(data=st.data(), asked=st.lists(requests, min_size=1, max_size=4), paused=st.booleans())
+def test_everybody_is_answered_before_anything_else_and_only_who_may_is_obeyed(
+    data: st.DataObject, asked: list[Request], paused: bool
+) -> None:
+    open_ones = tuple(data.draw(experiments(number)) for number in (1, 2))
+    state = replace(
+        snapshot(*open_ones), requests=tuple(asked), paused_by="Ada" if paused else None
+    )
+    actions = decide(state)
+    assert len(actions) == len(asked)
+    for action, request in zip(actions, asked, strict=True):
+        assert isinstance(action, Answer)
+        assert (action.number, action.comment) == (request.number, request.comment)
+        assert [reply.command for reply in action.replies] == list(request.commands)
+        assert all(reply.words for reply in action.replies)
+        orders = [reply.order for reply in action.replies if reply.order]
+        assert not orders or (request.may_write and not request.edited)
+        for order in orders:
+            assert request.number <= 2 or order.verb in {Verb.PAUSE, Verb.START}
+            assert order.verb is not Verb.APPROVE or order.text == "head"

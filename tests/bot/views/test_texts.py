@@ -3,8 +3,12 @@ from __future__ import annotations
 import pytest
 
 from bot.forge.base import Conclusion
-from bot.model import Estimate, Hypothesis, Proposal, Purpose, Reason, Run, Side, Verdict
+from bot.history.ledger import LedgerEntry
+from bot.model import Direction, Estimate, Hypothesis, Proposal, Purpose, Reason, Run, Side, Verdict
 from bot.views import texts
+from bot.views.change import summary
+from bot.views.related import related_text
+from bot.views.trend import trend
 
 ESTIMATE = Estimate(-2.1, -2.5, -1.7, 0.95, 11.3, 13.4, 3, 3, 7.0)
 RUNS = (
@@ -63,3 +67,51 @@ def test_text_of_a_proposer_is_inert_and_bounded() -> None:
     assert "![x]" not in body
     assert "\n# Verdict" not in body
     assert len(body) < 2_500
+
+
+def test_the_body_sums_the_change_up_and_names_what_was_tried_before() -> None:
+    old = b"# --- constants (tunable) ---\nRATE = 1.0\n# --- end of constants ---\nprint(1)\n"
+    new = old.replace(b"1.0", b"3.0") + b"print(2)\n"
+    summed = summary({"train.py": old}, {"train.py": new}, "train.py")
+    assert summed == "`RATE` 1.0 → 3.0; `train.py` +2 -1 lines"
+    proposal = Proposal(Hypothesis("Raise RATE", "So."), {}, "list")
+    body = texts.pull_body(proposal, "default", change=summed, before=related_text(()))
+    assert "**Change.** `RATE` 1.0 → 3.0" in body
+    assert "**Tried before.** No earlier experiment is like it." in body
+
+
+def entry(number: int, value: float | None, reason: Reason = Reason.WORSE) -> LedgerEntry:
+    return LedgerEntry(
+        number=number,
+        title="Try",
+        reason=reason,
+        phase="default",
+        proposer="list",
+        metric="mean_rank",
+        direction=Direction.LOWER,
+        value=value,
+        baseline=None,
+        difference=None,
+        interval=None,
+        level=None,
+        seeds=1,
+        duration_s=1.0,
+        cost_usd=0.0,
+        head="-",
+        evidence='["class"]',
+    )
+
+
+def test_the_trend_shows_comparable_experiments_and_the_winners_among_them() -> None:
+    entries = [entry(1, 14.0), entry(2, None), entry(3, 10.0, Reason.IMPROVEMENT), entry(4, 12.0)]
+    assert trend("mean_rank", entries, "class") == (
+        "**Trend.** mean_rank of the last 3 experiments, oldest first: █▁▅ (10 to 14); "
+        "merged: #3 10."
+    )
+    assert trend("mean_rank", entries, "another") == ""
+
+
+@pytest.mark.parametrize("value", [5.0, -1.7e308, 1.7e308])
+def test_no_value_breaks_the_trend(value: float) -> None:
+    text = trend("m", [entry(1, 1.7e308), entry(2, value), entry(3, value)], "class")
+    assert text.startswith("**Trend.** m of the last 3 experiments")
