@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bot.audits import ledger as auditlog
 from bot.audits.ledger import AuditEntry
 from bot.audits.state import AuditReader
 from bot.decide import OpenExperiment, Overtaken, Snapshot
 from bot.forge.base import Forge, PullRequest, State
 from bot.git import Conflicts, GitError, Repository
-from bot.history import fingerprint, ledger, revisions, spending
+from bot.history import fingerprint, reading, revisions, spending
 from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past, in_class, latest_class, settled_by
@@ -27,7 +26,6 @@ from bot.people import programme
 from bot.people.commands import PREFIX
 from bot.people.inbox import Inbox
 from bot.people.programme import Programme
-from bot.phases import marks
 from bot.phases.standing import standing as phase_standing
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
@@ -80,7 +78,8 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     """
     strays = frozenset(stray.number for stray in forge.sync_heads())
     base = forge.base()
-    entries, audits = auditlog.read(repository.path, settings.repository.base)
+    kept = reading.read(repository, settings.repository.base)
+    entries, audits = kept.entries, kept.audits
     files = allowed_files(repository, base, settings)
     subject = measured_digest(repository, base, settings)
     inbox = Inbox(forge)
@@ -92,8 +91,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     references = References(past, auditing)
     standings = tuple(_with_former_baseline(standing, past) for standing in standings)
     in_phases = [str(s.pull.record.get("phase")) for s in standings]
-    marked = marks.read(repository.path, settings.repository.base)
-    phase = phase_standing(settings.programme, entries, marked, in_phases)
+    phase = phase_standing(settings.programme, entries, kept.marks, in_phases)
     most = settings.caps.max_experiments
     reverting = [pair for s in standings if (pair := reverts_of(s.pull))]
     snapshot = Snapshot(
@@ -129,7 +127,7 @@ def _with_former_baseline(standing: Standing, past: Past) -> Standing:
 
 def look(repository: Repository, forge: Forge, settings: Settings) -> View:
     """A snapshot without a runner: in the runner class of the latest measured experiment."""
-    entries = ledger.read(repository.path, settings.repository.base)
+    entries = reading.read(repository, settings.repository.base).entries
     return take(repository, forge, settings, latest_class(entries))
 
 

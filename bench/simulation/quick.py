@@ -345,6 +345,12 @@ class QuickGit(Git):
             tip, without = arguments[1], arguments[2]
             gone = store.ancestors(store.refs[without[1:]]) if without.startswith("^") else {}
             lines = [commit for commit in store.ancestors(tip) if commit not in gone][::-1]
+        elif "--first-parent" in arguments:
+            old, _dots, new = arguments[-1].rpartition("..")
+            if old not in store.objects:
+                return Completed(128, b"", f"fatal: Invalid revision range {arguments[-1]}")
+            line = first_parents(store, new, old)
+            lines = [" ".join([commit, *store.parents(commit)]) for commit in line]
         else:
             return None
         return Completed(0, "".join(f"{line}\n" for line in lines).encode(), "")
@@ -467,21 +473,31 @@ class QuickGit(Git):
         return Completed(0, b"".join(text.rstrip(b"\n") + b"\n\0" for text in texts), "")
 
 
+def first_parents(store: Store, tip: str, old: str = "") -> Iterator[str]:
+    """The first-parent line from `tip` back to what `old` contains."""
+    gone = store.ancestors(old) if old else {}
+    commit: str | None = tip
+    while commit and commit not in gone:
+        yield commit
+        commit = next(iter(store.parents(commit)), None)
+
+
 @contextmanager
 def quick_ledger(store: Store) -> Iterator[None]:
     """`bot.history.ledger.commits`, which starts a git of its own, from the same store."""
     usual = ledger.commits
 
-    def commits(repository: Path, branch: str, *patterns: str) -> Iterator[str]:
+    def commits(
+        repository: Path, branch: str, *patterns: str, where: str | None = None
+    ) -> Iterator[str]:
         del repository
         wanted = re.compile("|".join(patterns).encode(), re.MULTILINE)
-        commit: str | None = store.refs[f"refs/heads/{branch}"]
-        while commit:
+        old, _dots, tip = (where or store.refs[f"refs/heads/{branch}"]).rpartition("..")
+        for commit in first_parents(store, tip, old):
             head, _blank, message = store.objects[commit][1].partition(b"\n\n")
             if wanted.search(message):
                 when = re.findall(rb"^committer .* (\d+) [+-]\d+$", head, re.MULTILINE)[0]
                 yield f"{commit} {when.decode()}\n{message.decode('utf-8', 'replace')}"
-            commit = next(iter(store.parents(commit)), None)
 
     ledger.commits = commits
     try:

@@ -100,7 +100,7 @@ def _sort(chunks: Iterable[str]) -> tuple[tuple[LedgerEntry, ...], tuple[AuditEn
     entries: dict[int, LedgerEntry] = {}
     audits: dict[tuple[int, int], AuditEntry] = {}
     for chunk in chunks:
-        audit = _audit(chunk, len(entries))
+        audit = audit_in(chunk, len(entries))
         if audit:
             audits.setdefault((audit.session, audit.number), audit)
             continue
@@ -110,7 +110,8 @@ def _sort(chunks: Iterable[str]) -> tuple[tuple[LedgerEntry, ...], tuple[AuditEn
     return tuple(entries.values()), tuple(audits.values())
 
 
-def _audit(chunk: str, after: int) -> AuditEntry | None:
+def audit_in(chunk: str, after: int) -> AuditEntry | None:
+    """The audit in one of `bot.history.ledger.commits`, after so many experiments; or None."""
     header, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None

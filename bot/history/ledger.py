@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -80,6 +81,10 @@ class LedgerEntry:
         Raises:
             LedgerError: the commit's evidence is damaged.
         """
+        return self._runs
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[Side, Run], ...]:
         try:
             return tuple(_run_from_row(row) for row in json.loads(self.evidence))
         except (ValueError, TypeError, KeyError, IndexError) as error:
@@ -212,8 +217,12 @@ def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
     return tuple(reversed(found.values()))
 
 
-def commits(repository: Path, branch: str, *patterns: str) -> Iterator[str]:
+def commits(
+    repository: Path, branch: str, *patterns: str, where: str | None = None
+) -> Iterator[str]:
     """Commits on the first-parent line of `branch` whose message has a line like a pattern.
+
+    `where` is a commit of it to begin at instead, or a range.
 
     Newest first, each as "<id> <seconds since 1970>", a line end, and its message; while git
     still writes. Raises LedgerError when git fails.
@@ -223,7 +232,7 @@ def commits(repository: Path, branch: str, *patterns: str) -> Iterator[str]:
     command += ["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--no-mailmap"]
     command += ["--basic-regexp", *(f"--grep={pattern}" for pattern in patterns)]
     command += ["--encoding=UTF-8", "--format=%H %ct%n%B"]
-    command += ["--end-of-options", f"refs/heads/{branch}", "--"]
+    command += ["--end-of-options", where or f"refs/heads/{branch}", "--"]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(

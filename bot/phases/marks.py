@@ -40,11 +40,12 @@ def read(repository: Path, branch: str) -> tuple[PhaseMark, ...]:
     Raises:
         LedgerError: git failed, or such a commit is damaged.
     """
-    found = [_mark(chunk) for chunk in ledger.commits(repository, branch, GREP)]
+    found = [mark_in(chunk) for chunk in ledger.commits(repository, branch, GREP)]
     return tuple(mark for mark in reversed(found) if mark)
 
 
-def _mark(chunk: str) -> PhaseMark | None:
+def mark_in(chunk: str) -> PhaseMark | None:
+    """The beginning of a phase in one of `bot.history.ledger.commits`, or None."""
     header, _, body = chunk.lstrip("\n").partition("\n")
     head, _, block = body.rstrip("\n").rpartition("\n\n")
     trailers = dict(_TRAILER.findall(block))
