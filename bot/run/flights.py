@@ -6,13 +6,13 @@ forge finds attempts that lack results and can make them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bot.audits.execute import Auditor, session_of
 from bot.audits.plan import BeginAudit, ContinueAudit
-from bot.decide import Measure, Resume
+from bot.decide import Action, Measure, Resume
 from bot.errors import BotError
 from bot.execute import Executor
 from bot.forge.base import Conflict
@@ -139,26 +139,30 @@ class Flights:
         return flight
 
     def tidy(self, view: View) -> None:
-        """End what nobody waits for any more.
-
-        An attempt that is complete, or whose experiment is closed, is ended now. One that
-        measures what would not be merged any more (a winner has landed meanwhile) may end its
-        run in flight: its result can still close the experiment.
-        """
-        standings = {standing.pull.number: standing for standing in view.standings}
+        """End what nobody waits for any more: it is complete, or its experiment is closed."""
+        attempts = {one.id: one for each in view.standings for one in each.pull.attempts}
         sessions = {audit.session for audit in view.snapshot.audits.open if not audit.complete}
         for flight in self.flights.values():
             order = flight.order
             if order.number is None:
-                if session_of(order) not in sessions:
-                    flight.job.stop()
-                continue
-            standing = standings.get(order.number)
-            attempts = standing.pull.attempts if standing else ()
-            attempt = next((one for one in attempts if one.id == order.attempt), None)
-            if standing is None or attempt is None or attempt.complete:
+                gone = session_of(order) not in sessions
+            else:
+                attempt = attempts.get(order.attempt)
+                gone = attempt is None or attempt.complete
+            if gone:
                 flight.job.stop()
-            elif standing.experiment.unfinished_attempt != order.attempt and not flight.ending:
+
+    def keep_to(self, actions: Iterable[Action]) -> None:
+        """Begin no further run of an attempt that would not be gone on with now.
+
+        A person holds its experiment or the programme, or a winner has landed, so that it
+        measures what would not be merged. The run in flight is finished: it may still count, or
+        close the experiment.
+        """
+        wanted = {action.attempt for action in actions if isinstance(action, Resume)}
+        for flight in self.flights.values():
+            order = flight.order
+            if order.number is not None and order.attempt not in wanted and not flight.ending:
                 flight.ending = True
                 flight.job.finish()
 

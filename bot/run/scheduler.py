@@ -173,6 +173,7 @@ class Scheduler:
         if self.drafts.arrived:
             self._take_answer(view)
             return True
+        self.flights.keep_to(actions)
         if not self._why:
             self._measure(actions, view)
             self._ask(actions, view)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import BotError, RunnerFailed
-from bot.forge.base import State, Unreachable
+from bot.forge.base import Author, State, Unreachable
 from bot.forge.git import GitForge
 from bot.history import ledger
 from bot.history.cost import Cost
@@ -20,6 +20,7 @@ from bot.run.terms import STEP, Terms
 from tests.bot.lab import Lab, git
 from tests.bot.run.simulated import START, surroundings
 
+PERSON = Author("Person", "person@example.org")
 PATIENT = Terms(max_in_flight=None, patient=True, look_every_s=30)
 
 
@@ -174,6 +175,20 @@ def test_what_a_person_closes_is_not_measured_on(lab: Lab) -> None:
     outcome = Scheduler(lab.place, *around, PATIENT).run()
     assert [done.verdict.reason for done in outcome.concluded] == ["by-human"]
     assert around[2].now() < START + 60 + 300
+
+
+def test_a_held_experiment_finishes_its_run_in_flight_and_waits(lab: Lab) -> None:
+    around = surroundings(lab, Ideas(most=1))
+
+    def hold() -> None:
+        (pull,) = lab.place.forge.pulls(State.OPEN)
+        lab.place.forge.comment(pull.number, PERSON, "/bot hold")
+
+    around[2].at(START + 100, hold)
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert outcome.concluded == ()
+    (pull,) = lab.place.forge.pulls(State.OPEN)
+    assert [len(attempt.results) for attempt in pull.attempts] == [1]
 
 
 def test_an_attempt_that_is_measured_elsewhere_is_left_alone(lab: Lab) -> None:
