@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from bot import interrupts
+# Python looks first in the folder that it is started in, and there lies the project that
+# experiments may change: a file of its that is called like a module must not be imported here.
+_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+if os.path.realpath(sys.path[0]) == os.path.realpath(".") != _HERE:
+    del sys.path[0]
+
+from bot import interrupts  # noqa: E402
 
 
 def _run() -> int:

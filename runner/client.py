@@ -186,8 +186,11 @@ def _start(
     errors: IO[bytes],
     environment: dict[str, str] | None,
 ) -> subprocess.Popen[bytes]:
+    # Where this package is not in the working folder, nothing there may be taken for it.
+    elsewhere = Path(__file__).resolve().parents[1] != Path.cwd()
+    safely = ["-P"] if elsewhere else []
     return subprocess.Popen(
-        [sys.executable, "-m", "runner", *command],
+        [sys.executable, *safely, "-m", "runner", *command],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors,
