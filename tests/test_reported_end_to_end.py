@@ -90,6 +90,8 @@ def test_a_higher_accuracy_is_merged_and_everything_says_who_reported_it(project
     assert all(run["secondary"] == {"seconds": 3} for run in runs)
     assert "Scored: self-reported" in project.git("log", "-1", "--format=%B")
     assert "(self-reported)" in (project.folder / "scratchpad.md").read_text()
+    assert "(self-reported)" in project.bot("log").err
+    assert project.bot("log", "--json").json()["metric"]["self_reported"] is True
     assert project.git("status", "--porcelain") == ""
 
 

@@ -17,6 +17,7 @@ JSON_KEYS = {
     "metric": "the metric of bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
+    "metric.self_reported": "whether the script prints it itself, so that nothing checks it",
     "base": "the branch that holds the best files: `git show main:train.py`, for example",
     "start": "the metric of the first baseline, null before anything was compared",
     "best": "the metric of the latest winner, as its own verdict measured it, or `start`",
@@ -56,7 +57,8 @@ def command(as_json: bool) -> None:
     headers = ("#", "hypothesis", "verdict", "metric", "difference", "audit")
     print_table(headers, [_row(one) for one in lineage.ancestors], "Nothing was merged yet.")
     if lineage.start is not None and lineage.best is not None:
-        told = f"{about.metric}: {number(lineage.start)} at the start, {number(lineage.best)} now"
+        told = f"{about.metric_shown}: {number(lineage.start)} at the start, "
+        told += f"{number(lineage.best)} now"
         click.echo(f"{told}; claimed in all {rounded(lineage.gain, 3, sign=True)}.", err=True)
     if lineage.taken_back:
         gone = ", ".join(f"#{one}" for one in lineage.taken_back)
@@ -79,7 +81,11 @@ def _row(one: Ancestor) -> tuple[str, ...]:
 
 def _json(lineage: Lineage, about: Peek) -> dict[str, Any]:
     return {
-        "metric": {"name": about.metric, "direction": about.direction},
+        "metric": {
+            "name": about.metric,
+            "direction": about.direction,
+            "self_reported": about.self_reported,
+        },
         "base": about.base,
         "start": lineage.start,
         "best": lineage.best,

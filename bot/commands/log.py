@@ -35,6 +35,7 @@ JSON_KEYS = {
     "metric": "the metric of bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
+    "metric.self_reported": "whether the script prints it itself, so that nothing checks it",
 }
 
 
@@ -60,6 +61,7 @@ def command(last: int | None, as_json: bool) -> None:
     headers = ("#", "hypothesis", "phase", "difference", "verdict", "cost", "duration")
     print_table(headers, [_row(entry) for entry in entries], "No experiment is finished yet.")
     if entries:
+        click.echo(f"Differences are in {about.metric_shown}.", err=True)
         click.echo(tested.text, err=True)
 
 
@@ -97,5 +99,9 @@ def _json(entries: tuple[LedgerEntry, ...], about: Peek, tested: Multiplicity) -
             for entry in entries
         ],
         "expected_false_merges": tested.expected,
-        "metric": {"name": about.metric, "direction": about.direction},
+        "metric": {
+            "name": about.metric,
+            "direction": about.direction,
+            "self_reported": about.self_reported,
+        },
     }

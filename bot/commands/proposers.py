@@ -30,6 +30,7 @@ JSON_KEYS = {
     "metric": "the metric of bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
+    "metric.self_reported": "whether the script prints it itself, so that nothing checks it",
 }
 HEADERS = (
     "proposer",
@@ -67,12 +68,16 @@ def command(as_json: bool) -> None:
     entries, audits = ledger.read(about.folder, about.base)
     found = records(entries, audits, about.metric, Direction(about.direction))
     if as_json:
-        metric = {"name": about.metric, "direction": about.direction}
+        metric = {
+            "name": about.metric,
+            "direction": about.direction,
+            "self_reported": about.self_reported,
+        }
         print_json({"proposers": [_json(record) for record in found], "metric": metric})
         return
     print_table(HEADERS, [_row(record) for record in found], "No experiment is finished yet.")
     if found:
-        text = f"Gains in {about.metric}; positive is better. Confirmed: shown by an audit."
+        text = f"Gains in {about.metric_shown}; positive is better. Confirmed: shown by an audit."
         click.echo(text, err=True)
 
 

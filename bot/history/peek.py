@@ -27,6 +27,12 @@ class Peek:
     metric: str
     direction: str
     alpha: float
+    self_reported: bool = False
+
+    @property
+    def metric_shown(self) -> str:
+        """The metric's name as people read it: a self-reported one always says so."""
+        return f"{self.metric} (self-reported)" if self.self_reported else self.metric
 
 
 def peek(start: Path) -> Peek:
@@ -44,7 +50,8 @@ def peek(start: Path) -> Peek:
     plain = base is not None and metric is not None and direction in {"lower", "higher"}
     if not plain or not isinstance(alpha, float):
         return _carefully(folder)
-    return Peek(folder, str(base), str(metric), str(direction), alpha)
+    reported = _string(document, "task", "kind", "retrieval") == "reported"
+    return Peek(folder, str(base), str(metric), str(direction), alpha, reported)
 
 
 def _top_folder(start: Path) -> Path:
@@ -79,5 +86,10 @@ def _carefully(folder: Path) -> Peek:
     settings = load(folder)
     metric = settings.metric
     return Peek(
-        folder, settings.repository.base, metric.name, metric.direction, settings.verdict.alpha
+        folder,
+        settings.repository.base,
+        metric.name,
+        metric.direction,
+        settings.verdict.alpha,
+        settings.self_reported,
     )

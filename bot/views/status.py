@@ -134,7 +134,7 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
     merged = sum(entry.reason.outcome == "merged" for entry in view.entries)
     baseline = "not measured yet"
     if mean is not None:
-        baseline = f"{settings.metric.name} {number(mean)} (mean of {len(values)} runs)"
+        baseline = f"{settings.metric_shown} {number(mean)} (mean of {len(values)} runs)"
     rows = [
         ("base", f"{settings.repository.base} at {view.snapshot.base[:12]}"),
         ("baseline", baseline),

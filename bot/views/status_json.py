@@ -17,6 +17,7 @@ STATUS_KEYS = {
     "metric": "the metric of bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
+    "metric.self_reported": "whether the script prints it itself, so that nothing checks it",
     "baseline": "the files of the base branch",
     "baseline.metric": "mean of their runs in the latest runner class, null before any",
     "baseline.runs": "how many runs those are",
@@ -76,7 +77,11 @@ def status_json(found: Status) -> dict[str, Any]:
     values, noise, phase = found.baseline, found.noise, view.snapshot.phase
     return {
         "base": {"branch": settings.repository.base, "commit": view.snapshot.base},
-        "metric": {"name": settings.metric.name, "direction": settings.metric.direction},
+        "metric": {
+            "name": settings.metric.name,
+            "direction": settings.metric.direction,
+            "self_reported": settings.self_reported,
+        },
         "baseline": {
             "metric": math.fsum(values) / len(values) if values else None,
             "runs": len(values),
