@@ -183,7 +183,7 @@ def by_optuna(objective: StandIn, seed: int, evaluations: int, *, tpe: bool) -> 
 
 @dataclass(frozen=True)
 class Summary:
-    """Medians over objectives of one way of searching; `beats_tpe` is a share of objectives."""
+    """Medians over objectives of one way of searching; `beats_...` are shares of objectives."""
 
     median_best: float
     median_gain: float
@@ -192,6 +192,7 @@ class Summary:
     repeats_share: float  # of all evaluations
     repeats_refused_share: float  # of all ideas
     beats_tpe: float
+    beats_random: float
     slowest_s: float
 
 
@@ -206,10 +207,13 @@ def compare(source: bytes, seeds: int, badly_set: float) -> dict[str, Summary]:
                 found.append(by_proposer(source, objective, seed, EVALUATIONS))
             else:
                 found.append(by_optuna(objective, seed, EVALUATIONS, tpe=name == "tpe"))
-    return {name: _summary(found, outcomes["tpe"]) for name, found in outcomes.items()}
+    return {
+        name: _summary(found, outcomes["tpe"], outcomes["random"])
+        for name, found in outcomes.items()
+    }
 
 
-def _summary(found: list[Outcome], tpe: list[Outcome]) -> Summary:
+def _summary(found: list[Outcome], tpe: list[Outcome], chance: list[Outcome]) -> Summary:
     refused = sum(one.refused for one in found)
     return Summary(
         median_best=statistics.median(one.best for one in found),
@@ -218,9 +222,14 @@ def _summary(found: list[Outcome], tpe: list[Outcome]) -> Summary:
         median_merges=statistics.median(one.merges for one in found),
         repeats_share=sum(one.repeats for one in found) / (EVALUATIONS * len(found)),
         repeats_refused_share=refused / (refused + EVALUATIONS * len(found)),
-        beats_tpe=sum(a.best < b.best for a, b in zip(found, tpe, strict=True)) / len(found),
+        beats_tpe=_wins(found, tpe),
+        beats_random=_wins(found, chance),
         slowest_s=max(one.seconds for one in found),
     )
+
+
+def _wins(found: list[Outcome], others: list[Outcome]) -> float:
+    return sum(a.best < b.best for a, b in zip(found, others, strict=True)) / len(found)
 
 
 def main(argv: list[str]) -> int:
@@ -248,6 +257,7 @@ def main(argv: list[str]) -> int:
             print(
                 f"  {name:9} median best {row.median_best:7.2f}  gain {row.median_gain:.3f}"
                 f" (mean {row.mean_gain:.3f})  beats TPE {row.beats_tpe:4.0%}"
+                f" random {row.beats_random:4.0%}"
                 f"  repeats {row.repeats_share:.1%} "
                 f"(refused {row.repeats_refused_share:.1%})  slowest {row.slowest_s:.2f} s"
             )

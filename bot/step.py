@@ -16,9 +16,10 @@ from bot.audits.plan import BeginAudit, due
 from bot.checkout import check_checkout
 from bot.decide import Action, Room, audit_action
 from bot.errors import AlreadyRunning, BotError
-from bot.git import Repository
+from bot.git import Identity, Repository
+from bot.history import spending
 from bot.notify.send import watching
-from bot.proposing.propose import Place
+from bot.proposing.propose import BOT, Place
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
 from bot.run.teller import Teller
@@ -74,6 +75,8 @@ class Stepper:
         settings, folder = self.place.settings, self.place.repository.path
         with only_one(self.place.repository), watching(settings, folder):
             self.place.forge.recover()  # first: what a crash has left behind looks like edits
+            bot = Identity(BOT.name, BOT.id)
+            spending.share(self.place.repository, self.place.forge, bot, int(time.time()))
             note = check_checkout(self.place)
             if note:
                 self.teller.say(note)

@@ -378,6 +378,20 @@ class Forge(Protocol):
         """
         ...
 
+    def elsewhere(self, ref: str) -> str | None:
+        """Where `ref`, one of the bot's own, is in the place that all clones share.
+
+        What a forge does not share is where this clone has it. Raises Unreachable.
+        """
+        ...
+
+    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+        """Move it there from `old` to `new`; nothing where it is not shared.
+
+        Raises Conflict when it is not at `old`, ForgeError when it may not be moved.
+        """
+        ...
+
     def audit_numbers(self) -> tuple[int, ...]:
         """The numbers of all audits, in order."""
         ...

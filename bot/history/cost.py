@@ -45,6 +45,15 @@ class Cost:
             priced=self.priced and other.priced,
         )
 
+    def beyond(self, earlier: Cost) -> Cost:
+        """What came on top of an earlier total; never less than nothing."""
+        kept = {
+            field.name: max(0, getattr(self, field.name) - getattr(earlier, field.name))
+            for field in fields(self)
+            if field.name != "priced"
+        }
+        return Cost(**kept, priced=self.priced)
+
     def __bool__(self) -> bool:
         """Whether anything was spent."""
         return self != Cost()

@@ -12,8 +12,10 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from bot.errors import Stopped
+from bot.forge.base import Conflict
 from bot.git import Create, Identity, RefMoved, Repository, Update
 from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
@@ -73,6 +75,63 @@ def note(
         except RefMoved:
             if attempt == _TRIES - 1:
                 raise
+
+
+class Shared(Protocol):
+    """Where clones share refs (`bot.forge.base.Forge`)."""
+
+    def elsewhere(self, ref: str) -> str | None:
+        """Where it is there."""
+        ...
+
+    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+        """Move it there by compare-and-swap."""
+        ...
+
+
+def share(repository: Repository, shared: Shared, who: Identity, when: int) -> None:
+    """Bring the notes of this clone and those of the others together.
+
+    Without it, a clone that lives for one step only (on GitHub) would forget what it has spent
+    on proposals that came to nothing. Raises Conflict and Unreachable of the forge.
+    """
+    for attempt in range(_TRIES):
+        theirs, ours = shared.elsewhere(REF), repository.ref(REF)
+        joined = _join(repository, ours, theirs, who, when)
+        if joined is None:
+            return
+        try:
+            if joined != ours:
+                change = Update(REF, joined, ours) if ours else Create(REF, joined)
+                repository.update_refs([change], "join costs")
+            if joined != theirs:
+                shared.publish(REF, old=theirs, new=joined)
+            return
+        except (RefMoved, Conflict):
+            if attempt == _TRIES - 1:
+                raise
+
+
+def _join(
+    repository: Repository, ours: str | None, theirs: str | None, who: Identity, when: int
+) -> str | None:
+    """The commit with everything that either side has noted; None when nobody has anything."""
+    if ours is None or theirs is None or ours == theirs:
+        return ours or theirs
+    if repository.is_ancestor(theirs, ours):
+        return ours
+    if repository.is_ancestor(ours, theirs):
+        return theirs
+    more = _total_at(repository, ours).beyond(
+        _total_at(repository, repository.merge_base(ours, theirs))
+    )
+    total = _total_at(repository, theirs) + more
+    entry = {"what": "what another clone has noted", "cost": asdict(more)}
+    files = {_TOTAL: _json(asdict(total)), _ENTRY: _json(entry)}
+    blobs = {name: ("100644", repository.write_blob(data)) for name, data in files.items()}
+    tree = repository.write_tree(blobs)
+    message = f"${more.usd:.4f}: {entry['what']}\n"
+    return repository.commit_tree(tree, [theirs, ours], message, who, when)
 
 
 def noted(repository: Repository) -> Cost:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from bot import snapshot
 from bot.errors import BotError
-from bot.forge.base import Author, BranchTaken, Forge, NewPull, PullRequest
+from bot.forge.base import Author, BranchTaken, Forge, ForgeError, NewPull, PullRequest
 from bot.git import Identity, Repository
 from bot.history import beliefs, fingerprint, revisions, spending
 from bot.history.cost import Cost
@@ -191,7 +192,12 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """One proposal; what it cost is written down, also when it fails or is interrupted."""
     of = told.revision.number if told.revision else None
     who = Identity(BOT.name, BOT.id)
-    note = partial(spending.note, place.repository, who=who, when=when, experiment=of)
+
+    def note(cost: Cost, what: str) -> None:
+        spending.note(place.repository, cost, what, who=who, when=when, experiment=of)
+        with suppress(ForgeError):  # then it is shared by the next one, or by the next step
+            spending.share(place.repository, place.forge, who, when)
+
     try:
         proposal = proposer.propose(told)
     except ProposalFailed as failure:

@@ -311,6 +311,13 @@ class GitForge:
         """Move the base branch from `base` to `commit`, which belongs to no pull request."""
         self._endings.advance(base, commit)
 
+    def elsewhere(self, ref: str) -> str | None:
+        """Where this clone has it: nothing but experiments and the base branch is shared."""
+        return self.repository.ref(ref)
+
+    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+        """Nothing: it is not shared."""
+
     # Audits
 
     def audit_numbers(self) -> tuple[int, ...]:

@@ -294,6 +294,14 @@ class GitHubForge:
         self._remote.fetch()
         self._base.move(base, commit, [])
 
+    def elsewhere(self, ref: str) -> str | None:
+        """Where GitHub has a ref of the bot's own; it is fetched now."""
+        return self._remote.look_up(ref)
+
+    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+        """Move it on GitHub. Raises Conflict when it is somewhere else."""
+        self._remote.push([Move(ref, new, old)])
+
     # Audits
 
     def audit_numbers(self) -> tuple[int, ...]:

@@ -56,16 +56,29 @@ class Remote:
     def fetch(self, *more: str) -> None:
         """Fetch branches and journals, and the refspecs in `more`. Raises Unreachable."""
         specs = [f"+{source}/*:{MIRROR}/{name}/*" for source, name in _FETCHED.items()]
+        self._fetch(*specs, *more)
+
+    def _fetch(self, *specs: str) -> None:
         options = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-gc")
         try:
             self.repository.git.run(
-                *_PATIENCE, "fetch", *options, self.url, *specs, *more, environment=self._secret()
+                *_PATIENCE, "fetch", *options, self.url, *specs, environment=self._secret()
             )
         except GitFailed as error:
             raise Unreachable(
                 f"Git could not fetch from {self.url}: {one_line(error.stderr, 300)}. Look at the"
                 " network and the credential, and run this again."
             ) from None
+
+    def look_up(self, ref: str) -> str | None:
+        """Fetch one ref that is none of the above, and say where it is. Raises Unreachable.
+
+        It writes no ref that `fetch` writes, so that both may run at the same time.
+        """
+        mirror = f"{MIRROR}/single/{ref.removeprefix('refs/')}"
+        # A pattern, because it is no mistake that there is none yet.
+        self._fetch(f"+{ref}*:{mirror}*")
+        return self.repository.ref(mirror)
 
     def branch(self, name: str) -> str | None:
         """Where a branch was when it was fetched."""

@@ -51,8 +51,11 @@ class Workbench:
         """Carry out a checked tool call; the answer for the model.
 
         Raises:
-            InvalidInput: it cannot be carried out; the message says why.
+            InvalidInput: it cannot be carried out; the message says why. After a submission
+                nothing is: what was checked is what is handed in.
         """
+        if self.submission is not None:
+            raise InvalidInput("Your proposal was taken already.")
         match call:
             case View():
                 return self._view(call)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.git import Identity, Repository
+from bot.forge.base import Conflict
+from bot.git import Create, Delete, Identity, Repository
 from bot.history import spending
 from bot.history.cost import Cost
-from bot.history.spending import CapReached, Totals, left_under
+from bot.history.spending import REF, CapReached, Totals, left_under
 from bot.proposers.base import Left
 from bot.proposers.tables import CapsTable
 from tests.bot.lab import git, make_repository
@@ -128,3 +129,67 @@ def test_a_sum_with_an_unknown_price_is_not_priced(one: Cost, other: Cost) -> No
 def test_a_damaged_record_is_never_cheaper_than_nothing(record: Any) -> None:
     cost = Cost.read(record)
     assert cost.usd >= 0 and cost.tokens >= 0
+
+
+class Elsewhere:
+    """The place that clones share: another repository's ref, or a race lost once."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.at: str | None = None
+        self.in_between: str | None = None
+
+    def elsewhere(self, ref: str) -> str | None:
+        return self.at
+
+    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+        if self.in_between is not None:
+            self.at, self.in_between = self.in_between, None
+        if self.at != old:
+            raise Conflict("Somebody else was first.")
+        self.at = new
+
+
+def noted_alone(repository: Repository, cost: Cost, *, on: str | None = None) -> str:
+    """A note of a clone that knows only what `on` holds."""
+    mine = repository.ref(REF)
+    if mine:
+        repository.update_refs([Delete(REF, mine)], "begin anew")
+    if on:
+        repository.update_refs([Create(REF, on)], "as in another clone")
+    spending.note(repository, cost, "other", who=WHO, when=1)
+    made = repository.ref(REF)
+    assert made
+    return made
+
+
+def test_what_one_clone_has_noted_counts_in_the_next(repository: Repository) -> None:
+    shared = Elsewhere(repository)
+    spending.share(repository, shared, WHO, 1)
+    assert shared.at is None and repository.ref(REF) is None
+    spending.note(repository, SOME, "dropped", who=WHO, when=1)
+    spending.share(repository, shared, WHO, 2)
+    assert shared.at == repository.ref(REF)
+    repository.update_refs([Delete(REF, shared.at or "")], "a fresh clone")
+    spending.share(repository, shared, WHO, 3)
+    assert spending.noted(repository) == SOME
+
+
+def test_notes_of_two_clones_add_up_and_none_counts_twice(repository: Repository) -> None:
+    shared = Elsewhere(repository)
+    common = noted_alone(repository, SOME)
+    shared.at = noted_alone(repository, SOME, on=common)
+    noted_alone(repository, SOME + SOME, on=common)
+    for _ in range(2):  # a second time changes nothing
+        spending.share(repository, shared, WHO, 5)
+        assert spending.noted(repository) == SOME + SOME + SOME + SOME
+        assert shared.at == repository.ref(REF)
+
+
+def test_a_lost_race_is_joined_again(repository: Repository) -> None:
+    shared = Elsewhere(repository)
+    shared.in_between = noted_alone(repository, SOME)
+    noted_alone(repository, SOME + SOME)
+    spending.share(repository, shared, WHO, 5)
+    assert spending.noted(repository) == SOME + SOME + SOME
+    assert shared.at == repository.ref(REF)

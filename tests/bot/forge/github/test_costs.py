@@ -1,0 +1,27 @@
+"""What proposals cost survives a clone that lives for one step only."""
+
+from __future__ import annotations
+
+from bot.git import Delete, Identity
+from bot.history import spending
+from bot.history.cost import Cost
+from tests.bot.forge.github.hub import GitHubHub
+
+WHO = Identity("Bot", "bot@example.org")
+SOME = Cost(usd=0.25, input_tokens=100, calls=1)
+
+
+def test_costs_of_dropped_proposals_are_known_to_the_next_clone(on_github: GitHubHub) -> None:
+    repository = on_github.repository
+    spending.share(repository, on_github.forge, WHO, 1)
+    assert on_github.forge.elsewhere(spending.REF) is None
+    spending.note(repository, SOME, "dropped: no idea", who=WHO, when=1)
+    spending.share(repository, on_github.forge, WHO, 2)
+    there = on_github.forge.elsewhere(spending.REF)
+    assert there == repository.ref(spending.REF)
+    repository.update_refs([Delete(spending.REF, there or "")], "a fresh clone")
+    spending.share(repository, on_github.forge, WHO, 3)
+    assert spending.noted(repository) == SOME
+    spending.note(repository, SOME, "dropped: again", who=WHO, when=4)
+    spending.share(repository, on_github.forge, WHO, 5)
+    assert on_github.forge.elsewhere(spending.REF) == repository.ref(spending.REF) != there
