@@ -21,6 +21,7 @@ from bot.history.ledger import LedgerEntry
 from bot.history.past import Past, in_class, latest_class, settled_by
 from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
+from bot.history.trees import remake_trees
 from bot.model import Direction, Outcome, Run, Side
 from bot.people import programme
 from bot.people.commands import PREFIX
@@ -84,7 +85,9 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     subject = measured_digest(repository, base, settings)
     inbox = Inbox(forge)
     reader = _Reader(repository, settings, base, subject, runner_class, entries, strays, inbox)
-    standings = tuple(reader.standing(pull) for pull in forge.pulls(State.OPEN))
+    pulls = forge.pulls(State.OPEN)
+    remake_trees(repository, pulls)
+    standings = tuple(reader.standing(pull) for pull in pulls)
     stands = programme.read(repository.path, settings.repository.base)
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
     auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)

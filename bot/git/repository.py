@@ -81,6 +81,10 @@ class Repository:
         )
         return done.stdout.decode().strip() if done.code == 0 else None
 
+    def has(self, name: str) -> bool:
+        """Whether this clone has the object with this id."""
+        return self.git.run("cat-file", "-e", name, accepted=(0, 1, 128)).code == 0
+
     def tree(self, commit: str) -> str:
         """The tree of a commit. Raises GitFailed when there is no such commit."""
         return self.git.text("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")

@@ -13,12 +13,12 @@ from bot.forge.base import Attempt, Conflict, Forge, PullRequest, State
 from bot.forge.github.errors import Rejected
 from bot.git import GitError, Repository
 from bot.history.reduce import foreign
+from bot.history.trees import remake_trees
 from bot.settings import Settings
-from bot.snapshot import allowed_files
+from bot.snapshot import measured_digest
 from bot.workflows.archive import BadArchive, read_one
 from bot.workflows.runs import Runs, WorkflowRun
 from runner.actions.documents import DOCUMENT, MOST_BYTES, Published, parse_published, title_of
-from runner.digests import candidate_digest
 from runner.errors import RequestError
 
 MOST_TRIES = 3
@@ -45,11 +45,10 @@ class Collector:
 
     def collect(self) -> Found:
         """Take in everything that is there, and tell what is not."""
+        pulls = self.forge.pulls(State.OPEN)
+        remake_trees(self.repository, pulls)
         open_ones = [
-            (pull, attempt)
-            for pull in self.forge.pulls(State.OPEN)
-            for attempt in pull.attempts
-            if not attempt.complete
+            (pull, attempt) for pull in pulls for attempt in pull.attempts if not attempt.complete
         ]
         waiting: dict[str, str] = {}
         lost: dict[str, Sequence[WorkflowRun]] = {}
@@ -114,7 +113,7 @@ class Collector:
 
     def _subject(self, tree: str) -> str:
         try:
-            return candidate_digest(allowed_files(self.repository, tree, self.settings))
+            return measured_digest(self.repository, tree, self.settings)
         except GitError:
             return ""
 

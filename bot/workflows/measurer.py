@@ -9,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.errors import RunnerFailed
-from bot.forge.base import Forge, ForgeError, State
+from bot.forge.base import Comment, Forge, ForgeError, Permission, State
 from bot.git import Repository
 from bot.history.ledger import read as read_ledger
 from bot.history.past import latest_class
 from bot.history.reduce import class_of, comparable_class
 from bot.measuring import needs_smoke
+from bot.people.commands import Verb, commands_in
 from bot.proposing.propose import BOT
 from bot.run.base import Ended, Order, Post
 from bot.settings import Settings
@@ -44,6 +45,7 @@ class WorkflowMeasurer:
     slots: tuple[str, ...] = ("GitHub Actions",)
     _found: Found = field(default_factory=lambda: Found({}, {}))
     _asked: set[str] = field(default_factory=set)
+    _hopeless: set[str] = field(default_factory=set)
 
     def runner_class(self) -> str:
         """Take in what was measured; the class of the latest of it, with the runner of now.
@@ -54,7 +56,8 @@ class WorkflowMeasurer:
         """
         collector = Collector(self.repository, self.forge, self.settings, self.runs, self.say)
         self._found = collector.collect()
-        for attempt in filter(self._hopeless, self._found.lost):
+        self._hopeless = {one for one, tries in self._found.lost.items() if self._spent(one, tries)}
+        for attempt in sorted(self._hopeless):
             self._tell_lost(attempt, self._found.lost[attempt])
         harness = harness_digest(shaping(self.settings))
         name = self._latest(harness) or comparable_class(UNKNOWN, harness)
@@ -103,15 +106,25 @@ class WorkflowMeasurer:
         self.say(f"#{order.number}: asked for attempt {order.attempt} {address}".rstrip())
 
     def _busy(self, attempt: str) -> bool:
-        waits = attempt in self._asked or attempt in self._found.waiting
-        return waits or self._hopeless(attempt)
+        return attempt in self._asked | self._hopeless or attempt in self._found.waiting
 
-    def _hopeless(self, attempt: str) -> bool:
-        return len(self._found.lost.get(attempt, ())) >= MOST_TRIES
+    def _spent(self, attempt: str, tries: Sequence[WorkflowRun]) -> bool:
+        """Whether it was asked for in vain too often since a person last said `/bot rerun`."""
+        if len(tries) < MOST_TRIES:
+            return False
+        asked = 0
+        for comment in self.forge.pull(_number(attempt)).comments:
+            verbs = {command.verb for command in commands_in(comment.body)}
+            if Verb.RERUN in verbs and not comment.author.is_bot and self._may_write(comment):
+                asked = max(asked, comment.created_at)
+        return sum(run.created_at.timestamp() > asked for run in tries) >= MOST_TRIES
+
+    def _may_write(self, comment: Comment) -> bool:
+        return self.forge.permission(comment.author) is Permission.WRITE
 
     def _tell_lost(self, attempt: str, tries: Sequence[WorkflowRun]) -> None:
         """Once for each attempt, where people look."""
-        number = int(attempt.partition(".")[0])
+        number = _number(attempt)
         mark = f"Attempt {attempt} came to nothing {len(tries)} times"
         address = tries[0].html_url
         self.say(f"#{number}: {mark.lower()}; it waits for a person. {address}")
@@ -137,6 +150,11 @@ class WorkflowMeasurer:
     def _same_budget(self, measurement: Measurement) -> bool:
         budget, made = self.settings.budget, measurement.runner_class
         return made.budget_s == (budget.gpu_s if made.profile == "gpu" else budget.cpu_s)
+
+
+def _number(attempt: str) -> int:
+    """The experiment that an attempt belongs to."""
+    return int(attempt.partition(".")[0])
 
 
 def _read(result: Mapping[str, Any]) -> Measurement | None:

@@ -41,6 +41,7 @@ class WorkflowRun(_Answer):
     status: str | None
     conclusion: str | None
     html_url: str = ""
+    created_at: datetime
     title: Annotated[str, Field(validation_alias="display_title")] = ""
     head_repository: _Repository | None = None
 

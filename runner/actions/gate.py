@@ -129,7 +129,8 @@ def _check_trusted(pull: Pull, hub: Hub) -> None:
         raise Refused(
             f"Pull request #{pull.number} comes from another repository. Before it is measured, "
             f"somebody with write permission has to approve it at {pull.head_sha[:12]} (Files "
-            "changed, Review changes, Approve). Every new commit needs a new approval."
+            f"changed, Review changes, Approve; or a comment `/bot approve {pull.head_sha}`). "
+            "Every new commit needs a new approval."
         )
 
 

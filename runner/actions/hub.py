@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ _WRITERS = {"admin", "maintain", "write"}
 _MOST_PAGES = 30
 _TIMEOUT_S = 30
 STEP_WORKFLOW = "step.yml"
+_NOT_PLAIN = ("`", "~~~", "<", ">")
 
 
 class HubError(RunnerError):
@@ -87,8 +89,25 @@ class Hub:
     def approver(self, pull: Pull) -> str | None:
         """Who with write permission approves exactly the head of `pull`, if anybody does.
 
-        What counts of each person is the latest review that takes a side.
+        By a review, of which each person's latest counts that takes a side; or by a comment with
+        the line `/bot approve HEAD` that was never edited.
         """
+        return self._reviewer(pull) or self._commander(pull)
+
+    def _commander(self, pull: Pull) -> str | None:
+        line = re.compile(rf"^/bot approve {re.escape(pull.head_sha)}[ \t]*\r?$", re.MULTILINE)
+        for comment in self._pages(f"/issues/{pull.number}/comments"):
+            user, body = comment.get("user") or {}, str(comment.get("body") or "")
+            edited = comment.get("created_at") != comment.get("updated_at")
+            if user.get("type") != "User" or edited or not line.search(body):
+                continue
+            if any(mark in body for mark in _NOT_PLAIN):
+                continue  # whether that is code or a quotation is not for a gate to find out
+            if self._may_write(str(user["login"]), int(user["id"])):
+                return str(user["login"])
+        return None
+
+    def _reviewer(self, pull: Pull) -> str | None:
         latest: dict[int, Mapping[str, Any]] = {}
         for review in self._pages(f"/pulls/{pull.number}/reviews"):
             user = review.get("user") or {}

@@ -18,6 +18,7 @@ from bot.forge.base import Attempt
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient
 from bot.git import Repository
+from bot.history.trees import remake_trees
 from bot.model import Purpose
 from bot.workflows.collect import Collector, Found
 from bot.workflows.runs import Runs
@@ -121,7 +122,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield Bench(lab, github, Runs(client, "main"), [])
 
 
-def start(lab: Lab, action: Measure, view: Any) -> None:
+def start(lab: Lab, action: Measure, view: Any, name: str = "1.1") -> None:
     """An attempt that is written down, and not measured here."""
     standing = view.standing(action.number)
     repository: Repository = lab.place.repository
@@ -135,7 +136,7 @@ def start(lab: Lab, action: Measure, view: Any) -> None:
     )
     lab.place.forge.start(
         action.number,
-        Attempt("1.1", view.snapshot.base, standing.pull.head, str(standing.merge_tree), runs, {}),
+        Attempt(name, view.snapshot.base, standing.pull.head, str(standing.merge_tree), runs, {}),
     )
 
 
@@ -147,6 +148,25 @@ def test_an_honest_result_is_taken_in_once(bench: Bench) -> None:
     assert bench.attempt.complete
     assert (found.waiting, found.lost) == ({}, {})
     assert bench.collect() == Found({}, {})
+
+
+def test_a_clone_that_never_had_the_merge_tree_makes_it_again(bench: Bench, tmp_path: Path) -> None:
+    """As every step on GitHub is: what it works in is new each time."""
+    folder = bench.lab.folder
+    (folder / "README.md").write_text("The base moves on, so that the merge is no head's tree.\n")
+    git(folder, "commit", "-qam", "Base")
+    number = bench.lab.experiment({"train.py": TRAIN.replace("1.0", "4.0")})
+    (folder / "README.md").write_text("And on.\n")
+    git(folder, "commit", "-qam", "Base")
+    start(bench.lab, Measure(number, 1, 1, Purpose.SCREEN), bench.lab.view(), "2.1")
+    tree = bench.lab.place.forge.pull(number).attempts[0].merge_tree
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--no-local", str(folder), str(clone))
+    fresh = Repository(clone)
+    assert not fresh.has(tree)
+    git(clone, "fetch", "-q", "origin", bench.lab.place.forge.pull(number).head)
+    remake_trees(fresh, [bench.lab.place.forge.pull(number)])
+    assert fresh.has(tree)
 
 
 def test_a_result_counts_as_soon_as_the_report_has_put_it_there(bench: Bench) -> None:
