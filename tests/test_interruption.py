@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from bench.simulation.invariants import check_repository
 from bot import interrupts
 from bot.app import open_place
 from bot.views.pull import pull_json
@@ -207,6 +208,7 @@ class Laboratory:
         self.project.git("fsck", "--strict", "--connectivity-only")
         strays = self.project.git("for-each-ref", "refs/worktree", "refs/forge/ending")
         assert strays == ""
+        check_repository(open_place(self.project.folder))
 
 
 def wait_for_handlers(process: subprocess.Popen[str]) -> None:
@@ -274,8 +276,10 @@ def test_ctrl_c_at_a_hundred_moments(laboratory: Laboratory) -> None:
 
 
 @pytest.mark.slow
-def test_sigkill_at_a_hundred_moments(laboratory: Laboratory) -> None:
-    kill(laboratory, 100, SEED + 3)
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("seed", range(SEED + 3, SEED + 7))
+def test_sigkill_at_hundreds_of_moments(laboratory: Laboratory, seed: int) -> None:
+    kill(laboratory, 75, seed)
 
 
 def test_files_that_a_killed_step_left_behind_are_brought_along(laboratory: Laboratory) -> None:

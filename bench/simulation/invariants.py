@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from bench.simulation.bots import Books
@@ -26,16 +26,24 @@ class Broken(AssertionError):
 
 def check(place: Place, books: Books, bases: Sequence[str]) -> None:
     """Raise Broken for the first invariant that does not hold. `bases` are all base tips seen."""
+    check_repository(place, set(books.made))
+    _costs_are_told(place, place.forge.pulls(), books)
+    for before, after in pairwise(bases):
+        _demand(place.repository.is_ancestor(before, after), f"main lost {before}")
+
+
+def check_repository(place: Place, made: Collection[tuple[str, int]] | None = None) -> None:
+    """The part that any repository can be put through whose experiments are finished.
+
+    `made` are the runs that were really made, by (digest, seed), where somebody knows them.
+    """
     pulls = place.forge.pulls()
     entries = ledger.read(place.repository.path, place.settings.repository.base)
     _one_verdict_each(place, pulls, entries)
     for entry in entries:
         if entry.reason in _MEASURED:
-            _merged_what_was_measured(place, pulls[entry.number - 1], entry, books)
+            _merged_what_was_measured(place, pulls[entry.number - 1], entry, made)
     _scratchpad_agrees(place, entries)
-    _costs_are_told(place, pulls, books)
-    for before, after in pairwise(bases):
-        _demand(place.repository.is_ancestor(before, after), f"main lost {before}")
 
 
 def _one_verdict_each(
@@ -69,7 +77,10 @@ def _ledger_numbers(repository: Repository, branch: str) -> list[int]:
 
 
 def _merged_what_was_measured(
-    place: Place, pull: PullRequest, entry: LedgerEntry, books: Books
+    place: Place,
+    pull: PullRequest,
+    entry: LedgerEntry,
+    made: Collection[tuple[str, int]] | None,
 ) -> None:
     repository, scratch = place.repository, place.settings.scratchpad.path
     parents = repository.git.text("rev-list", "--parents", "-1", entry.commit).split()[1:]
@@ -81,7 +92,8 @@ def _merged_what_was_measured(
     subject, before = _subject(place, entry.commit), _subject(place, base)
     counted = [a for a in pull.attempts if a.complete and _measures(place, a, subject, before)]
     _demand(counted != [], f"#{entry.number} was merged without runs on its base")
-    made = set(books.made)
+    if made is None:
+        return
     for attempt in counted:
         for index, run in enumerate(attempt.runs):
             name = attempt.results[index]["digests"]["candidate"], run.seed
