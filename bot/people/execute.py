@@ -16,12 +16,15 @@ from bot.people import programme
 from bot.people.commands import Verb
 from bot.people.inbox import Inbox
 from bot.people.orders import orders_of
-from bot.people.plan import Answer, AskApproval, PeopleAction, Review
+from bot.people.plan import WAITING, Answer, AskApproval, PeopleAction, Review
 from bot.people.record import Order, Record, hidden
 from bot.people.review import review
 from bot.people.words import answer_text, approval_text, summary
 from bot.settings import Settings
 from bot.snapshot import View
+
+_SHOWN = {Verb.HOLD, Verb.RESUME, Verb.APPROVE, Verb.CLOSE, Verb.MERGE}
+"""Orders that change what an experiment waits for."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Spokesman:
         obeyed = all(reply.order or reply.command.verb is Verb.HELP for reply in action.replies)
         self.forge.react(action.number, action.comment, obeyed=obeyed)
         self._say(action.number, record, answer_text(action))
+        if any(order.verb in _SHOWN for order in orders):
+            self._show(action.number)
 
     def review(self, action: Review, view: View) -> None:
         """Say what the bot sees in a person's experiment."""
@@ -72,6 +77,7 @@ class Spokesman:
         pull = view.standing(action.number).pull
         text = approval_text(pull.head, pull.author.name)
         self._say(action.number, Record(awaits=pull.head), text)
+        self._show(action.number)
 
     def _check(self, action: Answer, *, with_orders: bool) -> None:
         """Look again at the last moment: since the snapshot a run may have been made."""
@@ -97,6 +103,14 @@ class Spokesman:
         tree, who = self.repository.tree(base), Identity(self.forge.bot.name, self.forge.bot.id)
         commit = self.repository.commit_tree(tree, [base], text, who, self.now())
         self.forge.advance(base=base, commit=commit)
+
+    def _show(self, number: int) -> None:
+        """Label what an experiment waits for: for display, the answers alone count."""
+        pull = self.forge.pull(number)
+        label = Inbox(self.forge).footing(pull, (), "").label
+        labels = pull.labels - WAITING | ({label} if label else set())
+        if labels != pull.labels:
+            self.forge.set_labels(number, labels)
 
     def _say(self, number: int, record: Record, text: str) -> None:
         self.forge.comment(number, self.forge.bot, hidden(record) + text)

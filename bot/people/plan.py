@@ -14,6 +14,11 @@ from bot.people.orders import Orders
 from bot.people.record import Order
 from bot.text.plain import one_line
 
+HELD = "held"
+NEEDS_APPROVAL = "needs-approval"
+WAITING = frozenset({HELD, NEEDS_APPROVAL})
+"""Labels that say what an experiment waits for."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -41,6 +46,15 @@ class Footing:
     unapproved: bool = False  # somebody else's, and nobody who may has approved this head
     asked: bool = False  # that was said already of this head
     unrevisable: str = ""  # why no proposer writes to it; empty: one does
+
+    @property
+    def label(self) -> str:
+        """The label for what it waits for, of which there is one at most; empty if for nobody."""
+        if self.orders.ending:
+            return ""
+        if self.orders.held:
+            return HELD
+        return NEEDS_APPROVAL if self.unapproved and self.asked else ""
 
 
 @dataclass(frozen=True)

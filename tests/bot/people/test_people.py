@@ -9,10 +9,21 @@ from pathlib import Path
 import pytest
 
 from bot.decide import Conclude, Measure, Propose, Revise, Stop, decide
-from bot.forge.base import Author, Comment, Conflict, Forge, Note, Permission, PullRequest, State
+from bot.forge.base import (
+    Approval,
+    Author,
+    Comment,
+    Conflict,
+    Forge,
+    Note,
+    Permission,
+    PullRequest,
+    State,
+)
 from bot.forge.git import GitForge
 from bot.model import Reason
 from bot.open import open_branch
+from bot.people.inbox import Inbox
 from bot.people.plan import Answer, AskApproval, Review
 from bot.people.record import visible
 from bot.proposing import background
@@ -326,6 +337,19 @@ def test_hostile_words_change_nothing_and_stay_harmless_where_the_bot_repeats_th
     assert git(lab.folder, "status", "--porcelain") == ""
 
 
+def test_labels_show_the_one_thing_that_is_waited_for(lab: Lab, number: int) -> None:
+    def labels() -> frozenset[str]:
+        return lab.place.forge.pull(number).labels
+
+    lab.place.forge.set_labels(number, frozenset({"a-persons-own"}))
+    tell(lab, number, "/bot hold")
+    assert labels() == {"a-persons-own", "held"}
+    tell(lab, number, "/bot resume")
+    assert labels() == {"a-persons-own"}
+    tell(lab, number, "/bot hold\n/bot close")
+    assert labels() == {"a-persons-own"}
+
+
 # Once, whatever happens
 
 
@@ -416,6 +440,26 @@ def test_a_strangers_experiment_is_not_measured_before_exactly_its_head_is_appro
     push(lab, "idea", TRAIN.replace("1.0", "4.0"))
     assert lab.act() == AskApproval(pull.number)
     assert next_action(lab) == Propose()
+
+
+def test_a_review_approves_exactly_its_head_by_the_permission_of_now(
+    lab: Lab, only_ada: Callable[[Permission], None]
+) -> None:
+    forge = lab.place.forge
+    lab.branch("idea", {"train.py": TRAIN.replace("1.0", "3.0")})
+    mine = open_branch(lab.place, "idea", None, "")
+    fork = replace(mine, fork=True)
+    approved = replace(fork, approvals=(Approval(ADA, mine.head), Approval(STRANGER, "b" * 40)))
+
+    def unapproved(pull: PullRequest) -> bool:
+        return Inbox(forge).footing(pull, (), "").unapproved
+
+    assert not unapproved(mine)
+    assert unapproved(fork)
+    assert not unapproved(approved)
+    assert unapproved(replace(approved, head="b" * 40))
+    only_ada(Permission.READ)
+    assert unapproved(approved)
 
 
 def push(lab: Lab, branch: str, text: str) -> None:
