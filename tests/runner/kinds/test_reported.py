@@ -24,7 +24,9 @@ LOSS = r"val_loss: (\S+)"
 METRIC = {"name": "val_loss", "pattern": LOSS}
 
 
-def opened(folder: Path, conditions: Conditions | None = None, **tables: Any) -> Session:
+def opened(
+    folder: Path, conditions: Conditions | None = None, *, unconfined: bool = False, **tables: Any
+) -> Session:
     given: dict[str, Any] = {
         "candidate": {"python": sys.executable},
         "task": {"kind": "reported"},
@@ -36,7 +38,9 @@ def opened(folder: Path, conditions: Conditions | None = None, **tables: Any) ->
         given[name] = given.get(name, {}) | table if isinstance(table, dict) else table
     settings = RunnerSettings.model_validate(given)
     asked = conditions or Conditions(repository=str(folder))
-    return open_session(asked, settings, lambda _: None, unconfined=False, cache=folder / ".cache")
+    return open_session(
+        asked, settings, lambda _: None, unconfined=unconfined, cache=folder / ".cache"
+    )
 
 
 def run(session: Session, files: dict[str, str], seed: int = 7, smoke: bool = False) -> Measurement:
@@ -195,6 +199,16 @@ def test_a_smoke_run_ends_a_script_that_still_runs_and_finds_one_that_does_not(
     assert (broken.status, broken.stage) == (Status.CRASHED, Stage.SMOKE)
     silent = run(session, {"train.py": "print('hello')"}, smoke=True)
     assert (silent.status, silent.stage) == (Status.INVALID_OUTPUT, Stage.SMOKE)
+
+
+def test_without_a_sandbox_a_script_finds_its_data_too(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("0.25")
+    session = opened(
+        tmp_path, unconfined=True, sandbox={"backend": "none"}, mount=[{"source": "data"}]
+    )
+    result = run(session, {"train.py": "print('val_loss:', open('data/a.txt').read())"})
+    assert result.metric == 0.25
 
 
 def test_any_program_of_the_system_can_be_the_script(tmp_path: Path) -> None:
