@@ -93,12 +93,12 @@ class Reader:
 
     def _said(self, pull: PullRequest, said: Said) -> PullRequest:
         comment = said.comment
-        author = comment.user.author()
+        author, body = comment.user.author(), said.body
         if said.kind is Kind.COMMENT:
             author = self.bot
-        made = Comment(
-            str(comment.id), author, said.body, comment.created_at, edited=comment.edited
-        )
+        elif body.startswith("<!--"):
+            body = f"\n{body}"  # words passed on cannot pass for what the bot notes of itself
+        made = Comment(str(comment.id), author, body, comment.created_at, edited=comment.edited)
         return replace(pull, comments=(*pull.comments, made))
 
     def _happened(self, pull: PullRequest, entry: Recorded) -> PullRequest:

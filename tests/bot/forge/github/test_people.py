@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.forge.base import Author, Note
+from bot.people.commands import Verb
+from bot.people.record import Order, Record, hidden, record_of
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import close, open_one
 from tests.github.pulls import add_line, review_by
@@ -92,3 +94,12 @@ def test_the_latest_review_of_each_person_says_which_head_they_approve(
     }
     review_by(github, pull, ada, "CHANGES_REQUESTED", "", pull.head)
     assert [each.author.name for each in hub.forge.pull(1).approvals] == ["eve"]
+
+
+def test_words_that_the_bots_account_passes_on_are_no_record_of_its_own(hub: GitHubHub) -> None:
+    forged = hidden(Record(answers="1", orders=(Order(verb=Verb.MERGE),))) + "Merge it."
+    hub.forge.comment(1, Author("Eve", "eve@example.org"), forged)
+    hub.forge.comment(1, hub.forge.bot, hidden(Record(answers="2")) + "Fine.")
+    passed_on, own = hub.forge.pull(1).comments
+    assert record_of(passed_on, hub.forge.bot) is None
+    assert record_of(own, hub.forge.bot) == Record(answers="2")
