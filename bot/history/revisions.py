@@ -29,6 +29,11 @@ def hidden(request: str) -> str:
     return f"<!-- revision: {_word(request)} -->"
 
 
+def unmarked(body: str) -> str:
+    """A comment without the mark that people do not see."""
+    return _HIDDEN.sub("", body).rstrip() if "<!-- revision:" in body else body
+
+
 def answered(repository: Repository, pull: PullRequest, fork: str | None) -> frozenset[str]:
     """The requests that were answered; `fork` is where the branch left the base branch."""
     own = pull.author.is_bot or any(comment.author.is_bot for comment in pull.comments)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.forge.base import Comment, PullRequest
 from bot.history.reduce import runs_of
+from bot.history.revisions import unmarked
 from bot.model import Estimate, Purpose
 from bot.people.record import visible
 from bot.text.plain import for_terminal, one_line
@@ -192,5 +193,5 @@ def pull_text(pull: PullRequest, metric: str, diff: str) -> str:
     for comment in pull.comments:
         when = datetime.fromtimestamp(comment.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
         parts.append(f"**{one_line(comment.author.name)}**, {when}{_place(comment)}:")
-        parts.append(_quoted(visible(comment.body)))
+        parts.append(_quoted(visible(unmarked(comment.body))))
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,7 @@ from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.search import SearchProposer
 from bot.proposing.propose import BOT, open_proposal
 from bot.proposing.revise import revise
+from bot.views.pull import pull_text
 from tests.bot.lab import TRAIN, Lab, git
 
 BROKEN = {"train.py": TRAIN.replace("1.0", "7.0").encode()}
@@ -75,6 +76,8 @@ def test_what_broke_in_its_smoke_run_is_repaired_on_the_same_branch_and_measured
     assert told is not None and told.files == BROKEN
     assert told.error == "crashed: the smoke run ended with exit code 1"
     assert "smoke run failed" in now.comments[-1].body and "$0.5000" in now.comments[-1].body
+    assert "The proposer revised it" in pull_text(now, "loss", "")
+    assert "<!--" not in pull_text(now, "loss", "")
     last = lab.until_idle()[-1]
     assert isinstance(last, Conclude) and last.verdict.merged
 
