@@ -81,7 +81,8 @@ def command(
     )
     mailbox = LocalMailbox()
     with Reporter() as reporter, RunTeller(reporter, place.repository, settings) as teller:
-        if hint := advice(place.repository, settings.repository.base):
+        on_git = settings.forge.kind == "git"
+        if on_git and (hint := advice(place.repository, settings.repository.base)):
             reporter.say(hint)
         measurer = LocalMeasurer(
             place.repository.path,

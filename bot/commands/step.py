@@ -46,13 +46,13 @@ def command(unconfined: bool, as_json: bool) -> None:
 
     place = open_place()
     with LiveReporter() as reporter:
-        if hint := advice(place.repository, place.settings.repository.base):
-            reporter.say(hint)
         proposers = HereAndNow(place, partial(make_proposer, place.settings, reporter.output))
         teller = StepTeller(reporter, place.settings.metric_shown)
         if place.settings.forge.kind == "github":
             done = _by_workflows(place, proposers, teller)
         else:
+            if hint := advice(place.repository, place.settings.repository.base):
+                reporter.say(hint)
             done = (_here(place, proposers, teller, reporter, unconfined=unconfined),)
     if as_json:
         print_json(concluded_json(done[-1] if done else None, place.settings.metric.name))
