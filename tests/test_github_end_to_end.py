@@ -54,6 +54,8 @@ def test_a_better_idea_is_merged_as_it_was_measured(lab: LabOnGitHub) -> None:
     assert lab.show("train.py") == BETTER.strip()
     subject = git(lab.github.repository.path, "log", "-1", "--format=%s", "main")
     assert subject == f"Merge experiment #{number} (improvement): Work on fewer-pixels"
+    logs = "\n".join(lab.engine.logs.values())
+    assert "Success - Main Show where the programme stands" in logs, logs
     assert f"### #{number} " in lab.show("scratchpad.md")
 
 
