@@ -25,7 +25,7 @@ DIFFS = 300
 _IMPORTED = 1_000  # rows of a history from elsewhere
 _DIFF_CHARACTERS = 20_000
 _ALL_CHARACTERS = 3_000_000
-_LARGEST_FILE = 1 << 20
+_LARGEST_FILE = 1 << 18
 
 
 def history_of(place: Place) -> History:

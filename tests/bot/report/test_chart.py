@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -85,6 +86,16 @@ def test_the_charts_are_drawn_as_images_that_load_nothing(found: History) -> Non
         assert re.findall(r'(?:href|src)="(?!#)', text) == []
         assert "<script" not in text
     assert image.svg(main_chart(found)).count('aria-roledescription="point"') > 100
+
+
+def test_words_of_strangers_are_only_words_in_an_image(found: History) -> None:
+    payload = "\"><script>alert(1)</script><image href='http://e'/>&lt;"
+    rows = [row | {"title": payload, "phase": payload} for row in found.experiments]
+    phases = [row | {"phase": payload} for row in found.phases]
+    hostile = History(**{**vars(found), "experiments": rows, "phases": phases})
+    text = image.svg(main_chart(hostile))
+    names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()}
+    assert names <= {"svg", "g", "path", "text", "line", "rect", "defs", "clipPath", "style"}
 
 
 def test_an_empty_programme_is_drawn_as_well() -> None:
