@@ -12,6 +12,7 @@ NAMES = {
     "verdict": "error rates and costs of the rule that decides, on synthetic metrics",
     "search": "the search proposer against random choice",
     "report": "what the report costs where the history is long",
+    "calls": "calls to GitHub for one experiment",
     "simulate": "many experiments through a simulated forge, with faults",
     "scale": "long histories and many runners",
 }

@@ -60,7 +60,13 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
     url = clone_url(client.api_url, client.repository)
     remote = Remote(repository, url, client.credential)
     return GitHubForge(
-        repository, client, remote, base, account=settings.forge.account, verdicts=settled
+        repository,
+        client,
+        remote,
+        base,
+        verdicts=settled,
+        account=settings.forge.account,
+        account_id=settings.forge.account_id,
     )
 
 

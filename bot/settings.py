@@ -49,6 +49,9 @@ class ForgeTable(Table):
     account: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+(\[bot\])?)?$")] = ""
     """`github` alone: the bot's account, where the credential is an App's: `NAME[bot]`. Empty
     asks GitHub, and in a workflow stands for GitHub Actions itself."""
+    account_id: Annotated[int, Field(ge=0, le=2**53)] = 0
+    """`github` alone: the number of that account (`gh api "/users/NAME[bot]" --jq .id`); saves a
+    call in every step. 0: ask GitHub."""
 
 
 class ProposerTable(Table):

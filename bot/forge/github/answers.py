@@ -88,6 +88,7 @@ class Pull(Answer):
     head: End
     base: End
     created_at: Moment
+    updated_at: Moment = 0
     closed_at: Moment | None = None
     merged_at: Moment | None = None
 

@@ -66,12 +66,13 @@ class GitHubForge:
         base_branch: str,
         *,
         account: str = "",
+        account_id: int = 0,
         verdicts: Callable[[], Mapping[int, Verdict]] = dict,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`verdicts` are those in the ledger, by number of the pull request."""
-        user = whoami(client, account)
+        user = whoami(client, account, account_id)
         self.repository = repository
         self.base_branch = base_branch
         self.bot = Author(user.login, str(user.id), is_bot=True)
@@ -87,6 +88,8 @@ class GitHubForge:
         journal = Journal(repository, remote, author)
         self._openings = Openings(client, remote, self._comments, journal, base_branch)
         self._endings = Endings(client, self._base, self._comments, journal, sleep)
+        self._seen: dict[int, Pull] = {}  # since the last snapshot, for questions before a write
+        self._waiting: tuple[Sequence[Pull], tuple[int, ...]] | None = None
         self._audits = RemoteAudits(repository, client, remote, Author(author.name, author.email))
 
     # Reading
@@ -100,6 +103,7 @@ class GitHubForge:
 
     def base(self) -> str:
         """The commit that the base branch points to on GitHub; the clone's own follows it."""
+        self._seen.clear()
         self._remote.fetch()
         return self._base.follow()
 
@@ -150,8 +154,8 @@ class GitHubForge:
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request."""
         self._remote.fetch()
-        number = self._openings.open(new, self._now())
-        return self.pull(number)
+        shown = self._openings.open(new, self._now())
+        return self._reader.pull(shown, self._comments.of(shown.number))
 
     def push(self, number: int, *, old: str, new: str, author: Author) -> None:  # noqa: ARG002
         """Move the branch of an open pull request from `old` to `new`; GitHub's head follows."""
@@ -202,11 +206,16 @@ class GitHubForge:
 
     def addressed(self, word: str) -> tuple[PullRequest, ...]:
         """Experiments that have ended, but where a person has said `word` since."""
-        ended = self._reader.verdicts()
-        return tuple(self.pull(each) for each in self._reviews.addressed(word) if each in ended)
+        lately = self._ended()
+        if self._waiting is None or self._waiting[0] != lately:  # a comment shows in that list
+            ended = self._reader.verdicts()
+            said = self._reviews.addressed(word)
+            self._waiting = (lately, tuple(number for number in said if number in ended))
+        return tuple(self.pull(number) for number in self._waiting[1])
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request; the one for its state stays."""
+        self._seen.pop(number, None)
         shown = self._shown(number)
         kept = [name for name in shown.names if managed(name)]
         self._client.put(f"issues/{number}/labels", {"labels": [*sorted(labels), *kept]})
@@ -214,7 +223,7 @@ class GitHubForge:
     @refusals()
     def start(self, number: int, attempt: Attempt) -> None:
         """Write down that `attempt` is asked for, before any of it is run."""
-        shown, comments = self._read(number)
+        shown, comments = self._read(number, fresh=False)
         pull = self._reader.pull(shown, comments)
         if pull.state is not State.OPEN or pull.head != attempt.head:
             raise Conflict(f"#{number} is {pull.state} at {pull.head}, not at {attempt.head}.")
@@ -233,6 +242,7 @@ class GitHubForge:
         if MEASURING not in shown.names:
             labels = with_state(shown.names, MEASURING)
             self._client.put(f"issues/{number}/labels", {"labels": labels})
+            self._seen.pop(number, None)
 
     def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
         """Keep the result of one planned run, also when it arrives after the verdict."""
@@ -243,7 +253,7 @@ class GitHubForge:
         self, number: int, attempt: str, results: Mapping[int, Mapping[str, Any]]
     ) -> None:
         """Keep the results of several runs of an attempt, in one comment where they fit."""
-        pull = self._reader.pull(*self._read(number))
+        pull = self._reader.pull(*self._read(number, fresh=False))
         for known in pull.attempts:
             if known.id == attempt and (taken := sorted(set(results) & set(known.results))):
                 raise Conflict(f"Run {taken[0]} of {attempt!r} in #{number} has its result.")
@@ -257,7 +267,7 @@ class GitHubForge:
 
     def post(self, number: int, check: Check) -> None:
         """Show a completed check on the pull request."""
-        _, comments = self._read(number)
+        _, comments = self._read(number, fresh=False)
         self._checks.post(check, apps_of(comments, int(self.bot.id)))
 
     # Ending
@@ -330,6 +340,7 @@ class GitHubForge:
 
     def _ready_to_end(self, number: int) -> tuple[Pull, PullRequest]:
         self._check_number(number)
+        self._seen.pop(number, None)
         self._base.recover()
         self._remote.fetch()
         self._endings.finish_all()
@@ -370,8 +381,11 @@ class GitHubForge:
             approvals=() if by_bot else self._reviews.approvals(pull.number),
         )
 
-    def _shown(self, number: int) -> Pull:
+    def _shown(self, number: int, *, fresh: bool = True) -> Pull:
+        """One pull request of GitHub's; not `fresh`: as the last snapshot saw it."""
         self._check_number(number)
+        if not fresh and number in self._seen:
+            return self._seen[number]
         try:
             shown = parse(Pull, self._client.get(f"pulls/{number}"))
         except NotFound:
@@ -380,8 +394,8 @@ class GitHubForge:
             raise NoSuchPull(f"#{number} goes into {shown.base.ref}, not {self.base_branch}.")
         return shown
 
-    def _read(self, number: int) -> tuple[Pull, list[IssueComment]]:
-        shown = self._shown(number)
+    def _read(self, number: int, *, fresh: bool = True) -> tuple[Pull, list[IssueComment]]:
+        shown = self._shown(number, fresh=fresh)
         self._fetch_for([shown])
         return shown, self._comments.of(number)
 
@@ -394,13 +408,17 @@ class GitHubForge:
         Of the ended ones the latest page is enough: each is settled at the next step.
         """
         verdicts = self._reader.verdicts()
+        shown = {each.number: each for each in self._ended() if each.number not in verdicts}
+        shown |= {each.number: each for each in self._listed(state="open")}
+        self._seen = shown
+        return [shown[number] for number in sorted(shown)]
+
+    def _ended(self) -> list[Pull]:
+        """Those that ended, on GitHub, the latest page by what happened to them last."""
         latest = self._client.get(
             "pulls", base=self.base_branch, state="closed", sort="updated", direction="desc"
         )
-        ended = parse_all(Pull, latest if isinstance(latest, list) else [])
-        shown = {each.number: each for each in ended if each.number not in verdicts}
-        shown |= {each.number: each for each in self._listed(state="open")}
-        return [shown[number] for number in sorted(shown)]
+        return parse_all(Pull, latest if isinstance(latest, list) else [])
 
     def _is_experiment(self, shown: Pull) -> bool:
         """Opened by the bot, or made one by a label, which only people of the repository set."""

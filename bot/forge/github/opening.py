@@ -36,8 +36,8 @@ class Openings:
         self._journal = journal
         self._base_branch = base_branch
 
-    def open(self, new: NewPull, at: int) -> int:
-        """Open one, and return its number. What was fetched is fresh."""
+    def open(self, new: NewPull, at: int) -> Pull:
+        """Open one, and return it. What was fetched is fresh."""
         repository = self._remote.repository
         title = title_of(repository, new, self._base_branch)
         tip = self._remote.branch(new.branch)
@@ -77,26 +77,26 @@ class Openings:
             if not isinstance(event, Opened) or self._remote.branch(branch) is None:
                 self._journal.forget(OPENING, branch, commit)  # a person has deleted the branch
                 continue
-            number = self._found(branch)
-            if number is None:
+            shown = self._found(branch)
+            if shown is None:
                 self._carry_on(branch, commit, event, [])
             else:
-                self._describe(number, event)
+                self._describe(shown, event)
                 self._journal.forget(OPENING, branch, commit)
 
-    def _carry_on(self, branch: str, commit: str, event: Opened, undo: list[Move]) -> int:
+    def _carry_on(self, branch: str, commit: str, event: Opened, undo: list[Move]) -> Pull:
         try:
-            number = self._create(branch, event)
+            shown = self._create(branch, event)
         except Rejected as error:
             self._journal.forget(OPENING, branch, commit, *undo)
             if _EXISTS.search(str(error)):
                 raise BranchTaken(f"Branch {branch} has a pull request open.") from None
             raise
-        self._describe(number, event)
+        self._describe(shown, event)
         self._journal.forget(OPENING, branch, commit)
-        return number
+        return shown
 
-    def _create(self, branch: str, event: Opened) -> int:
+    def _create(self, branch: str, event: Opened) -> Pull:
         body = {
             "title": event.title,
             "body": event.body,
@@ -105,26 +105,26 @@ class Openings:
             "maintainer_can_modify": False,
         }
         try:
-            return parse(Pull, self._client.post("pulls", body)).number
+            return parse(Pull, self._client.post("pulls", body))
         except Uncertain:
-            number = self._found(branch)
-            if number is None:
+            shown = self._found(branch)
+            if shown is None:
                 raise
-            return number
+            return shown
 
-    def _found(self, branch: str) -> int | None:
+    def _found(self, branch: str) -> Pull | None:
         """The open pull request of a branch of this repository."""
         owner = self._client.repository.partition("/")[0]
         found = parse_all(Pull, self._client.list("pulls", head=f"{owner}:{branch}", state="open"))
-        same = [pull.number for pull in found if pull.head.ref == branch]
-        return max(same, default=None)
+        same = [pull for pull in found if pull.head.ref == branch]
+        return max(same, key=lambda pull: pull.number, default=None)
 
-    def _describe(self, number: int, event: Opened) -> None:
+    def _describe(self, shown: Pull, event: Opened) -> None:
         """The record, and the label of the state; each only where it is not there yet."""
+        number = shown.number
         event = event.model_copy(update={"number": number})
         if not self._comments.has(number, Opened):
             self._comments.keep(number, "The record of this experiment begins here.", event)
-        shown = parse(Pull, self._client.get(f"pulls/{number}"))
         if not any(managed(name) for name in shown.names):
             labels = {"labels": [OPEN]}
             self._client.post(f"issues/{number}/labels", labels, repeatable=True)

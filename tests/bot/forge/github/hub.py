@@ -46,6 +46,7 @@ class GitHubHub:
         client: GitHubClient | None = None,
         account: str = BOT_LOGIN,
         remote: Remote | None = None,
+        account_id: int = 0,
     ) -> GitHubForge:
         return GitHubForge(
             self.repository,
@@ -53,6 +54,7 @@ class GitHubHub:
             remote or Remote(self.repository, str(self.github.repository.path), None),
             "main",
             account=account,
+            account_id=account_id,
             verdicts=lambda: self.verdicts,
             clock=self._clock,
             sleep=self.slept.append,

@@ -79,6 +79,7 @@ def end_at_every_write(
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("write", range(1, 6))
 def test_an_opening_that_was_interrupted_is_finished_once(
@@ -99,6 +100,7 @@ def test_an_opening_that_was_interrupted_is_finished_once(
     assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [merge, close])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("write", range(1, 5))
