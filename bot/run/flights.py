@@ -6,6 +6,7 @@ forge finds attempts that lack results and can make them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from bot.run.plan import Longer
 from bot.run.teller import Teller
 from bot.snapshot import View
 
+_LAST_WAIT_S = 15.0  # for runners that were told to end
 _REMEMBERED = 50  # latest runs whose durations are kept
 
 
@@ -73,6 +75,11 @@ class Flights:
     def auditing(self) -> bool:
         """Whether an audit is being measured."""
         return any(flight.order.number is None for flight in self.flights.values())
+
+    @property
+    def owing(self) -> bool:
+        """Whether the forge has not taken every result yet."""
+        return bool(self._unkept)
 
     def free(self) -> Iterator[str]:
         """The slots on which nothing is measured."""
@@ -172,10 +179,18 @@ class Flights:
             flight.ending = True
             flight.job.finish()
 
-    def stop(self) -> None:
-        """End all of it now. Each still posts that it ended."""
+    def end_all(self, by: tuple[Executor, Auditor]) -> None:
+        """End all of it now, and wait for that; what was finished by then is kept."""
         for flight in self.flights.values():
             flight.job.stop()
+        until = self.mailbox.now() + _LAST_WAIT_S
+        while self.flights and (message := self.mailbox.wait(until)) is not None:
+            if isinstance(message, Measured):
+                self.measured(message)
+            elif isinstance(message, Ended):
+                self.ended(message)
+        with contextlib.suppress(Exception):
+            self.keep(by)
 
 
 def _order(action: Longer, view: View, by: tuple[Executor, Auditor]) -> Order:

@@ -8,7 +8,6 @@ takes a snapshot and goes on. `bot step` and `bot run` differ in their `Terms` a
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import secrets
 from collections.abc import Callable
@@ -16,20 +15,17 @@ from dataclasses import dataclass, field
 
 from bot import interrupts
 from bot.audits.execute import Auditor
-from bot.audits.plan import ConcludeAudit, Revert
-from bot.decide import Action, AskPerson, BeginPhase, Conclude, Room, Stop, decide
+from bot.decide import Action, Room, Stop, decide
 from bot.errors import BotError, RunnerFailed, Stopped
-from bot.execute import Executor, multiplicity
+from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import CapReached, Totals
-from bot.notify.send import tell_of
-from bot.people.execute import Spokesman
-from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import Drafting, NoProposal, Place
 from bot.proposing.revise import Revising
 from bot.run import plan
+from bot.run.acting import Hands
 from bot.run.base import (
     Answered,
     Concluded,
@@ -44,16 +40,14 @@ from bot.run.base import (
 )
 from bot.run.drafts import Draft, Drafts
 from bot.run.flights import Flights
-from bot.run.patience import Patience, passes
 from bot.run.report import caps_of, state_of
 from bot.run.state import Phase
 from bot.run.teller import Teller
 from bot.run.terms import STEP, Terms
+from bot.run.troubles import Troubles
 from bot.snapshot import View, take, used
 
 _MAX_CONFLICTS = 20
-_MOST_EMPTY = 5  # proposals in a row that came to nothing, before no more are asked for
-_LAST_WAIT_S = 15.0  # for runners that were told to end
 CAPPED = "the number of experiments that was asked for is reached"
 TIME_UP = "the time that was asked for is over"
 ASKED = "a clean stop was asked for"
@@ -92,20 +86,14 @@ class Scheduler:
     _jobs: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _concluded: list[Concluded] = field(default_factory=list)
     _why: str = ""  # set when nothing new is begun any more
-    _closed: str = ""  # why nothing is proposed any more
-    _told: set[str] = field(default_factory=set)
-    _patience: Patience = field(default_factory=Patience)
-    _thinking: Patience = field(default_factory=Patience)
-    _not_before: float = 0.0  # when the forge is asked again
-    _no_ideas_before: float = 0.0
-    _empty: int = 0
-    _waiting_for_person: dict[int, float] = field(default_factory=dict)  # until when
-    _resting: dict[str, float] = field(default_factory=dict)  # slots, until when
-    _slots: dict[str, Patience] = field(default_factory=dict)
     _view: View | None = None
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
-    _failure: Exception | None = None  # raised once what is open is finished
+
+    def __post_init__(self) -> None:
+        self._hands = Hands(self.place, self._now, self.seed)
+        patient = self.terms.patient
+        self._troubles = Troubles(self.place, self.mailbox, self.teller, patient)
 
     def run(self) -> Outcome:
         """Work until the terms are met, or until there is nothing to do and to wait for.
@@ -128,15 +116,15 @@ class Scheduler:
             raise
         self._abandon()
         self._beat(Phase.ENDED)
-        if self._failure:
-            raise self._failure
+        if self._troubles.failure:
+            raise self._troubles.failure
         return Outcome(tuple(self._concluded), self._why)
 
     # Looking
 
     def _look(self) -> None:
         """Do everything that is possible now, as often as that makes more possible."""
-        if self.mailbox.now() < self._not_before:
+        if self._troubles.forge_rests:
             return
         conflicts = 0
         try:
@@ -149,19 +137,19 @@ class Scheduler:
                     conflicts += 1
                     if conflicts > _MAX_CONFLICTS:
                         raise
-            self._patience.succeeded()
+            self._troubles.forge_is_well()
         except Exception as error:
-            self._put_off(error)
+            self._troubles.of_forge(error)
 
     def _pass(self) -> bool:
         """Look once; whether to look again at once."""
-        by = self._executor(), self._auditor()
-        self.flights.keep(by)
+        self.flights.keep(self._by)
         place = self.place
         view = take(place.repository, place.forge, place.settings, self.flights.runner_class)
         self._view = view
         self._used = used(place.repository, view.entries, view.audits, view.standings)
-        self._tell_refused(view)
+        for words in (words for each in view.standings for words in each.refused):
+            self._troubles.say_once(words)
         self.flights.tidy(view)
         self._check_terms()
         actions = self._possible(view)
@@ -181,14 +169,13 @@ class Scheduler:
         return False
 
     def _possible(self, view: View) -> tuple[Action, ...]:
-        now = self.mailbox.now()
-        held = {number for number, until in self._waiting_for_person.items() if until > now}
+        held = self._troubles.blocked()
         actions = self.choose(view, self._room())
         return tuple(one for one in actions if getattr(one, "number", None) not in held)
 
     def _room(self) -> Room:
         count = self.drafts.count
-        if self._why or self._closed or self.mailbox.now() < self._no_ideas_before:
+        if self._why or self._troubles.no_proposals:
             return Room(0, count)
         most = self.terms.max_in_flight
         if most is None:
@@ -199,9 +186,7 @@ class Scheduler:
         return Room(most, count)
 
     def _measure(self, actions: tuple[Action, ...], view: View) -> None:
-        now = self.mailbox.now()
-        by = self._executor(), self._auditor()
-        free = [slot for slot in self.flights.free() if self._resting.get(slot, 0.0) <= now]
+        free = [slot for slot in self.flights.free() if not self._troubles.slot_rests(slot)]
         unfinished = [
             one.experiment.unfinished_attempt
             for one in view.standings
@@ -216,19 +201,19 @@ class Scheduler:
         busy |= self.drafts.revising
         chosen = plan.to_measure(actions, len(free), busy, auditing=self.flights.auditing)
         for action, slot in zip(chosen, free, strict=False):
-            self.flights.begin(next(self._jobs), action, slot, view=view, by=by)
+            self.flights.begin(next(self._jobs), action, slot, view=view, by=self._by)
 
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""
         drafts: list[Draft] = []
         for stop in (action for action in actions if isinstance(action, Stop)):
             if self._paused():
-                self._say_once(stop.why)
+                self._troubles.say_once(stop.why)
             else:
-                self._close(Stopped(stop.why))
+                self._troubles.close(Stopped(stop.why))
         for action in plan.to_revise(actions, self.drafts.revising):
             drafts.append(Revising(self.place, action, self._now))
-        if not (self._closed or self.mailbox.now() < self._no_ideas_before):
+        if not self._troubles.no_proposals:
             drafts += self.drafts.again()
             drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
         if drafts:
@@ -240,57 +225,32 @@ class Scheduler:
                 if isinstance(draft, Revising):
                     draft.give_up(view, reached)
                 else:
-                    self._close(reached)
+                    self._troubles.close(reached)
                     break
 
     def _take_answer(self, view: View) -> None:
         try:
             words = self.drafts.carry_out(view)
         except NoProposal as none:
-            self._no_idea(none)
+            self._troubles.of_proposer(none)
         except (NothingToPropose, BotError) as error:
-            self._close(error)
+            self._troubles.close(error)
         else:
             if words:
-                self._empty = 0
-                self._thinking.succeeded()
+                self._troubles.proposers_are_well()
                 self.teller.say(words)
 
     def _carry_out(self, action: Action, view: View) -> None:
         try:
-            match action:
-                case Conclude():
-                    self._executor().conclude(action, view)
-                    pull = self.place.forge.pull(action.number)
-                    tested = multiplicity(view, action.verdict, self.place.settings)
-                    done = Concluded(pull, action.verdict, tested)
-                    self._concluded.append(done)
-                    self.teller.concluded(done)
-                case AskPerson():
-                    self.teller.say(f"#{action.number}: conflicts, and waits for a person")
-                    self._executor().ask_person(action, view)
-                case BeginPhase():
-                    self._executor().begin_phase(action, view)
-                    self.teller.say(f"Phase {action.name} begins. {action.why}")
-                case ConcludeAudit():
-                    told = self._auditor().conclude(action, view)
-                    outcome = "replicated" if told.replicated else "did not replicate"
-                    self.teller.say(f"Audit: #{told.number} {outcome}. {told.explanation}")
-                case Revert():
-                    pull = self._auditor().revert(action, view)
-                    self.teller.say(f"#{pull.number} {pull.title}  (branch {pull.branch})")
-                case Answer() | AskApproval() | Review():
-                    place = self.place
-                    parts = (place.repository, place.forge, place.settings, self._now)
-                    self.teller.say(Spokesman(*parts).carry_out(action, view))
+            done = self._hands.carry_out(action, view)
         except WorktreeDirty as dirty:
-            if not self.terms.patient:
-                raise
-            self._say_once(str(dirty))
-            number = getattr(action, "number", 0)
-            self._waiting_for_person[number] = self.mailbox.now() + 30
+            self._troubles.of_edit(getattr(action, "number", 0), dirty)
             return
-        self._waiting_for_person.pop(getattr(action, "number", 0), None)
+        if isinstance(done, Concluded):
+            self._concluded.append(done)
+            self.teller.concluded(done)
+        else:
+            self.teller.say(done)
 
     # Waiting
 
@@ -321,12 +281,12 @@ class Scheduler:
         return True
 
     def _keep(self) -> None:
-        if self.mailbox.now() < self._not_before:
+        if self._troubles.forge_rests:
             return
         try:
-            self.flights.keep((self._executor(), self._auditor()))
+            self.flights.keep(self._by)
         except Exception as error:
-            self._put_off(error)
+            self._troubles.of_forge(error)
 
     def _ended(self, message: Ended) -> None:
         flight = self.flights.ended(message)
@@ -336,57 +296,19 @@ class Scheduler:
             if message.error is not None:
                 raise message.error
             if flight.baseline_unknown and flight.order.number is not None:
-                self._executor().check_baseline_works(flight.order)
-            self._slots.pop(flight.slot, None)
+                self._hands.executor.check_baseline_works(flight.order)
+            self._troubles.slot_is_well(flight.slot)
         except RunnerFailed as error:
-            if not self.terms.patient:
-                raise
-            delay = self._slots.setdefault(flight.slot, Patience()).delay_s(error)
-            self._resting[flight.slot] = self.mailbox.now() + delay
-            self.teller.say(f"{flight.slot}: {error} Trying again in {delay:.0f} s.")
+            self._troubles.of_runner(flight.slot, error)
         except Exception as error:
-            self._put_off(error)
-
-    def _no_idea(self, none: NoProposal) -> None:
-        """A proposer had nothing to offer this time."""
-        self._empty += not none.passing
-        if not self.terms.patient or self._empty >= _MOST_EMPTY:
-            self._close(none)
-            return
-        delay = self._thinking.next_delay_s()
-        self._no_ideas_before = self.mailbox.now() + delay
-        self.teller.say(f"{none} Asking again in {delay:.0f} s.")
-
-    def _close(self, error: Exception) -> None:
-        """Propose nothing more; what is open is still finished."""
-        if not self.terms.patient:
-            raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
-        if not isinstance(error, NothingToPropose | CapReached | Stopped):
-            self._failure = error  # raised in the end, and told of then
-        elif not self._closed:
-            tell_of(error, self.place.settings, self.place.repository.path)
-        self._closed = str(error)
-        self._say_once(f"Nothing more is proposed: {error}")
-
-    def _put_off(self, error: Exception) -> None:
-        """Look again later, where that may help."""
-        if not self.terms.patient or not passes(error):
-            raise error
-        delay = self._patience.delay_s(error)
-        self._not_before = self.mailbox.now() + delay
-        self.teller.say(f"{error} Trying again in {delay:.0f} s.")
+            self._troubles.of_forge(error)
 
     def _next_look(self) -> float | None:
         now, every = self.mailbox.now(), self.terms.look_every_s
-        times = [*self._timers(), *([self.terms.deadline] if self.terms.deadline else [])]
+        times = [*self._troubles.timers(), *([self.terms.deadline] if self.terms.deadline else [])]
         if every is not None:
             times.append(now + every)
         return min((time for time in times if time > now), default=None)
-
-    def _timers(self) -> list[float]:
-        """When something that was put off is tried again."""
-        held = [*self._waiting_for_person.values(), *self._resting.values()]
-        return [self._not_before, self._no_ideas_before, *held]
 
     # Ending
 
@@ -417,12 +339,14 @@ class Scheduler:
             return True
         if self.flights.flights or self.drafts.thinking or self.drafts.arrived:
             return False
+        if self.flights.owing:
+            return False  # the forge will take it
         if not self._why:
             if self._paused():
                 return False
-            if any(time > self.mailbox.now() for time in self._timers()):
+            if any(time > self.mailbox.now() for time in self._troubles.timers()):
                 return False
-            self._why = self._closed or "there is nothing more to do"
+            self._why = self._troubles.closed or "there is nothing more to do"
         return True
 
     def _abandon(self) -> None:
@@ -431,41 +355,20 @@ class Scheduler:
             return
         with interrupts.held():
             self.drafts.stop()
-            self.flights.stop()
-            until = self.mailbox.now() + _LAST_WAIT_S
-            while self.flights.flights and (message := self.mailbox.wait(until)) is not None:
-                if isinstance(message, Measured):
-                    self.flights.measured(message)
-                elif isinstance(message, Ended):
-                    self.flights.ended(message)
-            with contextlib.suppress(Exception):
-                self.flights.keep((self._executor(), self._auditor()))
+            self.flights.end_all(self._by)
 
     # How
 
-    def _executor(self) -> Executor:
-        place = self.place
-        return Executor(place.repository, place.forge, place.settings, self._now, self.seed)
-
-    def _auditor(self) -> Auditor:
-        place = self.place
-        return Auditor(place.repository, place.forge, place.settings, self._now, self.seed)
+    @property
+    def _by(self) -> tuple[Executor, Auditor]:
+        return self._hands.executor, self._hands.auditor
 
     def _now(self) -> int:
         return int(self.mailbox.now())
 
-    def _tell_refused(self, view: View) -> None:
-        for words in (words for each in view.standings for words in each.refused):
-            self._say_once(words)
-
-    def _say_once(self, words: str) -> None:
-        if words not in self._told:
-            self._told.add(words)
-            self.teller.say(words)
-
     def _beat(self, phase: Phase | None = None) -> None:
         now = self.mailbox.now()
-        waits = any(time > now for time in self._timers())
+        waits = any(time > now for time in self._troubles.timers())
         state = state_of(
             self._view,
             self.flights,
@@ -475,7 +378,7 @@ class Scheduler:
             now=now,
             phase=phase or _phase(bool(self._why), waits),
             spent=self._used.cost,
-            note=self._why or self._closed,
+            note=self._why or self._troubles.closed,
             caps=caps_of(
                 self.place.settings.caps,
                 self._used,

@@ -1,0 +1,128 @@
+"""What went wrong lately: whether it is waited for, until when, or ends the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bot.errors import BotError, RunnerFailed, Stopped
+from bot.history.spending import CapReached
+from bot.notify.send import tell_of
+from bot.proposers.base import NothingToPropose
+from bot.proposing.propose import NoProposal, Place
+from bot.run.base import Mailbox
+from bot.run.patience import Patience, passes
+from bot.run.teller import Teller
+
+_MOST_EMPTY = 5  # proposals in a row that came to nothing, before no more are asked for
+_EDIT_S = 30.0  # between two looks whether an edit is still in the way of a merge
+
+
+@dataclass
+class Troubles:
+    """Raises what ends the work; keeps, until when to leave alone, what may pass.
+
+    Without `patient` everything ends it.
+    """
+
+    place: Place
+    mailbox: Mailbox
+    teller: Teller
+    patient: bool
+    closed: str = ""  # why nothing is proposed any more
+    failure: Exception | None = None  # to be raised once what is open is finished
+    _forge: Patience = field(default_factory=Patience)
+    _proposers: Patience = field(default_factory=Patience)
+    _runners: dict[str, Patience] = field(default_factory=dict)  # by slot
+    _forge_until: float = 0.0
+    _proposers_until: float = 0.0
+    _slots_until: dict[str, float] = field(default_factory=dict)
+    _edits_until: dict[int, float] = field(default_factory=dict)  # by experiment
+    _empty: int = 0
+    _told: set[str] = field(default_factory=set)
+
+    def timers(self) -> list[float]:
+        """When each thing that was put off is tried again; some may be past."""
+        several = [*self._slots_until.values(), *self._edits_until.values()]
+        return [self._forge_until, self._proposers_until, *several]
+
+    @property
+    def forge_rests(self) -> bool:
+        """Whether the forge is left alone now."""
+        return self.mailbox.now() < self._forge_until
+
+    @property
+    def no_proposals(self) -> bool:
+        """Whether nothing new is proposed now, or ever again."""
+        return bool(self.closed) or self.mailbox.now() < self._proposers_until
+
+    def slot_rests(self, slot: str) -> bool:
+        """Whether a slot is left alone now."""
+        return self._slots_until.get(slot, 0.0) > self.mailbox.now()
+
+    def blocked(self) -> frozenset[int]:
+        """The experiments whose verdict waits for a person's edit."""
+        now = self.mailbox.now()
+        return frozenset(number for number, until in self._edits_until.items() if until > now)
+
+    def of_forge(self, error: Exception) -> None:
+        """The forge, or git, did not do something."""
+        if not self.patient or not passes(error):
+            raise error
+        delay = self._forge.delay_s(error)
+        self._forge_until = self.mailbox.now() + delay
+        self.teller.say(f"{error} Trying again in {delay:.0f} s.")
+
+    def of_runner(self, slot: str, error: RunnerFailed) -> None:
+        """A runner failed."""
+        if not self.patient:
+            raise error
+        delay = self._runners.setdefault(slot, Patience()).delay_s(error)
+        self._slots_until[slot] = self.mailbox.now() + delay
+        self.teller.say(f"{slot}: {error} Trying again in {delay:.0f} s.")
+
+    def of_edit(self, number: int, error: Exception) -> None:
+        """A person's edit is in the way of a verdict."""
+        if not self.patient:
+            raise error
+        self.say_once(str(error))
+        self._edits_until[number] = self.mailbox.now() + _EDIT_S
+
+    def of_proposer(self, none: NoProposal) -> None:
+        """A proposer had nothing to offer this time."""
+        self._empty += not none.passing
+        if not self.patient or self._empty >= _MOST_EMPTY:
+            self.close(none)
+            return
+        delay = self._proposers.next_delay_s()
+        self._proposers_until = self.mailbox.now() + delay
+        self.teller.say(f"{none} Asking again in {delay:.0f} s.")
+
+    def close(self, error: Exception) -> None:
+        """Propose nothing more; what is open is still finished."""
+        if not self.patient:
+            raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
+        if not isinstance(error, NothingToPropose | CapReached | Stopped):
+            self.failure = error  # raised in the end, and told of then
+        elif not self.closed:
+            tell_of(error, self.place.settings, self.place.repository.path)
+        self.closed = str(error)
+        self.say_once(f"Nothing more is proposed: {error}")
+
+    def forge_is_well(self) -> None:
+        """A look has succeeded."""
+        self._forge.succeeded()
+
+    def proposers_are_well(self) -> None:
+        """A proposal was opened."""
+        self._empty = 0
+        self._proposers.succeeded()
+
+    def slot_is_well(self, slot: str) -> None:
+        """A runner has done its work."""
+        self._runners.pop(slot, None)
+
+    def say_once(self, words: str) -> None:
+        """Tell people what comes back at every look."""
+        if words not in self._told:
+            self._told.add(words)
+            self.teller.say(words)
