@@ -93,3 +93,8 @@ def test_the_service_keeps_the_token_from_the_user_that_runs_the_job() -> None:
     with_token = [line for line in lines if "/etc/mergelab/token" in line]
     assert len(with_token) == 1 and with_token[0].startswith("ExecStartPre=+")
     assert not any("token" in line for line in lines if line.startswith("Environment"))
+
+
+def test_a_job_does_not_inherit_the_service_s_code() -> None:
+    lines = SERVICE.read_text().splitlines()
+    assert not any("PYTHONPATH" in line for line in lines if line.startswith("Environment"))
