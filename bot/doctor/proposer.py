@@ -54,7 +54,7 @@ def _claude(place: Place, why: str) -> Iterator[Finding]:
 def caps(place: Place) -> Finding:
     """Whether the limits of bot.toml allow another proposal."""
     from bot.history.spending import CapReached, left_under
-    from bot.proposing.propose import used
+    from bot.proposing.context import used
     from bot.snapshot import look
 
     try:

@@ -20,7 +20,8 @@ from bot.proposers.base import Context, Proposer
 from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
-from bot.proposing.propose import Place, context, used
+from bot.proposing.context import context, used
+from bot.proposing.propose import Place
 from bot.snapshot import View, look
 
 PREVIEW_KEYS = {

@@ -11,10 +11,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import Any
 
-from bot import snapshot
 from bot.errors import BotError
 from bot.forge.base import Author, BranchTaken, Forge, ForgeError, NewPull, PullRequest
 from bot.git import Identity, Repository
@@ -23,23 +21,18 @@ from bot.history.cost import Cost
 from bot.history.past import settled_by
 from bot.history.related import related
 from bot.history.spending import CapReached
-from bot.model import Direction, Estimate, Hypothesis, Proposal
-from bot.phases.standing import grant, split_program
-from bot.phases.tables import PhaseTable
+from bot.model import Hypothesis, Proposal
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
 from bot.proposers.base import (
     Context,
-    Left,
-    PastExperiment,
     ProposalFailed,
     Proposer,
-    Revision,
 )
-from bot.proposers.portfolio import PORTFOLIO, REVISING
-from bot.proposing import background
-from bot.settings import IMPORTED, Settings
-from bot.snapshot import View, allowed_files
+from bot.proposers.portfolio import PORTFOLIO
+from bot.proposing.context import context
+from bot.settings import Settings
+from bot.snapshot import View
 from bot.text.hygiene import Secrets
 from bot.text.naming import slug
 from bot.text.plain import for_terminal, one_line, quiet
@@ -49,8 +42,6 @@ from bot.views.related import related_text
 
 BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
 PHASE = "default"
-HISTORY = 1_000
-"""How many of the latest experiments a proposer is told about."""
 
 
 class NoProposal(BotError):
@@ -209,146 +200,6 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
         raise
     note(proposal.cost, f"{'revised' if of else 'proposed'}: {proposal.hypothesis.title}")
     return _redacted(proposal)
-
-
-def context(
-    place: Place,
-    view: View,
-    refused: tuple[str, ...] = (),
-    revision: Revision | None = None,
-    ahead: int = 0,
-) -> Context:
-    """What a proposer may know about the present state and the past.
-
-    `ahead` is how many others are being thought of just now. Raises CapReached.
-    """
-    values = [run.value for run in view.snapshot.baseline if run.value is not None]
-    settings = place.settings
-    program = _text(place, view, "program.md")
-    reads = any(name in REVISING for name in settings.shares)
-    numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
-    numbers |= {standing.pull.number for standing in view.standings}
-    return Context(
-        number=1 + _last_number(view) + ahead,
-        seed=settings.proposer.seed,
-        files=view.files,
-        entry=settings.candidate.entry,
-        metric=settings.metric.name,
-        direction=Direction(settings.metric.direction),
-        baseline=sum(values) / len(values) if values else None,
-        history=[*_history(place, view), *_open_ones(place, view)],
-        program=split_program(program)[0],
-        scratchpad=_text(place, view, settings.scratchpad.path),
-        imported=_text(place, view, IMPORTED) if reads else "",
-        most_beliefs=settings.scratchpad.beliefs,
-        ahead=ahead,
-        refused=refused,
-        rules=policy.Rules.of(settings.candidate),
-        phase=grant(_phase(place, view, revision), program),
-        remarks=background.remarks(place.forge, numbers) if reads else (),
-        revision=revision,
-        left=left(place, view, opening=revision is None),
-        curve=partial(background.curve, place.forge),
-    )
-
-
-def _phase(place: Place, view: View, revision: Revision | None) -> PhaseTable:
-    """The phase that holds, for a revision that of its experiment."""
-    holds = view.snapshot.phase
-    named = None
-    if revision is not None:
-        record = view.standing(revision.number).pull.record
-        named = place.settings.phase_named(record.get("phase"))
-    return named or (holds.phase if holds else place.settings.programme[0])
-
-
-def left(place: Place, view: View, *, opening: bool = True) -> Left:
-    """What a proposal may still cost; whether another experiment may be opened counts only for
-    one. Raises CapReached."""
-    caps = place.settings.caps
-    if not opening:
-        caps = caps.model_copy(update={"max_experiments": None})
-    return spending.left_under(caps, used(place, view))
-
-
-def used(place: Place, view: View) -> spending.Totals:
-    """What the repository's whole history has used up."""
-    return snapshot.used(place.repository, view.entries, view.audits, view.standings)
-
-
-def _history(place: Place, view: View) -> list[PastExperiment]:
-    entries = view.entries[-HISTORY:]
-    paths = place.settings.candidate.paths
-    commits = {commit for entry in entries for commit in (entry.head, entry.fork)} - {"-"}
-    found = place.repository.read_many([(commit, path) for commit in commits for path in paths])
-
-    def files(commit: str) -> dict[str, bytes]:
-        read = {path: found.get((commit, path)) for path in paths}
-        return {path: data for path, data in read.items() if data is not None}
-
-    past = []
-    for entry in entries:
-        estimate = None
-        if entry.difference is not None and entry.interval is not None:
-            estimate = Estimate(
-                difference=entry.difference,
-                low=entry.interval[0],
-                high=entry.interval[1],
-                level=entry.level or 0.0,
-                candidate_mean=entry.value or 0.0,
-                baseline_mean=entry.baseline or 0.0,
-                candidate_runs=entry.seeds,
-                baseline_runs=entry.seeds,
-                degrees_of_freedom=0.0,
-            )
-        past.append(
-            PastExperiment(
-                number=entry.number,
-                title=entry.title,
-                reason=entry.reason,
-                files=files(entry.head),
-                metric=entry.value,
-                baseline=entry.baseline,
-                estimate=estimate,
-                comparable=view.runner_class in entry.evidence,
-                base_files=files(entry.fork) or None,
-                proposer=entry.proposer,
-            )
-        )
-    return past
-
-
-def _open_ones(place: Place, view: View) -> list[PastExperiment]:
-    """Experiments in flight: what they change is known, what comes of it is not."""
-    found = []
-    for standing in view.standings:
-        pull = standing.pull
-        fork = place.repository.merge_base(view.snapshot.base, pull.head)
-        before = allowed_files(place.repository, fork, place.settings) if fork else {}
-        found.append(
-            PastExperiment(
-                number=pull.number,
-                title=pull.title,
-                reason=None,
-                files=allowed_files(place.repository, pull.head, place.settings),
-                metric=None,
-                baseline=None,
-                estimate=None,
-                base_files=before or None,
-                proposer=str(pull.record.get("proposer", "")),
-            )
-        )
-    return found
-
-
-def _last_number(view: View) -> int:
-    numbers = [entry.number for entry in view.entries]
-    return max([*numbers, *(standing.pull.number for standing in view.standings)], default=0)
-
-
-def _text(place: Place, view: View, path: str) -> str:
-    data = place.repository.read_file(view.snapshot.base, path) or b""
-    return data.decode("utf-8", errors="replace")
 
 
 class Refused(Exception):

@@ -17,7 +17,8 @@ from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Proposer, Revision
 from bot.proposers.portfolio import reviser
-from bot.proposing.propose import BOT, Place, Refused, ask, commit, context
+from bot.proposing.context import context
+from bot.proposing.propose import BOT, Place, Refused, ask, commit
 from bot.snapshot import View, allowed_files
 from bot.text.plain import inert_markdown
 

@@ -19,7 +19,7 @@ from bot.decide import AskPerson, Conclude, Propose, decide
 from bot.forge.base import Conflict, PullRequest, State
 from bot.history import ledger
 from bot.model import Direction, Outcome, Purpose, Reason
-from bot.proposing.propose import context
+from bot.proposing.context import context
 from bot.snapshot import NEEDS_HUMAN
 from bot.verdict import VerdictRule
 from runner.result import Status

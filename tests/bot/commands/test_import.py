@@ -7,7 +7,7 @@ import pytest
 
 from bot.cli import main
 from bot.proposers.briefing import sections
-from bot.proposing.propose import context
+from bot.proposing.context import context
 from bot.report.build import content_of
 from bot.report.page import render
 from bot.settings import parse

@@ -15,7 +15,8 @@ from bot.forge.git import GitForge
 from bot.phases import marks
 from bot.phases.begin import NoSuchPhase, begin_by_person
 from bot.phases.marks import PhaseMark
-from bot.proposing.propose import context, open_proposal
+from bot.proposing.context import context
+from bot.proposing.propose import open_proposal
 from tests.bot.lab import TRAIN, Lab, ListProposer, git
 
 SETTINGS = """

@@ -9,7 +9,8 @@ from bot.decide import Conclude, Measure, decide
 from bot.forge.base import Conflict, ForgeError, NewPull, PullRequest, State
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context
-from bot.proposing.propose import NoProposal, context, open_proposal
+from bot.proposing.context import context
+from bot.proposing.propose import NoProposal, open_proposal
 from bot.text.naming import slug
 from tests.bot.lab import TRAIN, Lab, ListProposer, git
 

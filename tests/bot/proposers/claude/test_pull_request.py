@@ -18,7 +18,8 @@ from bot.model import Hypothesis, Proposal, Purpose, Side
 from bot.proposers.base import Context
 from bot.proposers.portfolio import PORTFOLIO
 from bot.proposing.background import curve
-from bot.proposing.propose import NoProposal, context, open_proposal
+from bot.proposing.context import context
+from bot.proposing.propose import NoProposal, open_proposal
 from tests.bot.lab import TRAIN, Lab, git
 from tests.bot.proposers.claude.server import KEY, Reply, Script, Usage, answer, call, error, text
 from tests.bot.proposers.claude.test_happy_path import SUBMIT
