@@ -22,7 +22,7 @@ from bot.forge.git.events import (
     Pushed,
 )
 from bot.forge.git.fold import FoldError, apply
-from bot.forge.github.answers import CheckRun, IssueComment, Pull
+from bot.forge.github.answers import CheckRun, IssueComment, Pull, User
 from bot.forge.github.records import Kind, Recorded, Said, read
 from bot.forge.github.states import managed
 from bot.model import Verdict
@@ -80,24 +80,30 @@ class Reader:
             head=opened.head if opened else self.tip(shown) or shown.head.sha,
             title=shown.title,
             body=shown.body,
-            author=self.author(shown),
+            author=self._author(shown.user, opened),
             state=State.OPEN,
             created_at=shown.created_at,
             record=opened.record if opened else {"proposer": shown.user.login},
             labels=frozenset(name for name in shown.names if not managed(name)),
         )
 
-    def author(self, shown: Pull | IssueComment) -> Author:
-        """Who wrote it; the bot itself is told by its number."""
-        return self.bot if str(shown.user.id) == self.bot.id else shown.user.author()
+    def _author(self, user: User, opened: Opened | None) -> Author:
+        """Who opened it: through the bot's credential a person may have done so too."""
+        if opened is None or str(user.id) != self.bot.id:
+            return user.author()
+        return self.bot if opened.author.is_bot else Author(user.login, str(user.id))
 
     def _said(self, pull: PullRequest, said: Said) -> PullRequest:
         comment = said.comment
         author, body = comment.user.author(), said.body
-        if said.kind is Kind.COMMENT:
+        if said.kind is Kind.COMMENT and not comment.edited:
             author = self.bot
+        elif said.kind is Kind.COMMENT:  # what somebody changed is the bot's word no longer
+            author = Author(f"{author.name} (edited)", "0", is_bot=True)
         elif body.startswith("<!--"):
             body = f"\n{body}"  # words passed on cannot pass for what the bot notes of itself
+        if said.kind is Kind.RELAY:  # whoever holds the credential is a person who may write
+            author = Author(author.name, author.id)
         made = Comment(str(comment.id), author, body, comment.created_at, edited=comment.edited)
         return replace(pull, comments=(*pull.comments, made))
 

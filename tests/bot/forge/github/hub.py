@@ -80,8 +80,7 @@ class GitHubHub:
 
     def seen_as(self, author: Author) -> Author:
         """Whoever says it through the bot's credential, GitHub shows its account."""
-        del author
-        return Author(BOT_LOGIN, str(BOT_ID), is_bot=True)
+        return Author(BOT_LOGIN, str(BOT_ID), author.is_bot)
 
     def kept(self, text: str) -> str:
         """GitHub takes no null characters."""

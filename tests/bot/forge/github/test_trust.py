@@ -38,7 +38,7 @@ def test_a_record_that_somebody_else_writes_is_only_words(
     github.comment(1, github.user(login), forged_body())
     pull = hub.forge.pull(1)
     assert pull.attempts[0].results == {}
-    assert [comment.body for comment in pull.comments] == [forged_body()]
+    assert [comment.body.lstrip("\n") for comment in pull.comments] == [forged_body()]
 
 
 def test_a_record_inside_words_of_the_bot_is_only_words(hub: GitHubHub) -> None:
@@ -196,6 +196,31 @@ def test_what_a_person_merged_with_the_button_is_in_the_base_branch(
     (pull,) = hub.forge.pulls(State.OPEN)
     assert hub.repository.is_ancestor(pull.head, base)
     assert run(hub.path, "rev-parse", "main") == base  # the clone has followed
+
+
+def test_a_person_who_speaks_through_the_bots_credential_is_not_the_bot(
+    on_github: GitHubHub,
+) -> None:
+    hub = on_github
+    hub.forge.open(propose(hub))  # in Ada's name
+    hub.forge.comment(1, Author("Ada", "ada@example.org"), "/bot hold")
+    hub.forge.comment(1, hub.forge.bot, "Held.")
+    pull = hub.forge.pull(1)
+    said = [(comment.author.id, comment.author.is_bot) for comment in pull.comments]
+    assert said == [(hub.forge.bot.id, False), (hub.forge.bot.id, True)]
+    assert not pull.author.is_bot
+    assert hub.forge.permission(pull.author) is Permission.WRITE
+
+
+def test_a_comment_of_the_bot_that_somebody_edited_is_its_word_no_longer(
+    hub: GitHubHub, github: GitHub
+) -> None:
+    hub.forge.comment(1, hub.forge.bot, "No.")
+    comment = max(github.comments.values(), key=lambda each: each.id)
+    comment.body, comment.updated = comment.body.replace("No.", "Yes."), github.tick()
+    (seen,) = hub.forge.pull(1).comments
+    assert (seen.body, seen.edited) == ("Yes.", True)
+    assert seen.author.id != hub.forge.bot.id
 
 
 # Git
