@@ -98,7 +98,7 @@
     const interval = row.interval ? ` (${figure(row.interval[0], true)} to ${figure(row.interval[1], true)})` : "";
     const numbers = row.difference === null ? "" : `: difference ${figure(row.difference, true)}${interval}`;
     byId("detail-verdict").textContent =
-      `${row.verdict}, ${row.reason}${numbers}. Phase ${row.phase}, proposed by ${row.proposer}, ${row.seeds} seeds.`;
+      `${row.verdict}, ${row.reason}${numbers}. Phase ${row.phase}, proposed by ${row.proposer}, ${row.seeds === 1 ? "1 seed" : `${row.seeds} seeds`}.`;
     byId("detail-explanation").replaceChildren(
       ...row.explanation.split("\n").map((line) => element("p", { textContent: line })));
     const diff = data.diffs[number];
