@@ -13,6 +13,7 @@ from bot.doctor import place as places
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, State
 from tests.bot.lab import Lab, git, make_repository
+from tests.project import TOP
 
 RUNNER = {
     "chosen": "bubblewrap",
@@ -137,7 +138,8 @@ def test_the_command_exits_with_one_where_there_is_a_problem(
 
 
 @pytest.mark.slow
-def test_the_real_runner_is_asked(tmp_path: Path) -> None:
+def test_the_real_runner_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TOP))
     folder = make_repository(tmp_path / "project")
     names = {one.name for one in machine.runner(folder)}
     assert {"sandbox", "gpu", "interpreter", "data"} <= names
