@@ -79,7 +79,7 @@ def guess(project: Project, told: Told, base: str) -> Proven:
         base=base,
         budget_s=told.budget_s,
     )
-    if not takes_seed(start, source):
+    if not any(takes_seed(start, project.text(path)) for path in (script, *paths, *needs)):
         remarks.append(
             f"{script} does not seem to use the run's seed. Without it the spread between runs is "
             'not seen: seed it from os.environ["SEED"], or add {seed} to candidate.command.'

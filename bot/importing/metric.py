@@ -141,7 +141,9 @@ def _pattern(label: str, between: str, group: str) -> str:
     edge = r"\b" if re.match(r"\w", label) else ""
     if separator.isalpha():
         return rf"{edge}{words}\s+{separator}\s+{group}"
-    return rf"{edge}{words}{separator}\s*{group}" if separator else rf"{edge}{words}\s+{group}"
+    before = r"\s*" if between[:1].isspace() else ""
+    spaced = rf"{before}{separator}\s*" if separator else r"\s+"
+    return rf"{edge}{words}{spaced}{group}"
 
 
 def _name(label: str) -> str:

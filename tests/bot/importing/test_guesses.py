@@ -184,6 +184,7 @@ def test_arguments_of_other_languages_are_read_too(tmp_path: Path) -> None:
         ("Epoch 3/3 - loss: 0.3 - acc: 0.9 - val_acc: 0.875 - 3s", "val_acc", 0.875, "higher"),
         ("Test set: Average loss: 0.05, Accuracy: 98%", "Accuracy", 98, "higher"),
         ("epoch 1 loss=0.5\nepoch 2 loss=0.25 lr=0.1", "loss", 0.25, "lower"),
+        ("final loss = 0.5", "final_loss", 0.5, "lower"),
         ("Test accuracy is 0.75", "Test_accuracy", 0.75, "higher"),
         ('{"epoch": 1, "eval_rmse": 1.5}', "eval_rmse", 1.5, "lower"),
         ("val_bpb:          0.9979\ntraining_seconds: 300.1", "val_bpb", 0.9979, "lower"),
