@@ -1,6 +1,6 @@
 """From GitHub's answers to pull requests: what the API shows, and the events of the record.
 
-Pure but for the questions to git that `Ancestry` answers. The events of the bot's own comments
+Pure but for the questions to git that `Reader` is given. The events of the bot's own comments
 are folded in the order in which they were written; one that cannot follow is left out, so that
 of two bots that write the same thing the first one counts.
 """

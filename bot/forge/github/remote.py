@@ -121,7 +121,7 @@ class Remote:
         if refused:
             raise ForgeError(
                 f"GitHub refuses the push: {one_line(' '.join(refused), 400)}. If the branch is"
-                " protected, let the bot bypass it; docs/forge.md says how."
+                " protected, let the bot bypass it; docs/github.md says how."
             )
         raise Unreachable(
             f"Git could not push to {self.url}: {one_line(done.stderr, 300)}. Nothing was changed;"
