@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.forge import base
 from bot.forge.base import ForgeError
 
 
@@ -29,17 +30,18 @@ class Rejected(GitHubError):
     """GitHub understood, and refuses (409, 405, 422 ...): nothing was changed."""
 
 
-class Uncertain(GitHubError):
+class Uncertain(GitHubError, base.Unreachable):
     """A write may or may not have happened: read before anything else, never repeat it blindly."""
 
 
-class Unreachable(GitHubError):
+class Unreachable(GitHubError, base.Unreachable):
     """Reading failed several times in a row."""
 
 
-class RateLimited(GitHubError):
+class RateLimited(GitHubError, base.Unreachable):
     """GitHub wants us to wait longer than we are ready to; `wait_s` says how long."""
 
     def __init__(self, message: str, wait_s: float, status: int = 429) -> None:
         super().__init__(message, status)
         self.wait_s = wait_s
+        self.retry_after_s = wait_s
