@@ -48,8 +48,8 @@ def test_no_gpu_waits_for_a_proposer(gpus: int, hours: float, least: float) -> N
 
 
 @pytest.mark.slow
-def test_sixteen_gpus_do_not_wait_for_a_proposer_either() -> None:
-    assert busy.measure(16, 3).share >= 0.97
+def test_sixteen_gpus_are_busy_although_the_bot_must_learn_first_how_much_to_prepare() -> None:
+    assert busy.measure(16, 2).share >= 0.9
 
 
 def failing(seeds: range) -> list[str]:
