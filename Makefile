@@ -48,7 +48,7 @@ test: install lint
 	$(BOT) -m pytest -q $(TESTS)
 
 verify: install .venv/installed-dev
-	$(BOT) -m pytest -q -m slow
+	$(BOT) -m pytest -q -n 2 --timeout 2400 -m slow
 
 bench: install
 	@$(BOT) -m bench overhead --json
