@@ -18,6 +18,7 @@ _AUDIT_RANK = 2
 _RANKS = {Purpose.CONFIRM: 0, Purpose.TEST: 1, Purpose.SIMPLIFY: 1, Purpose.SCREEN: 3}
 _UNKNOWN_RATIO = 1.0
 _ENOUGH_OBSERVATIONS = 3
+_RESERVE = 1.5
 _MOST_WAITING = 2  # experiments that wait for a slot, for each slot
 
 
@@ -55,13 +56,15 @@ def in_flight(slots: int, proposals_s: Sequence[float], runs_s: Sequence[float])
     """How many experiments to have open or in the making, so that no slot waits for a proposer.
 
     One on each slot, as many in the making as are used up while one is thought of (if every
-    experiment took one run only), and one in reserve. `proposals_s` and `runs_s` are how long
+    experiment took one run only), and a reserve that grows like the spread of how many slots
+    fall free together: with the root of their number. `proposals_s` and `runs_s` are how long
     the latest ones took, in seconds. More than that would be thought of without knowing what
     the others have shown.
     """
     known = min(len(proposals_s), len(runs_s)) >= _ENOUGH_OBSERVATIONS
     ratio = _slow(proposals_s) / max(_middle(runs_s), 1e-9) if known else _UNKNOWN_RATIO
-    return slots + min(_MOST_WAITING * slots, math.ceil(slots * ratio)) + 1
+    reserve = math.floor(_RESERVE * math.sqrt(slots))
+    return slots + min(_MOST_WAITING * slots, math.ceil(slots * ratio)) + reserve
 
 
 def _waits(action: Action, busy: Collection[int], *, auditing: bool) -> bool:
