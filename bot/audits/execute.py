@@ -20,7 +20,7 @@ from bot.errors import BotError, RunnerChanged
 from bot.forge.base import Audit, AuditedWinner, Conflict, Forge, NewPull, PlannedRun, PullRequest
 from bot.git import Identity, Repository
 from bot.history.ledger import LedgerEntry
-from bot.history.reduce import class_of
+from bot.history.reduce import class_of, foreign
 from bot.model import Direction, Purpose, Side
 from bot.proposing.propose import BOT, PHASE
 from bot.run.base import Order
@@ -69,8 +69,17 @@ class Auditor:
         Raises:
             RunnerChanged: it was made in another class than `runner_class`, and was not kept.
             Conflict: there is a result already; another bot has measured the same.
+            BotError: it is none of this session's, and was not kept.
         """
-        measured = class_of(Measurement.model_validate(result))
+        planned = dict(order.runs)[index]
+        measurement = Measurement.model_validate(result)
+        if why := foreign(planned, measurement, self._subject(planned.tree)):
+            raise BotError(
+                f"Result {index + 1} of audit {session_of(order)} is refused: {why}. Nothing of "
+                "it was recorded. Run the audit again; if it comes back, look at who else runs "
+                "the runner here."
+            )
+        measured = class_of(measurement)
         if measured != runner_class:
             raise RunnerChanged(
                 f"A run came back from runner class {measured}, expected {runner_class}: "

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from bot.audits.plan import BeginAudit
 from bot.errors import BotError
 from bot.forge.base import Attempt, Conflict, PlannedRun
 from bot.history.reduce import refusals, runs_of
-from bot.model import Purpose, Side
+from bot.model import Purpose, Reason, Side
 from bot.proposing.propose import open_proposal
 from bot.snapshot import Standing
-from tests.bot.lab import TRAIN, Lab, ListProposer
+from tests.bot.lab import COMPARABLE, TRAIN, Lab, ListProposer
 from tests.bot.test_execute import act
 
 BETTER = TRAIN.replace("RATE = 1.0", "RATE = 3.0").encode()
@@ -162,3 +163,17 @@ def test_what_the_runner_did_not_measure_is_not_even_recorded(lab: Lab) -> None:
         act(lab)
     (pull,) = (item.pull for item in lab.view().standings)
     assert [attempt.results for attempt in pull.attempts] == [{}]
+
+
+def test_an_audit_takes_no_result_of_anything_else_either(lab: Lab) -> None:
+    winner = open_proposal(lab.place, lab.view(), ListProposer([3.0]), lambda: 1).number
+    lab.until_idle()
+    assert lab.view().entries[-1].reason is Reason.IMPROVEMENT
+    order = lab.auditor.begin(BeginAudit((winner,)), lab.view())
+    (first, planned), *_ = order.runs
+    others = [lab.measurer.result(b"RATE = 9.0\n", planned.seed), good(lab)]
+    for other in others:
+        with pytest.raises(BotError, match=r"is refused: it (measured other|was made with seed)"):
+            lab.auditor.keep(order, first, other, COMPARABLE)
+    (audit,) = lab.place.forge.audits()
+    assert audit.results == {}
