@@ -192,7 +192,9 @@ def _misfits(
         yield f"the budget was {same.budget_s:g} s instead of {budget_s:g} s"
     if (result.metric is None) == (result.status is Status.OK):
         yield "status and metric contradict each other"
-    ranked = result.metric is not None and not result.self_reported
+    if result.self_reported is not settings.self_reported:
+        yield "it says of another kind of task who made its metric"
+    ranked = result.metric is not None and not settings.self_reported
     if ranked and not plausible(result.metric or 0.0, result.secondary):
         yield "no evaluation can give such a metric"
     limits = (

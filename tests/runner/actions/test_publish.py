@@ -87,6 +87,8 @@ FORGED: dict[str, dict[str, Any]] = {
     "other files of the runner ": {"digests__scorer": "f" * 64},
     "sets of data": {"digests__data": "f" * 64},
     "seed 6 instead of 5": {"seed": 6},
+    "who made its metric": {"self_reported": True},
+    "who made its metric ": {"self_reported": True, "metric": 0.0},
     "another split": {"split": "sealed"},
     "another split ": {"sealed": {"metric": 2.0, "secondary": {}}},
     "runner class is not": {"runner_class__device": "A better GPU"},
