@@ -173,7 +173,9 @@ def _listed(
         path = name.decode("utf-8", errors="backslashreplace")
         if mode not in _REGULAR:
             raise RequestError(f"{path} in {tree[:12]} is not a regular file (mode {mode}).")
-        if path.encode() != name or not path.isprintable():
+        # No commit of git's own has `..` in a path, but trees can be made without its checks.
+        odd = path.encode() != name or not path.isprintable() or ".." in path.split("/")
+        if odd:
             raise RequestError(f"{path!a} in {tree[:12]} has an odd name. Rename it.")
         found[path] = (int(size), blob)
     return found

@@ -109,3 +109,31 @@ def test_files_are_laid_out_byte_for_byte(tmp_path: Path) -> None:
     folder = lay_out(files, tmp_path / "candidate")
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.py")}
     assert found == files
+
+
+def test_a_tree_cannot_name_a_file_outside_of_the_candidate(repository: Path) -> None:
+    blob = git(repository, "hash-object", "-w", "secret.txt")
+    tree = made(repository, f"100644 blob {blob}\tescaped.py")
+    for name in ("..", "..", "needed"):
+        tree = made(repository, f"040000 tree {tree}\t{name}", f"100644 blob {blob}\ttrain.py")
+    table = CandidateTable(needs=["needed"])
+    with pytest.raises(RequestError, match="odd name"):
+        read_tree(repository, tree, table)
+
+
+def made(repository: Path, *entries: str) -> str:
+    """A tree of exactly these entries, whatever their names."""
+    listed = b"".join(
+        _raw(facts, name)
+        for facts, name in sorted((entry.split("\t") for entry in entries), key=lambda e: e[1])
+    )
+    done = subprocess.run(
+        ["git", "hash-object", "-t", "tree", "-w", "--stdin", "--literally"],
+        cwd=repository, input=listed, capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.decode().strip()
+
+
+def _raw(facts: str, name: str) -> bytes:
+    mode, _, blob = facts.split()
+    return f"{mode.lstrip('0')} {name}".encode() + b"\0" + bytes.fromhex(blob)
