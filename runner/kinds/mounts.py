@@ -41,14 +41,22 @@ def find(repository: Path, tables: Sequence[MountTable], cache: Path) -> tuple[D
                 f"{source}, which a [[mount]] of bot.toml names, is not there. Prepare the data, "
                 "or correct mount.source."
             )
-        for private in (repository.resolve(), cache.resolve()):
-            if private.is_relative_to(source):
-                raise DataError(
-                    f"A [[mount]] of bot.toml shows {source} to candidates, and with it {private}. "
-                    "Name the folder that holds the data and nothing else."
-                )
+        _check_shows_no_secret(source, repository.resolve(), cache.resolve())
         found.append(Data(source, table.place))
     return tuple(found)
+
+
+def _check_shows_no_secret(source: Path, repository: Path, cache: Path) -> None:
+    """Refuse what holds, or is a part of, something that no candidate may see."""
+    home = Path(os.path.realpath(Path.home()))
+    wholes = (one for one in (repository, cache, home) if one.is_relative_to(source))
+    parts = (one for one in (repository / ".git", cache) if source.is_relative_to(one))
+    private = next(wholes, None) or next(parts, None)
+    if private:
+        raise DataError(
+            f"A [[mount]] of bot.toml shows {source} to candidates, and with it {private} or a "
+            "part of it. Name the folder that holds the data and nothing else."
+        )
 
 
 def digest(
@@ -97,6 +105,11 @@ def _read_all(
         try:
             if path.is_symlink():
                 one.update(b"link " + os.fsencode(path.readlink()))
+            elif not path.is_file():  # a pipe would be waited for without end
+                raise DataError(
+                    f"{path}, which a [[mount]] of bot.toml shows to candidates, is no regular "
+                    "file. Take it out of the data."
+                )
             else:
                 with path.open("rb") as file:
                     while chunk := file.read(_CHUNK):

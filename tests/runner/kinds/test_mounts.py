@@ -70,3 +70,24 @@ def test_one_file_is_data_too(data: Path, tmp_path: Path) -> None:
 def test_data_that_holds_prepared_secrets_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="and with it"):
         digest(tmp_path, "data", cache="data/cache")
+
+
+@pytest.mark.parametrize(
+    "source", [".git", ".git/hooks", "cache", "cache/data/small/private", "home", "."]
+)
+def test_no_part_of_what_is_private_is_shown(
+    data: Path, tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in (".git/hooks", "cache/data/small/private", "home/data"):
+        (tmp_path / name).mkdir(parents=True)
+    table = MountTable(source=source, target="shown")
+    with pytest.raises(DataError, match="and with it"):
+        mounts.find(tmp_path, [table], tmp_path / "cache")
+    assert digest(tmp_path, "home/data") != digest(tmp_path, "data")
+
+
+def test_a_pipe_among_the_data_is_told_and_not_waited_for(data: Path, tmp_path: Path) -> None:
+    os.mkfifo(data / "pipe")
+    with pytest.raises(DataError, match="no regular file"):
+        digest(tmp_path)
