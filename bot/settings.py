@@ -210,6 +210,15 @@ def _check_together(settings: Settings, where: str) -> None:
             ".git. Remove it from the list."
         )
     _check_folders([*candidates, *own.values()], where)
+    for need in settings.candidate.needs:
+        if found := [
+            path for path in written if need == "." or f"{path}/".startswith(_same(f"{need}/"))
+        ]:
+            raise SettingsError(
+                f"{where}: candidate.needs: {need!r} holds {found[0]}, which the bot writes at "
+                "every verdict: whatever was measured would be measured anew each time. Name the "
+                "files that the script reads one by one."
+            )
     names = [phase.name for phase in settings.phase]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -122,6 +122,15 @@ def test_an_experiment_may_not_change_what_the_bot_needs(path: str) -> None:
     assert path in refusal(f'[candidate]\npaths = ["train.py", "{path}"]')
 
 
+@pytest.mark.parametrize("need", ["scratchpad.md", "notes", "docs", "Docs", "."])
+def test_what_is_measured_does_not_change_with_every_verdict(need: str) -> None:
+    kind = '[task]\nkind = "reported"\n[metric]\npattern = "x: (.*)"\n'
+    own = '[report]\nsvg = "docs/progress.svg"\n'
+    own += '[scratchpad]\npath = "notes/pad.md"\n' if need == "notes" else ""
+    assert "at every verdict" in refusal(f'{kind}{own}[candidate]\nneeds = ["{need}"]')
+    assert parse(f'{kind}{own}[candidate]\nneeds = ["doc"]'.encode()).candidate.needs == ["doc"]
+
+
 @pytest.mark.parametrize("path", ["src/train.py", "tests/x.py", "robot/bot.py", "docs/bot.toml"])
 def test_a_project_keeps_its_own_folders(path: str) -> None:
     assert path in parse(f'[candidate]\npaths = ["train.py", "{path}"]'.encode()).candidate.paths
