@@ -31,6 +31,7 @@ from runner.settings import RunnerSettings
 from runner.task.compose import DATA_VERSION
 from runner.task.prepare import cache_folder
 from runner.task.store import free_bytes
+from runner.visible import without_art
 from runner.workspace import workspace
 
 CONFINING = ("docker", "bubblewrap")
@@ -225,7 +226,7 @@ def _job(interpreter: Interpreter, candidate: Path, mark: str, gpu: Gpu | None) 
         argv=(str(interpreter.path), "-u", "-B", "/candidate/probe.py", mark),
         limits=Limits(wall_s=60, memory_bytes=512 << 20, processes=64, output_bytes=4 << 20),
         environment={**values, "TIME_BUDGET_S": "60"},
-        mounts=(*runtime_mounts(interpreter.path), Mount(candidate, "/candidate")),
+        mounts=(*without_art(runtime_mounts(interpreter.path)), Mount(candidate, "/candidate")),
         gpu=gpu.index if gpu else None,
     )
 

@@ -27,6 +27,11 @@ def visible(runtime: Sequence[Mount], data: TaskData) -> tuple[Mount, ...]:
                 f"The task's data lies in {place}, inside {mount.source}, which candidates can "
                 "read. Choose another folder with MERGELAB_CACHE."
             )
+    return without_art(runtime)
+
+
+def without_art(runtime: Sequence[Mount]) -> tuple[Mount, ...]:
+    """The runtime's mounts, with empty folders over the packages of `ART_PACKAGES`."""
     return (*runtime, *_masks(runtime))
 
 

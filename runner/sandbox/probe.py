@@ -41,10 +41,16 @@ def report(question: dict[str, Any]) -> dict[str, Any]:
         "environment": sorted(os.environ),
         "devices": sorted(path.name for path in Path("/dev").iterdir()),
         "seen": {path: _identity(path) for path in question["paths"]},
-        "packages": [name for name in question["packages"] if importlib.util.find_spec(name)],
+        "packages": [name for name in question["packages"] if _can_import(name)],
         "terminal": any(os.isatty(number) for number in range(3)) or _opens("/dev/tty"),
         "descriptors": _descriptors(),
     }
+
+
+def _can_import(name: str) -> bool:
+    """Whether there is code of this package; over a hidden one lies an empty folder."""
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None
 
 
 def _status() -> dict[str, str]:

@@ -59,6 +59,12 @@ def test_everything_holds_under_bubblewrap(interpreter: Interpreter) -> None:
     assert len(found) >= 20
 
 
+def test_an_interpreter_with_the_packages_of_the_data_is_no_problem() -> None:
+    own = find_interpreter(TOP, CandidateTable(python=sys.executable))
+    found = {one.name: one for one in probe(choose("bubblewrap"), TOP, own, None)}
+    assert found["no packages that the data came from"].held
+
+
 def test_a_sandbox_that_shows_too_much_is_found_out(interpreter: Interpreter) -> None:
     found = probe(Leaky(choose("bubblewrap")), TOP, interpreter, None)
     assert broken(found) == {"repository hidden", "no environment beyond the contract"}
