@@ -7,14 +7,18 @@ says `self_reported`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
 import re
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from runner.digests import scorer_digest
 from runner.errors import InvalidOutput, RequestError, RunnerError
@@ -29,6 +33,8 @@ from runner.settings import MetricTable, RunnerSettings
 LOG_BYTES = 4 << 20
 """How much of the end of the output is searched for the metric."""
 LONGEST_LINE = 2_000
+PATIENCE_S = 20.0
+"""How long the output is searched."""
 _ENDS_OF_LINES = re.compile(r"[\r\n]+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SEARCH_PATH = "/usr/bin:/bin"  # of every sandbox
@@ -179,8 +185,13 @@ def read(log: bytes, table: MetricTable) -> Numbers:
     """The metric and the numbers beside it in what a script printed.
 
     Raises:
-        InvalidOutput: the metric is missing, or is no finite number.
+        InvalidOutput: the metric is missing, is no finite number, or takes too long to find.
     """
+    with _within(PATIENCE_S):
+        return _read(log, table)
+
+
+def _read(log: bytes, table: MetricTable) -> Numbers:
     lines = list(_lines(log))
     metric = _last(lines, table.pattern or "")
     if metric is None:
@@ -192,6 +203,29 @@ def read(log: bytes, table: MetricTable) -> Numbers:
         _number(table.name, metric),
         {name: _number(name, text) for name, text in secondary.items() if text is not None},
     )
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """End what takes longer: there are lines on which an innocent pattern takes hours.
+
+    Only in the main thread, which is where the runner judges: others get no signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise InvalidOutput("the metric was not found in time: the output is too hard to search")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def _lines(log: bytes) -> Iterator[str]:

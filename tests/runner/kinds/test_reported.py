@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from runner.batch import PlannedRun
 from runner.candidate import read_folder
 from runner.errors import DataError, InvalidOutput, RequestError, RunnerError
+from runner.kinds import reported
 from runner.kinds.reported import read
 from runner.request import Conditions
 from runner.result import Measurement, Stage, Status
@@ -287,3 +289,14 @@ def test_whatever_is_printed_gives_a_finite_number_or_is_refused(log: bytes) -> 
 def test_colours_and_progress_bars_hide_no_number() -> None:
     table = MetricTable(pattern=LOSS)
     assert read(b"10%\r90% \x1b[1mval_loss: \x1b[31m0.5\x1b[0m\r\n", table).metric == 0.5
+
+
+def test_an_output_that_takes_hours_to_search_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reported, "PATIENCE_S", 0.2)
+    before = signal.getitimer(signal.ITIMER_REAL)[0]
+    with pytest.raises(InvalidOutput, match="too hard to search"):
+        read(b"loss " * 100_000, MetricTable(pattern=r"(?:\w+\s?)+: (\S+)$"))
+    assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == (before > 0)
+    assert read(b"val_loss: 3", MetricTable(pattern=LOSS)).metric == 3
