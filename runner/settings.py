@@ -16,6 +16,7 @@ _IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
 
 CONTRACT = ("SEED", "TIME_BUDGET_S", "OUT_DIR")
 """The environment variables that the runner gives to every training."""
+_RUNNERS_OWN = {*CONTRACT, "HOME", "CUDA_VISIBLE_DEVICES"}
 _METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
@@ -57,7 +58,8 @@ class CandidateTable(Table):
     """Further files and folders of the repository that the script reads, at most 2,000 files
     and 64 MiB. They come from the same commit, and an experiment cannot change them."""
     environment: dict[str, str] = {}
-    """Further environment variables of the script. A sandbox passes on no others."""
+    """Further environment variables of the script, which can print them: nothing secret. A sandbox
+    passes on no others. `HOME`, `CUDA_VISIBLE_DEVICES` and the contract's are the runner's own."""
     python: str = ".venv-candidate/bin/python"
     """The interpreter that runs it, relative to the repository or absolute. The environment
     variable `MERGELAB_CANDIDATE_PYTHON` goes before it."""
@@ -87,7 +89,7 @@ class CandidateTable(Table):
         for name, text in value.items():
             if not _VARIABLE.fullmatch(name) or "\0" in text:
                 raise ValueError(f"{name!r} cannot be set")
-            if name in CONTRACT:
+            if name in _RUNNERS_OWN:
                 raise ValueError(f"{name} is set by the runner")
         return value
 

@@ -263,6 +263,8 @@ def test_a_single_file_is_measured_with_the_projects_other_files(tmp_path: Path)
         ({"task": {"kind": "reported"}, "metric": {"pattern": "val_loss"}}, "one group"),
         ({"task": {"kind": "reported"}, "metric": {"pattern": "(val_loss"}}, "regular expression"),
         ({"candidate": {"environment": {"SEED": "1"}}}, "set by the runner"),
+        ({"candidate": {"environment": {"HOME": "/x"}}}, "set by the runner"),
+        ({"candidate": {"environment": {"CUDA_VISIBLE_DEVICES": "1"}}}, "set by the runner"),
         ({"candidate": {"environment": {"A B": "1"}}}, "cannot be set"),
         ({"candidate": {"folder": "../x"}}, "plain relative path"),
         ({"candidate": {"command": [""]}}, "the first one a program"),
