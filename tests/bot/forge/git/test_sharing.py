@@ -21,6 +21,7 @@ from bot.git.refs import finish_refs
 from bot.history import ledger
 from bot.model import Reason
 from bot.open import open_branch
+from bot.people.plan import Review
 from bot.proposing.propose import BOT
 from tests.bot.lab import TRAIN, Lab, git
 
@@ -62,6 +63,13 @@ def idea(lab: Lab, value: str, name: str) -> int:
     return open_branch(lab.place, name, None, "").number
 
 
+def reviewed(lab: Lab, value: str, name: str) -> int:
+    """An idea that the bot has said its word about: next it is measured."""
+    number = idea(lab, value, name)
+    assert isinstance(lab.act(), Review)
+    return number
+
+
 def test_numbers_never_collide(labs: tuple[Lab, Lab]) -> None:
     one, two = labs
     assert [idea(one, "2.5", "a"), idea(two, "2.6", "b"), idea(one, "2.7", "c")] == [1, 2, 3]
@@ -82,7 +90,7 @@ def test_an_experiment_goes_on_in_another_clone(labs: tuple[Lab, Lab]) -> None:
 
 def test_a_write_that_lost_the_race_changes_nothing(labs: tuple[Lab, Lab]) -> None:
     one, two = labs
-    number = idea(one, "-9.0", "a")
+    number = reviewed(one, "-9.0", "a")
     view = one.view()
     two.until_idle()
     before = refs(one, "origin")
@@ -95,7 +103,7 @@ def test_a_write_that_lost_the_race_changes_nothing(labs: tuple[Lab, Lab]) -> No
 
 def test_a_result_is_kept_although_others_wrote_meanwhile(labs: tuple[Lab, Lab]) -> None:
     one, two = labs
-    number = idea(one, "2.5", "a")
+    number = reviewed(one, "2.5", "a")
     two.view()
     usual = one.measurer.result
 
@@ -109,7 +117,8 @@ def test_a_result_is_kept_although_others_wrote_meanwhile(labs: tuple[Lab, Lab])
     assert runs > 1
     one.measurer.result = usual  # type: ignore[method-assign]
     pull = one.place.forge.pull(number)
-    assert len(pull.attempts[0].results) == runs == len(pull.comments)
+    said = [comment.body for comment in pull.comments]
+    assert len(pull.attempts[0].results) == runs == said.count("Meanwhile.")
 
 
 def test_commits_that_only_one_clone_has_wait_for_a_person(labs: tuple[Lab, Lab]) -> None:
@@ -145,7 +154,7 @@ def test_killed_between_remote_and_clone_nothing_is_lost(
     labs: tuple[Lab, Lab], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = labs
-    number = idea(one, "-9.0", "a")
+    number = reviewed(one, "-9.0", "a")
     one.act()
 
     def killed(git: Git, changes: Sequence[RefChange], reason: str) -> None:
