@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -50,6 +49,16 @@ COMMANDS = {
     "pulls": ["-m", "bot", "pulls", "--json"],
     "look": ["-c", _LOOK],
 }
+# Between us and what is measured stands a small process: on Linux the largest memory of a
+# process is at least that of the one that started it, and we hold whole histories.
+_WEIGH = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, code, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - started
+print(json.dumps([code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
 _BOT = Author("Mergelab", "mergelab@users.noreply.invalid", is_bot=True)
 
 
@@ -188,18 +197,19 @@ def _cost(arguments: Sequence[str], place: Path, repetitions: int) -> dict[str, 
     seconds, processor_s, megabytes = [], [], []
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for _ in range(repetitions):
-        started = time.perf_counter()
-        with (place.parent / "out").open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=place, stdout=output, env=environment
-            )
-            _, code, usage = os.wait4(process.pid, 0)
-        seconds.append(time.perf_counter() - started)
-        process.returncode = os.waitstatus_to_exitcode(code)
-        if process.returncode:
+        told = subprocess.run(
+            [sys.executable, "-I", "-c", _WEIGH, sys.executable, *arguments],
+            cwd=place,
+            stdout=subprocess.PIPE,
+            env=environment,
+            check=True,
+        )
+        code, wall_s, cpu_s, kibibytes = json.loads(told.stdout)
+        if code:
             raise RuntimeError(f"{arguments} failed in a history of {place.name} experiments")
-        processor_s.append(usage.ru_utime + usage.ru_stime)
-        megabytes.append(usage.ru_maxrss * 1024 / 1e6)  # kibibytes on Linux
+        seconds.append(wall_s)
+        processor_s.append(cpu_s)
+        megabytes.append(kibibytes * 1024 / 1e6)
     return {
         "s": round(statistics.median(seconds), 3),
         "cpu_s": round(statistics.median(processor_s), 3),

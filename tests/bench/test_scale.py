@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,12 @@ def test_the_work_of_a_step_is_told_for_each_length_of_history(
     assert set(told) == {*scale.COMMANDS, "growth"}
     assert all(set(told[name]) == {"10", "20"} for name in scale.COMMANDS)
     assert set(told["look"]["20"]) == {"s", "cpu_s", "mb"}
+
+
+def test_the_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:
+    ours = bytearray(300_000_000)
+    ours[::4096] = b"x" * len(ours[::4096])  # really in memory
+    assert scale._cost(["-S", "-c", "bytearray()"], tmp_path, 1)["mb"] < 100
+    with pytest.raises(RuntimeError, match="failed"):
+        scale._cost(["-c", "raise SystemExit(1)"], tmp_path, 1)
+    assert len(ours) > 0
