@@ -23,7 +23,6 @@ from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.history.references import References
 from bot.history.trees import remake_trees
 from bot.model import Direction, Outcome, Run, Side
-from bot.people import programme
 from bot.people.commands import PREFIX
 from bot.people.inbox import Inbox
 from bot.people.programme import Programme
@@ -88,7 +87,6 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     pulls = forge.pulls(State.OPEN)
     remake_trees(repository, pulls)
     standings = tuple(reader.standing(pull) for pull in pulls)
-    stands = programme.read(repository.path, settings.repository.base)
     past = Past.of(entries, runner_class, {s.pull.number: s.runs for s in standings})
     auditing = AuditReader(forge, entries, audits, runner_class, reader.subject, reader.measurable)
     references = References(past, auditing)
@@ -115,9 +113,9 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         left=None if most is None else max(0, most - len(entries) - len(standings)),
         open=tuple(standing.experiment for standing in standings),
         requests=inbox.requests([*(s.pull for s in standings), *forge.addressed(PREFIX)]),
-        paused_by=stands.paused_by,
+        paused_by=kept.programme.paused_by,
     )
-    return View(snapshot, entries, audits, standings, files, runner_class, stands)
+    return View(snapshot, entries, audits, standings, files, runner_class, kept.programme)
 
 
 def _with_former_baseline(standing: Standing, past: Past) -> Standing:

@@ -14,11 +14,11 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple, TypeVar
 
 from bot.errors import LedgerError
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
@@ -29,12 +29,27 @@ _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
 _TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
 _SELF_REPORTED = "self-reported"
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
+_SIDES = {str(side): side for side in Side}
 _PIPE = 1 << 20
 _SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
 _MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"} | {
     "GIT_NAMESPACE",
     "GIT_COMMON_DIR",
 }
+
+
+_Row = TypeVar("_Row")
+
+
+class Score(NamedTuple):
+    """Of one finished run, what the statistics over thousands of experiments need."""
+
+    side: Side
+    subject: str
+    seed: int
+    value: float | None
+    runner_class: str
+    attempt: str
 
 
 @dataclass(frozen=True)
@@ -84,9 +99,17 @@ class LedgerEntry:
         return self._runs
 
     @cached_property
+    def scores(self) -> tuple[Score, ...]:
+        """The same runs, reduced: several times as fast as `runs`. Raises LedgerError."""
+        return self._rows(_score_from_row)
+
+    @cached_property
     def _runs(self) -> tuple[tuple[Side, Run], ...]:
+        return self._rows(_run_from_row)
+
+    def _rows(self, read: Callable[[Sequence[Any]], _Row]) -> tuple[_Row, ...]:
         try:
-            return tuple(_run_from_row(row) for row in json.loads(self.evidence))
+            return tuple([read(row) for row in json.loads(self.evidence)])
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise LedgerError(
                 f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
@@ -199,6 +222,17 @@ def _run_from_row(row: Sequence[object]) -> tuple[Side, Run]:
         secondary=tuple((str(key), float(number)) for key, number in secondary.items()),
     )
     return Side(str(side)), run
+
+
+def score_of(side: Side, run: Run) -> Score:
+    """A run, reduced."""
+    return Score(side, run.subject, run.seed, run.value, run.runner_class, run.attempt)
+
+
+def _score_from_row(row: Sequence[Any]) -> Score:
+    side, subject, seed, _, value, _, runner_class, attempt, _, _ = row
+    number = None if value is None else float(value)
+    return Score(_SIDES[side], str(subject), int(seed), number, str(runner_class), str(attempt))
 
 
 def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:

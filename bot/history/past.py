@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from bot.history.ledger import LedgerEntry
+from bot.history.ledger import LedgerEntry, Score, score_of
 from bot.history.reduce import SidedRun
 from bot.model import Purpose, Reason, Run, Side
 
@@ -29,7 +30,9 @@ class Past:
     would make the next one look good, should the code be merged for another reason.
     """
 
-    groups: Mapping[int, Sequence[SidedRun]]
+    runner_class: str
+    groups: Mapping[int, Sequence[Score]]
+    whole: Mapping[int, Callable[[], Sequence[SidedRun]]]  # all that is known of these runs
     confirmed: frozenset[int] = frozenset()
 
     @classmethod
@@ -40,23 +43,28 @@ class Past:
         open_runs: Mapping[int, Sequence[SidedRun]] | None = None,
     ) -> Past:
         """The runs of finished experiments, then of open ones, in `runner_class`."""
-        groups: dict[int, Sequence[SidedRun]] = {}
+        groups: dict[int, Sequence[Score]] = {}
+        whole: dict[int, Callable[[], Sequence[SidedRun]]] = {}
         confirmed = set()
         for entry in entries:
             if runner_class in entry.evidence:
-                groups[entry.number] = in_class(entry.runs(), runner_class)
+                scores = entry.scores
+                groups[entry.number] = [s for s in scores if s.runner_class == runner_class]
+                whole[entry.number] = entry.runs
             if entry.reason is Reason.IMPROVEMENT:
                 confirmed.add(entry.number)
         for number, runs in (open_runs or {}).items():
-            groups[number] = in_class(runs, runner_class)
-        return cls(groups, frozenset(confirmed))
+            groups[number] = [score_of(*pair) for pair in in_class(runs, runner_class)]
+            whole[number] = partial(tuple, runs)
+        return cls(runner_class, groups, whole, frozenset(confirmed))
 
     def honest(self, subject: str) -> tuple[Run, ...]:
         """The runs of one code that no selection flatters."""
         return tuple(
             run
-            for number, runs in self.groups.items()
-            for side, run in runs
+            for number, scores in self.groups.items()
+            if any(score.subject == subject for score in scores)
+            for side, run in in_class(self.whole[number](), self.runner_class)
             if run.subject == subject
             # A failure says nothing of the level; beside a confirmation it counts as tried.
             and (run.value is not None or run.purpose is Purpose.CONFIRM)
@@ -69,29 +77,29 @@ class Past:
     def repeats(self, subject: str = "") -> tuple[tuple[str, tuple[float, ...]], ...]:
         """Values of repeated runs of the same code, for every code but `subject`."""
         by_subject: dict[str, list[float]] = {}
-        for runs in self.groups.values():
-            for _, run in runs:
-                if run.value is not None and run.subject != subject:
-                    by_subject.setdefault(run.subject, []).append(run.value)
+        for scores in self.groups.values():
+            for score in scores:
+                if score.value is not None and score.subject != subject:
+                    by_subject.setdefault(score.subject, []).append(score.value)
         return tuple((code, tuple(v)) for code, v in by_subject.items() if len(v) > 1)
 
     def pairs(self) -> tuple[tuple[int, tuple[tuple[float, float], ...]], ...]:
         """By experiment, the values (candidate, baseline) of runs that shared a seed."""
-        found = ((number, _pairs(runs)) for number, runs in self.groups.items())
+        found = ((number, _pairs(scores)) for number, scores in self.groups.items())
         return tuple((number, pairs) for number, pairs in found if pairs)
 
     def since(self, subject: str) -> int:
         """How many experiments have been measured since this code last was."""
-        measured = [runs for runs in self.groups.values() if runs]
-        for age, runs in enumerate(reversed(measured)):
-            if any(run.subject == subject for _, run in runs):
+        measured = [scores for scores in self.groups.values() if scores]
+        for age, scores in enumerate(reversed(measured)):
+            if any(score.subject == subject for score in scores):
                 return age
         return 0
 
     def first_baseline(self) -> str:
         """The digest of the code that was the first baseline here; empty before any run."""
-        sided = (pair for runs in self.groups.values() for pair in runs)
-        return next((run.subject for side, run in sided if side is Side.BASELINE), "")
+        every = (score for scores in self.groups.values() for score in scores)
+        return next((score.subject for score in every if score.side is Side.BASELINE), "")
 
 
 def settled_by(entries: Iterable[LedgerEntry], mark: str, runner_class: str) -> int | None:
@@ -121,10 +129,10 @@ def in_class(runs: Iterable[SidedRun], runner_class: str) -> list[SidedRun]:
     return [(side, run) for side, run in runs if run.runner_class == runner_class]
 
 
-def _pairs(runs: Iterable[SidedRun]) -> tuple[tuple[float, float], ...]:
+def _pairs(scores: Iterable[Score]) -> tuple[tuple[float, float], ...]:
     by_seed: dict[tuple[str, int], dict[Side, float]] = {}
-    for side, run in runs:
-        if run.value is not None:
-            by_seed.setdefault((run.attempt, run.seed), {})[side] = run.value
+    for score in scores:
+        if score.value is not None:
+            by_seed.setdefault((score.attempt, score.seed), {})[score.side] = score.value
     both = (values for values in by_seed.values() if len(values) == len(Side))
     return tuple((values[Side.CANDIDATE], values[Side.BASELINE]) for values in both)

@@ -15,6 +15,8 @@ from bot.audits.ledger import AuditEntry
 from bot.git import Repository
 from bot.history import ledger
 from bot.history.ledger import LedgerEntry
+from bot.people import programme
+from bot.people.programme import Programme
 from bot.phases import marks
 from bot.phases.marks import PhaseMark
 
@@ -26,6 +28,7 @@ class Ledger:
     entries: tuple[LedgerEntry, ...]
     audits: tuple[AuditEntry, ...]
     marks: tuple[PhaseMark, ...]
+    programme: Programme = field(default_factory=Programme)
 
 
 @dataclass
@@ -34,6 +37,7 @@ class _Known:
     entries: dict[int, LedgerEntry] = field(default_factory=dict)
     audits: dict[tuple[int, int], AuditEntry] = field(default_factory=dict)
     marks: list[PhaseMark] = field(default_factory=list)
+    changes: list[programme.Change] = field(default_factory=list)
 
     def add(self, chunk: str) -> None:
         audit = auditlog.audit_in(chunk, len(self.entries))
@@ -43,6 +47,8 @@ class _Known:
             self.entries.setdefault(entry.number, entry)
         elif mark := marks.mark_in(chunk):
             self.marks.append(mark)
+        elif change := programme.change_in(chunk):
+            self.changes.append(change)
 
 
 _known: dict[tuple[Path, str], _Known] = {}
@@ -65,13 +71,16 @@ def read(repository: Repository, branch: str) -> Ledger:
             _read_on(repository, branch, known, tip)
         _known[key] = known
         return Ledger(
-            tuple(known.entries.values()), tuple(known.audits.values()), tuple(known.marks)
+            tuple(known.entries.values()),
+            tuple(known.audits.values()),
+            tuple(known.marks),
+            programme.after(known.changes),
         )
 
 
 def _read_on(repository: Repository, branch: str, known: _Known, tip: str) -> None:
     """Add what came after `known.tip`."""
-    patterns = ledger.GREP, auditlog.GREP, marks.GREP
+    patterns = ledger.GREP, auditlog.GREP, marks.GREP, programme.GREP
     where = f"{known.tip}..{tip}" if known.tip else tip or None
     chunks = list(ledger.commits(repository.path, branch, *patterns, where=where))
     for chunk in reversed(chunks):

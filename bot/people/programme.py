@@ -7,6 +7,7 @@ before it answered does nothing twice.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,15 @@ class Programme:
     comments: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Change:
+    """One commit that paused or started it."""
+
+    paused: bool
+    by: str
+    comment: str
+
+
 def message(*, paused: bool, by: str, number: int, comment: str) -> str:
     """The commit message that pauses or starts the programme."""
     verb, state = ("Pause", "paused") if paused else ("Start", "started")
@@ -39,16 +49,20 @@ def message(*, paused: bool, by: str, number: int, comment: str) -> str:
 
 def read(repository: Path, branch: str) -> Programme:
     """How the programme stands by the first-parent line of `branch`. Raises LedgerError."""
-    found = [_entry(chunk) for chunk in ledger.commits(repository, branch, GREP)]
-    entries = [entry for entry in found if entry]
-    if not entries:
+    found = [change_in(chunk) for chunk in ledger.commits(repository, branch, GREP)]
+    return after([change for change in reversed(found) if change])
+
+
+def after(changes: Sequence[Change]) -> Programme:
+    """How the programme stands after these, oldest first."""
+    if not changes:
         return Programme()
-    paused, by, _ = entries[0]  # newest first
-    return Programme(by if paused else None, frozenset(comment for _, _, comment in entries))
+    last = changes[-1]
+    return Programme(last.by if last.paused else None, frozenset(c.comment for c in changes))
 
 
-def _entry(chunk: str) -> tuple[bool, str, str] | None:
-    """Whether it pauses, who asked, in which comment; None for a commit that only quotes this."""
+def change_in(chunk: str) -> Change | None:
+    """The change in one of `bot.history.ledger.commits`; None where it is only quoted."""
     _, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None
@@ -56,4 +70,4 @@ def _entry(chunk: str) -> tuple[bool, str, str] | None:
     state = _STATES.get(trailers.get("Programme", ""))
     if state is None or "Comment" not in trailers:
         return None
-    return state, trailers.get("By") or "a person", trailers["Comment"]
+    return Change(state, trailers.get("By") or "a person", trailers["Comment"])

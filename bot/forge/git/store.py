@@ -83,13 +83,43 @@ def known_numbers(repository: Repository) -> frozenset[int]:
     return frozenset(int(match[1]) for match in found if match)
 
 
+_ALL = f"{NAMESPACE}/*/meta"
+_FEW = 100  # refs that can be named in a command
+
+_latest: dict[tuple[str, str], Tip] = {}  # by ref and commit
+
+
 def tips(repository: Repository, number: int | None = None) -> list[Tip]:
-    """The tips of all chains in order of their numbers, or of one; from one process."""
+    """The tips of all chains in order of their numbers, or of one. Raises BrokenChain.
+
+    A commit never changes: of all tips, only those are read that the last call did not find.
+    """
+    global _latest  # noqa: PLW0603 (replaced as a whole: any thread may read it meanwhile)
+    if number is not None:
+        return list(_read_tips(repository, meta_ref(number)).values())
+    listing = repository.git.text("for-each-ref", "--format=%(refname) %(objectname)", _ALL)
+    known = _latest
+    found: dict[tuple[str, str], Tip] = {}
+    new: list[str] = []
+    for line in listing.split("\n"):
+        name, _, commit = line.partition(" ")
+        tip = known.get((name, commit))
+        if tip:
+            found[name, commit] = tip
+        elif name:
+            new.append(name)
+    if new:
+        found |= _read_tips(repository, *(new if len(new) <= _FEW else [_ALL]))
+    _latest = found
+    return sorted(found.values(), key=lambda tip: tip.number)
+
+
+def _read_tips(repository: Repository, *refs: str) -> dict[tuple[str, str], Tip]:
     listing = repository.git.run(
         *("for-each-ref", "--format=%(refname) %(objectname) %(objecttype) %(contents:body)%00"),
-        meta_ref(number) if number is not None else f"{NAMESPACE}/*/meta",
+        *refs,
     ).stdout.decode("utf-8", "replace")
-    result: list[Tip] = []
+    result: dict[tuple[str, str], Tip] = {}
     for entry in listing.split("\0\n"):
         name, _, rest = entry.partition(" ")
         match = _NAME.fullmatch(name)
@@ -100,8 +130,9 @@ def tips(repository: Repository, number: int | None = None) -> list[Tip]:
             raise BrokenChain(name, commit, f"It is a {kind}, not a commit.")
         state = _STATE.search(body)
         known = State(state[1]) if state else None
-        result.append(Tip(int(match[1]), commit, known, _ADDRESSED in body.splitlines()))
-    return sorted(result, key=lambda tip: tip.number)
+        addressed = _ADDRESSED in body.splitlines()
+        result[name, commit] = Tip(int(match[1]), commit, known, addressed)
+    return result
 
 
 def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]:

@@ -51,6 +51,7 @@ def test_what_was_written_is_read_back(repository: Path) -> None:
     assert (entry.seeds, entry.duration_s, entry.cost_usd) == (2, 125.0, 0.5)
     assert entry.explanation == "It is better.\nBy a lot."
     assert entry.runs() == tuple(facts().runs)
+    assert entry.scores == tuple(ledger.score_of(*pair) for pair in facts().runs)
     assert entry.commit == git(repository, "rev-parse", "HEAD")
 
 

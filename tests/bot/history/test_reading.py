@@ -7,6 +7,7 @@ import pytest
 from bot.audits import ledger as auditlog
 from bot.git import Repository
 from bot.history import ledger, reading
+from bot.people import programme
 from bot.phases import marks
 from tests.bot.lab import Lab, git
 
@@ -18,7 +19,8 @@ def lab(tmp_path: Path) -> Lab:
 
 def anew(lab: Lab) -> reading.Ledger:
     entries, audits = auditlog.read(lab.folder, "main")
-    return reading.Ledger(entries, audits, marks.read(lab.folder, "main"))
+    phases, paused = marks.read(lab.folder, "main"), programme.read(lab.folder, "main")
+    return reading.Ledger(entries, audits, phases, paused)
 
 
 def experiment(lab: Lab, rate: float) -> None:
@@ -75,3 +77,16 @@ def test_a_merge_that_moves_the_old_line_aside_is_noticed(lab: Lab) -> None:
     git(lab.folder, "merge", "-q", "--no-ff", "-m", "Merge main into mine", "main")
     git(lab.folder, "branch", "-f", "main", "HEAD")
     assert reading.read(Repository(lab.folder), "main") == anew(lab)
+
+
+def test_a_pause_is_known_without_reading_all_again(lab: Lab) -> None:
+    assert reading.read(lab.place.repository, "main").programme.paused_by is None
+    for paused, by in ((True, "alice"), (False, "bob")):
+        text = programme.message(paused=paused, by=by, number=1, comment=by)
+        git(lab.folder, "commit", "-q", "--allow-empty", "-m", text)
+        found = reading.read(lab.place.repository, "main")
+        assert found == anew(lab)
+        assert found.programme.paused_by == ("alice" if paused else None)
+    assert found.programme.comments == {"alice", "bob"}
+    git(lab.folder, "commit", "-q", "--allow-empty", "-m", "Talk\n\nProgramme: paused\nComment: c")
+    assert reading.read(lab.place.repository, "main").programme == found.programme

@@ -7,8 +7,9 @@ import subprocess
 import pytest
 
 from bot.forge.base import State
+from bot.forge.git import store
 from bot.forge.git.store import BrokenChain, head_ref, meta_ref
-from bot.git import Identity
+from bot.git import Identity, Repository
 from tests.bot.forge.hub import PERSON, LocalHub, attempt, close, merge, open_one, propose, run
 
 
@@ -50,6 +51,31 @@ def test_open_pulls_are_found_without_reading_the_closed_ones(local: LocalHub) -
     assert local.forge.pulls(State.OPEN) == (pull,)
     with pytest.raises(BrokenChain):
         local.forge.pulls()
+
+
+def test_only_new_tips_are_read(local: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    close(local, open_one(local))
+    pull = open_one(local, "two", b"rate = 5\n")
+    assert local.forge.pulls() == (local.forge.pull(1), pull)
+    asked: list[tuple[str, ...]] = []
+    usual = store._read_tips
+
+    def counting(repository: Repository, *refs: str) -> dict[tuple[str, str], store.Tip]:
+        asked.append(refs)
+        return usual(repository, *refs)
+
+    monkeypatch.setattr(store, "_read_tips", counting)
+    assert local.forge.pulls(State.OPEN) == (pull,)
+    assert asked == []
+    put(
+        local,
+        2,
+        b'{"version": 1, "at": 5, "kind": "labelled", "labels": ["x"]}',
+        "x\n\nState: open",
+    )
+    run(local.path, "update-ref", "-d", meta_ref(1))
+    assert [p.labels for p in local.forge.pulls()] == [frozenset({"x"})]
+    assert asked == [(meta_ref(2),)]
 
 
 def test_a_chain_without_a_state_in_its_message_is_read(local: LocalHub) -> None:
