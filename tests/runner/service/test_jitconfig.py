@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -93,6 +95,21 @@ def test_the_service_keeps_the_token_from_the_user_that_runs_the_job() -> None:
     with_token = [line for line in lines if "/etc/mergelab/token" in line]
     assert len(with_token) == 1 and with_token[0].startswith("ExecStartPre=+")
     assert not any("token" in line for line in lines if line.startswith("Environment"))
+
+
+def test_root_imports_nothing_that_a_job_has_left_in_the_working_directory(tmp_path: Path) -> None:
+    (line,) = [one for one in SERVICE.read_text().splitlines() if "/etc/mergelab/token" in one]
+    _, _, command = line.partition("/opt/mergelab/venv/bin/python ")
+    left = "open('imported', 'w').close()\n"
+    (tmp_path / "argparse.py").write_text(left)
+    (tmp_path / "runner").mkdir()
+    (tmp_path / "runner" / "__init__.py").write_text(left)
+    flags = command.partition(" --repository ")[0].split()
+    environment = {"PYTHONPATH": str(SERVICE.parents[2])}
+    done = subprocess.run(
+        [sys.executable, *flags, "--help"], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert b"--token-file" in done.stdout and not (tmp_path / "imported").exists()
 
 
 def test_a_job_does_not_inherit_the_service_s_code() -> None:
