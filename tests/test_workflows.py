@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.forge.github.audits import KEY as AUDIT_KEY
 from runner.actions.documents import ARTIFACT, DOCUMENT, Asked, title_of
 from runner.actions.hub import STEP_WORKFLOW
 
@@ -111,6 +112,12 @@ def test_secrets_are_in_step_yml_alone_and_in_an_environment() -> None:
     (job,) = read("step.yml")["jobs"].values()
     assert job["environment"] == "bot"
     assert job["concurrency"] == {"group": "step", "cancel-in-progress": False}
+
+
+def test_a_step_can_read_the_audits_of_a_public_repository() -> None:
+    (job,) = read("step.yml")["jobs"].values()
+    (step,) = [step for step in job["steps"] if step.get("run") == "python -m bot step"]
+    assert step["env"][AUDIT_KEY] == f"${{{{ secrets.{AUDIT_KEY} }}}}"
 
 
 def test_no_checkout_leaves_a_credential_behind_or_takes_the_head() -> None:
