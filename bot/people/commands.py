@@ -8,10 +8,10 @@ table, code of any kind, a link or HTML is talk about commands, not one. Callers
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from bot.text.plain import one_line
@@ -26,6 +26,8 @@ MOST_COMMANDS = 10
 LONGEST_COMMENT = 65_536
 """So many characters of a comment are looked at; GitHub allows no more."""
 LONGEST_TEXT = 4_000
+"""So many characters may follow the commands of one comment, together: the bot's answer has to
+hold what it took, with each character escaped, in one comment of its own."""
 
 
 class Verb(StrEnum):
@@ -70,12 +72,18 @@ class Command:
     verb: Verb | None
     word: str = ""
     text: str = ""
+    too_long: bool = False
 
     @property
     def malformed(self) -> str | None:
         """What is wrong with how it is written, in words; None when nothing is."""
         if self.verb is None:
             return f"there is no command `{self.word}`" if self.word else "no command was named"
+        if self.too_long:
+            return (
+                f"the commands of this comment have more than {LONGEST_TEXT:,} characters. Say "
+                "this one in a comment of its own, or more briefly"
+            )
         if self.text and self.verb not in _WITH_TEXT:
             return f"`{self.verb}` takes nothing after it"
         if not self.text and self.verb in _NEEDS_TEXT:
@@ -88,7 +96,12 @@ def commands_in(body: str) -> tuple[Command, ...]:
     if PREFIX not in body.casefold():
         return ()
     lines = (_command(line) for line in _plain_lines(body[:LONGEST_COMMENT]))
-    return tuple(command for command in lines if command)[:MOST_COMMANDS]
+    found = []
+    left = LONGEST_TEXT
+    for command in islice((command for command in lines if command), MOST_COMMANDS):
+        left -= len(command.text)
+        found.append(replace(command, text="", too_long=True) if left < 0 else command)
+    return tuple(found)
 
 
 def without_commands(body: str) -> str:
@@ -100,7 +113,7 @@ def without_commands(body: str) -> str:
 def _command(line: str) -> Command | None:
     if not _is_prefixed(line):
         return None
-    word, _, text = one_line(line[len(PREFIX) :], LONGEST_TEXT).partition(" ")
+    word, _, text = one_line(line[len(PREFIX) :], LONGEST_COMMENT).partition(" ")
     name = word.casefold() or Verb.HELP.value
     verb = next((verb for verb in Verb if verb == name), None)
     return Command(verb, _quotable(word), text)

@@ -4,13 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.forge.base import Author, Comment
 from bot.people.commands import (
+    LONGEST_TEXT,
     MOST_COMMANDS,
     Command,
     Verb,
     commands_in,
     without_commands,
 )
+from bot.people.record import Order, Record, hidden, record_of
 
 
 def verbs(body: str) -> list[Verb | None]:
@@ -99,6 +102,32 @@ def test_what_is_written_in_another_way_is_not_guessed_at(body: str, problem: st
 
 def test_of_many_commands_in_a_comment_the_first_are_looked_at() -> None:
     assert len(commands_in("/bot hold\n" * 500)) == MOST_COMMANDS
+
+
+def test_what_is_too_long_to_be_kept_is_refused_and_not_cut() -> None:
+    first, second, third = commands_in(
+        f"/bot revise {'x' * 3_000}\n/bot revise {'y' * 1_001}\n/bot hold\n"
+    )
+    assert first.malformed is None and len(first.text) == 3_000
+    assert second.malformed and "more than 4,000 characters" in second.malformed
+    assert third.malformed  # what comes after it may depend on it
+
+
+@pytest.mark.parametrize("letter", ["-", "<", "é", "\N{GRINNING FACE}"])
+def test_the_longest_orders_fit_into_the_answer_that_keeps_them(letter: str) -> None:
+    size = LONGEST_TEXT // MOST_COMMANDS
+    body = "\n".join([f"/bot revise {letter * size}"] * MOST_COMMANDS)
+    bot = Author("bot", "1", is_bot=True)
+    orders = tuple(
+        Order(verb=Verb.REVISE, text=found.text, by="x" * 80, head="0" * 40, attempts=99)
+        for found in commands_in(body)
+        if not found.malformed
+    )
+    assert len(orders) == MOST_COMMANDS
+    kept = hidden(Record(answers="IC_12345678", orders=orders))
+    assert len(kept) < 63_000  # with the answer itself, within GitHub's 65,535
+    found = record_of(Comment("1", bot, kept + "Done.\n", 0), bot)
+    assert found is not None and found.orders == orders
 
 
 def test_a_remark_is_what_is_left_of_a_comment_without_its_commands() -> None:
