@@ -416,7 +416,12 @@ class GitHubForge:
     def _ended(self) -> list[Pull]:
         """Those that ended, on GitHub, the latest page by what happened to them last."""
         latest = self._client.get(
-            "pulls", base=self.base_branch, state="closed", sort="updated", direction="desc"
+            "pulls",
+            base=self.base_branch,
+            state="closed",
+            sort="updated",
+            direction="desc",
+            per_page=100,
         )
         return parse_all(Pull, latest if isinstance(latest, list) else [])
 

@@ -97,7 +97,7 @@ class Reviews:
 
         Of the latest hundred comments in the repository.
         """
-        answer = self._client.get("issues/comments", sort="updated", direction="desc")
+        answer = self._client.get("issues/comments", sort="updated", direction="desc", per_page=100)
         comments = parse_all(IssueComment, answer if isinstance(answer, list) else [])
         return tuple(sorted(_waiting(comments, int(self._bot.id), word)))
 

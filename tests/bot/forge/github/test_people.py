@@ -78,6 +78,17 @@ def test_a_command_on_an_ended_experiment_is_found_until_the_bot_has_spoken(
     assert hub.forge.addressed("/bot") == ()
 
 
+def test_talk_elsewhere_does_not_hide_a_command_on_an_ended_experiment(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    close(hub, hub.forge.pull(1))
+    hub.verdicts[1] = hub.forge.pull(1).verdict or pytest.fail("no verdict")
+    github.comment(1, ada, "/bot start", None)
+    for _ in range(60):
+        github.comment(1, ada, "Go on.", None)
+    assert [pull.number for pull in hub.forge.addressed("/bot")] == [1]
+
+
 def test_the_latest_review_of_each_person_says_which_head_they_approve(
     hub: GitHubHub, github: GitHub, ada: User
 ) -> None:

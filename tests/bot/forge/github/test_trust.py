@@ -187,6 +187,18 @@ def test_what_a_person_closed_waits_for_the_bot_to_say_so(hub: GitHubHub, github
     assert hub.forge.sync_heads() == ()
 
 
+def test_closed_pull_requests_of_others_do_not_hide_what_a_person_closed(
+    hub: GitHubHub, github: GitHub
+) -> None:
+    hub.new_client("grace-token").patch("issues/1", {"state": "closed"})
+    for number in range(2, 62):
+        github.pulls[number] = dataclasses.replace(
+            github.pulls[1], number=number, id=github.new_id(), user=github.user("mallory"),
+            labels=[], updated=github.tick(), fork=True,
+        )  # fmt: skip
+    assert [stray.number for stray in hub.forge.sync_heads()] == [1]
+
+
 def test_what_a_person_merged_with_the_button_is_in_the_base_branch(
     hub: GitHubHub, github: GitHub
 ) -> None:
