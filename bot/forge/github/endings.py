@@ -16,6 +16,12 @@ from bot.forge.github.writing import Comments
 
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """How long GitHub may take to mark a pull request merged."""
+_MOVED = (
+    "What was measured, {}, is in the base branch. This branch moved on in the same instant, so "
+    "that GitHub shows it as closed and not as merged. What is new on it is neither measured nor "
+    "merged, and stays where it is: a new pull request, or `python -m bot open`, makes it an "
+    "experiment of its own.\n"
+)
 
 
 class Endings:
@@ -39,8 +45,8 @@ class Endings:
         """Move the base branch and journal the rest by one push, then do the rest.
 
         `branch` is that of the pull request where it must still be at the head: the push names
-        it too. Should it move in the same instant, the pull request stays open on GitHub with
-        what is new, for only the head that was measured is in the base branch.
+        it too. Should it move in the same instant, only the head that was measured is in the
+        base branch: GitHub does not mark the pull request merged, and it is closed with words.
 
         Raises Conflict, WorktreeDirty, ForgeError; then nothing has changed.
         """
@@ -70,12 +76,18 @@ class Endings:
             change["labels"] = with_state(shown.names, state)
         if shown.state == "open":
             change["state"] = "closed"
+            if isinstance(event, Merged) and shown.head.sha != event.head:
+                self._say_once(number, _MOVED.format(event.head))
         if change:
             self._client.patch(f"issues/{number}", change)
         try:
             self._journal.forget(ENDING, name, commit)
         except Conflict:  # another bot finished it
             return
+
+    def _say_once(self, number: int, text: str) -> None:
+        if not any(text in comment.body for comment in self._comments.of(number)):
+            self._comments.say(number, text)
 
     def _settled(self, number: int) -> Pull:
         """The pull request once GitHub marks it merged, or after some patience."""

@@ -200,6 +200,40 @@ def test_a_merge_shows_late(on_github: GitHubHub, github: GitHub) -> None:
     assert github.calls[-1].method != "PATCH" or github.pulls[1].closed_by is None
 
 
+class LateComer(Remote):
+    """A person pushes to the branch when the base branch has just moved."""
+
+    late: Callable[[], object]
+
+    def push(self, moves: Sequence[Move]) -> None:
+        super().push(moves)
+        if any(move.ref == "refs/heads/main" for move in moves):
+            self.late()
+
+
+def test_a_head_that_moves_in_the_instant_of_its_merge_is_closed_with_words_and_lost_nothing(
+    on_github: GitHubHub, github: GitHub
+) -> None:
+    hub, pull = on_github, open_one(on_github)
+    newer = hub.commit({"train.py": b"rate = 3\n"}, pull.head)
+    remote = LateComer(hub.repository, str(github.repository.path), None)
+    remote.late = lambda: hub.repository.git.run(
+        "push", "-q", str(github.repository.path), f"{newer}:refs/heads/{pull.branch}"
+    )
+    merge(hub, pull, hub.another_bot(remote=remote))
+    shown = github.pulls[1]
+    assert (shown.state, shown.merged, shown.head) == ("closed", None, newer)
+    assert shown.labels == ["experiment: merged"]
+    assert hub.branch(pull.branch) == newer
+    survivor = hub.another_bot()
+    survivor.recover()
+    ended = survivor.pull(1)
+    assert (ended.state, ended.verdict) == (State.MERGED, MERGED)
+    (words,) = [each.body for each in ended.comments if "neither measured" in each.body]
+    assert pull.head in words
+    assert not [ref for ref in github.repository.refs() if "forge/ending" in ref]
+
+
 def test_a_stale_list_of_comments_starts_no_attempt_twice(
     on_github: GitHubHub, github: GitHub
 ) -> None:
