@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.forge.base import Attempt, Conflict, Forge, PullRequest, State
-from bot.forge.github.errors import Rejected
+from bot.forge.github.errors import NotFound, Rejected
 from bot.git import GitError, Repository
 from bot.history.reduce import foreign
 from bot.history.trees import remake_trees
@@ -87,7 +87,7 @@ class Collector:
                 why = self._misfit(published, pull, attempt)
                 if why is None:
                     return published
-        except (BadArchive, RequestError, Rejected) as error:
+        except (BadArchive, RequestError, NotFound, Rejected) as error:
             why = str(error)
         self.say(
             f"#{pull.number}: a result of attempt {attempt.id} is refused, because {why} "

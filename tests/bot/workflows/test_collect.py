@@ -26,6 +26,7 @@ from runner.actions.documents import ARTIFACT, DOCUMENT, Asked, AskedRun, Expect
 from runner.digests import candidate_digest
 from runner.result import Measurement
 from tests.bot.lab import TRAIN, Lab, git
+from tests.github.faults import Fault
 from tests.github.server import running
 from tests.github.setting import BOT_TOKEN, new_github
 from tests.github.state import GitHub, WorkflowRun
@@ -203,6 +204,14 @@ def test_an_expired_artifact_is_no_result(bench: Bench) -> None:
     for artifact in bench.github.artifacts.values():
         artifact.expired = True
     assert set(bench.collect().lost) == {"1.1"}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_artifact_that_is_gone_before_it_is_read_ends_no_step(bench: Bench, status: int) -> None:
+    bench.finish(bench.ask(), bench.published())
+    bench.github.faults.append(Fault("GET .*/zip", status=status))
+    assert set(bench.collect().lost) == {"1.1"}
+    assert not bench.attempt.results
 
 
 IMPOSTORS: dict[str, dict[str, Any]] = {
