@@ -6,6 +6,7 @@ import pytest
 
 from bot.forge.base import Author, Note
 from bot.people.commands import Verb
+from bot.people.inbox import Inbox
 from bot.people.record import Order, Record, hidden, record_of
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import close, open_one
@@ -105,6 +106,16 @@ def test_the_latest_review_of_each_person_says_which_head_they_approve(
     }
     review_by(github, pull, ada, "CHANGES_REQUESTED", "", pull.head)
     assert [each.author.name for each in hub.forge.pull(1).approvals] == ["eve"]
+
+
+def test_a_command_that_the_bots_account_passes_on_is_a_persons_who_may_write(
+    hub: GitHubHub,
+) -> None:
+    hub.forge.comment(1, Author("Ada", "ada@example.org"), "/bot hold")
+    hub.forge.comment(1, hub.forge.bot, "/bot merge")
+    (request,) = Inbox(hub.forge).requests([hub.forge.pull(1)])
+    assert [command.verb for command in request.commands] == [Verb.HOLD]
+    assert request.may_write
 
 
 def test_words_that_the_bots_account_passes_on_are_no_record_of_its_own(hub: GitHubHub) -> None:
