@@ -16,6 +16,7 @@ from bot.history.past import latest_class
 from bot.history.reduce import class_of, comparable_class
 from bot.measuring import needs_smoke
 from bot.people.commands import Verb, commands_in
+from bot.people.record import is_own
 from bot.proposing.propose import BOT
 from bot.run.base import Ended, Order, Post
 from bot.settings import Settings
@@ -114,8 +115,11 @@ class WorkflowMeasurer:
             return False
         asked = 0
         for comment in self.forge.pull(_number(attempt)).comments:
-            verbs = {command.verb for command in commands_in(comment.body)}
-            if Verb.RERUN in verbs and not comment.author.is_bot and self._may_write(comment):
+            if comment.edited or comment.author.is_bot:
+                continue
+            found = commands_in(comment.body)
+            meant = any(one.verb is Verb.RERUN and not one.malformed for one in found)
+            if meant and self._may_write(comment):
                 asked = max(asked, comment.created_at)
         return sum(run.created_at.timestamp() > asked for run in tries) >= MOST_TRIES
 
@@ -128,7 +132,8 @@ class WorkflowMeasurer:
         mark = f"Attempt {attempt} came to nothing {len(tries)} times"
         address = tries[0].html_url
         self.say(f"#{number}: {mark.lower()}; it waits for a person. {address}")
-        if any(mark in comment.body for comment in self.forge.pull(number).comments):
+        comments = self.forge.pull(number).comments
+        if any(mark in c.body for c in comments if is_own(c.author, self.forge.bot)):
             return
         text = (
             f"{mark}: the workflow ended without a result that can be believed. The latest run "

@@ -6,13 +6,13 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.forge.base import Author, PlannedRun
+from bot.forge.base import Author, Permission, PlannedRun, PullRequest
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient
 from bot.model import Side
@@ -212,6 +212,37 @@ def test_a_person_can_have_a_lost_attempt_asked_for_again(bench: Bench) -> None:
     bench.measure_all()
     bench.step()
     assert bench.lab.place.forge.pull(1).attempts[0].complete
+
+
+@pytest.mark.parametrize("how", ["edited", "in words", "by a stranger"])
+def test_no_other_comment_has_a_lost_attempt_asked_for_again(
+    bench: Bench, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(MOST_TRIES):
+        bench.step()
+        bench.github.finish_run(bench.queued[0].id, "failure")
+    forge = bench.lab.place.forge
+    if how == "by a stranger":
+        monkeypatch.setattr(type(forge), "permission", lambda *_: Permission.READ)
+    body = "/bot rerun when it is mended" if how == "in words" else "/bot rerun"
+    forge.comment(1, Author("Person", "person@example.org"), body)
+    forge.comment(1, Author("Person", "person@example.org"), "Attempt 1.1 came to nothing 3 times")
+    if how == "edited":
+        pull, pulls = type(forge).pull, type(forge).pulls
+        monkeypatch.setattr(type(forge), "pull", lambda *given: edited(pull(*given)))
+        monkeypatch.setattr(type(forge), "pulls", lambda *given: tuple(map(edited, pulls(*given))))
+    bench.github.now = 1_950_000_000
+    bench.step()
+    assert not bench.queued
+    own = [c.body for c in forge.pull(1).comments if c.author == forge.bot]
+    assert any("Mend the runner" in body for body in own)
+
+
+def edited(pull: PullRequest) -> PullRequest:
+    comments = (
+        each if each.author.is_bot else replace(each, edited=True) for each in pull.comments
+    )
+    return replace(pull, comments=tuple(comments))
 
 
 def test_a_run_that_vanished_is_asked_for_again(bench: Bench) -> None:
