@@ -25,7 +25,7 @@ def turns(shares: Mapping[str, int], before: Iterable[str]) -> tuple[str, ...]:
     `shares` do not count.
     """
     known = [name for name in before if shares.get(name)]
-    window = known[len(known) - (sum(shares.values()) - 1) :] if sum(shares.values()) > 1 else []
+    window = known[max(0, len(known) - (sum(shares.values()) - 1)) :]
     missing = {name: share - window.count(name) for name, share in shares.items() if share}
     return tuple(sorted(missing, key=lambda name: -missing[name]))
 

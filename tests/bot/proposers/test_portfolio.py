@@ -60,6 +60,18 @@ def test_four_of_the_model_to_one_of_search() -> None:
     assert made == ["claude"] * 4 + ["search"] + ["claude"] * 4 + ["search"]
 
 
+@pytest.mark.parametrize(
+    "shares", [{"claude": 4, "search": 2}, {"claude": 4, "search": 1, "command": 1}, {"search": 1}]
+)
+def test_each_makes_its_share_from_the_very_first_experiments(shares: dict[str, int]) -> None:
+    made: list[str] = []
+    for _ in range(3 * sum(shares.values())):
+        made.append(turns(shares, made)[0])
+    for begin in range(len(made) - sum(shares.values()) + 1):
+        some = made[begin : begin + sum(shares.values())]
+        assert {name: some.count(name) for name in shares} == shares
+
+
 def test_whose_turn_it_is_follows_from_the_history_alone() -> None:
     assert portfolio().order(context(*["claude"] * 4))[0] == "search"
     assert portfolio().order(context(*["claude"] * 4))[0] == "search"
