@@ -26,7 +26,7 @@ from bot.proposers.tables import CommandTable
 from bot.text.hygiene import Fence, Secrets, bounded, clean, name
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
-from runner.text import clean_line
+from runner.text import clean_line, clean_text
 
 HYPOTHESIS = "hypothesis.json"
 TASK = "TASK.md"
@@ -182,7 +182,8 @@ class CommandProposer:
 
     def _past(self, past: PastExperiment, context: Context) -> str:
         change = diff(past.base_files or context.files, past.files)
-        text = f"{past.title}\n{outcome(past)}\n\n{bounded(change, 20_000)}"
+        shown = bounded(self._fence.plain(change), 20_000)
+        text = f"{past.title}\n{outcome(past)}\n\n{shown}"
         return self._fence.wrap(f"experiment #{past.number}", text, 24_000) + "\n"
 
     def _run(self, place: Path, context: Context) -> Outcome:
@@ -211,15 +212,22 @@ class CommandProposer:
         try:
             return self._sandbox().run(job, place / "out", self._show)
         except (SandboxUnavailable, ValueError) as error:
+            self.spent = Cost()  # nothing was run
             raise CommandNotReady(f"The agent cannot be run: {error}") from None
 
     def _show(self, output: bytes) -> None:
-        line = clean_line(output, 120)
+        line = self._last_line(output, 120)
         if line:
-            self._progress(self._secrets.redact(line))
+            self._progress(line)
+
+    def _last_line(self, output: bytes, limit: int) -> str:
+        """The last line that the agent printed. Half a credential at the cut would be no secret
+        that anybody knows: it is taken out of the whole first."""
+        whole = self._secrets.redact(clean_text(output, 4 * len(output) + 1))
+        return self._secrets.redact(clean_line(whole.encode(), limit))
 
     def _read_back(self, folder: Path, outcome: Outcome, context: Context) -> Proposal:
-        said = name(self._secrets.redact(clean_line(outcome.log_tail, 200)), 200)
+        said = name(self._last_line(outcome.log_tail, 200), 200)
         if outcome.ended is not Ended.EXITED:
             raise self._failed(f"the agent ended as {outcome.ended} {outcome.note}".strip(), said)
         if outcome.exit_code != 0:

@@ -147,6 +147,12 @@ def test_a_named_credential_is_handed_over_and_comes_back_nowhere(
     assert "looks like a credential" in said and SECRET not in said
     said = reason("echo failed for $AGENT_LOGIN; exit 1", credentials=("AGENT_LOGIN",))
     assert "failed for [redacted]" in said
+    for filled in (100, 180):  # the line is cut in the middle of the credential
+        progress.clear()
+        script = f"printf '%0{filled}d%s' 0 $AGENT_LOGIN; exit 1"
+        with pytest.raises(ProposalFailed) as caught:
+            proposer(script, progress, credentials=("AGENT_LOGIN",)).propose(make_context())
+        assert "correct" not in str(caught.value) + "".join(progress)
 
 
 @pytest.fixture
