@@ -205,17 +205,12 @@ class Scheduler:
 
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""
-        drafts: list[Draft] = []
         for stop in (action for action in actions if isinstance(action, Stop)):
             if self._paused():
                 self._troubles.say_once(stop.why)
             else:
                 self._troubles.close(Stopped(stop.why))
-        for action in plan.to_revise(actions, self.drafts.revising):
-            drafts.append(Revising(self.place, action, self._now))
-        if not self._troubles.no_proposals:
-            drafts += self.drafts.again()
-            drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
+        drafts = self._to_ask(actions)
         if drafts:
             self.teller.thinking(len(drafts))
         for draft in drafts:
@@ -227,6 +222,23 @@ class Scheduler:
                 else:
                     self._troubles.close(reached)
                     break
+
+    def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
+        """What to ask for now. Each is told what is left under the caps, and may spend all of it:
+        so with a cap on what they cost there is one at a time."""
+        caps = self.place.settings.caps
+        one_by_one = caps.max_usd is not None or caps.max_tokens is not None
+        if one_by_one and self.drafts.thinking:
+            return []
+        drafts: list[Draft] = []
+        for action in plan.to_revise(actions, self.drafts.revising):
+            drafts.append(Revising(self.place, action, self._now))
+        if one_by_one and drafts:
+            return drafts[:1]
+        if not self._troubles.no_proposals:
+            drafts += self.drafts.again()
+            drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
+        return drafts[:1] if one_by_one else drafts
 
     def _take_answer(self, view: View) -> None:
         try:

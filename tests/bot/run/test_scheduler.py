@@ -63,6 +63,17 @@ def test_a_gpu_does_not_wait_for_proposals(lab: Lab) -> None:
     assert around[1].most_at_once > 1
 
 
+def test_under_a_cap_in_dollars_no_two_proposals_are_promised_the_same_money(
+    tmp_path: Path,
+) -> None:
+    lab = Lab.build(tmp_path / "project", settings="[caps]\nmax_usd = 10\n")
+    failure = ProposalFailed("it came to nothing", Cost(usd=0.5, calls=1))
+    around = surroundings(lab, Ideas([failure]), slots=3)
+    terms = Terms(verdicts=4, max_in_flight=6)
+    assert len(Scheduler(lab.place, *around, terms).run().concluded) == 4
+    assert around[1].most_at_once == 1
+
+
 def test_a_step_does_one_thing_after_another(lab: Lab) -> None:
     around = surroundings(lab, Ideas(), slots=2)
     (done,) = Scheduler(lab.place, *around, STEP).run().concluded
