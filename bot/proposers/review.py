@@ -78,8 +78,16 @@ def diff(before: Files, after: Files) -> str:
 
 
 def near(files: Files, context: Context) -> tuple[Near, ...]:
-    """Earlier experiments whose change was like this one, most alike first."""
-    earlier = [Earlier(past.number, past.files, past.base_files) for past in context.history]
+    """Earlier experiments whose change was like this one, most alike first.
+
+    A revision is like the experiment that it revises, which says nothing.
+    """
+    own = context.revision.number if context.revision else None
+    earlier = [
+        Earlier(past.number, past.files, past.base_files)
+        for past in context.history
+        if past.number != own
+    ]
     return fingerprint.near(files, context.files, context.entry, earlier)
 
 

@@ -281,6 +281,20 @@ def test_a_broken_proposal_is_repaired_from_its_own_files(researcher: Researcher
     assert proposal.files == {"train.py": BETTER}
 
 
+def test_a_revision_is_no_near_repeat_of_what_it_revises(researcher: Researcher) -> None:
+    shared = TRAIN.replace("WIDTH = 64", "WIDTH = 32\nDEPTH = 2\nHEADS = 4\nDROP = 0.1")
+    files = {"train.py": shared.encode()}
+    revised = replace(past(7, "1.0", Reason.WORSE, 3.0), files=files, reason=None)
+    revision = Revision(7, Hypothesis("Go deep", "Why"), files, guidance="Double the rate, too.")
+    proposal = researcher.propose(
+        make_context(history=[revised], revision=revision),
+        answer(call("edit", **EDIT)),
+        answer(call("submit", **SUBMIT)),
+    )
+    assert proposal.files == {"train.py": shared.replace("RATE = 1.0", "RATE = 2.0").encode()}
+    assert len(researcher.script.requests) == 2
+
+
 def test_refusals_of_this_step_are_told_after_the_stable_part(researcher: Researcher) -> None:
     context = make_context(refused=["it changes only comments or formatting"])
     researcher.propose(context, answer(call("edit", **EDIT)), answer(call("submit", **SUBMIT)))
