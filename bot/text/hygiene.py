@@ -27,14 +27,14 @@ _HARMLESS = frozenset({"SSH_AUTH_SOCK", "XDG_SESSION_ID", "XDG_SESSION_TYPE", "D
 # What well-known credentials look like. Every quantifier is bounded or over one class, so that
 # matching stays linear.
 _CREDENTIALS = re.compile(
-    r"sk-[A-Za-z0-9_-]{16,}"  # Anthropic, OpenAI and others
+    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}"  # Anthropic, OpenAI and others; no multi-task-...
     r"|(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
     r"|xox[abeprs]-[A-Za-z0-9-]{10,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{20,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[A-Za-z0-9_-]{30,}"
     r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"  # JSON web tokens
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}"
     r"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
-    r"|(?<=://)[^/\s:@]{1,100}:[^/\s:@]{1,200}(?=@)"  # user:password in an address
+    r"|(?<=://)[^/\s:@]{0,100}:[^/\s:@]{1,200}(?=@)"  # user:password in an address
 )
 _KEPT_CONTROLS = frozenset("\n\t")
 _REMOVED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -124,7 +124,8 @@ class Fence:
 
     def plain(self, text: str) -> str:
         """`text` cleaned and redacted, for places that hold one short line."""
-        return self.secrets.redact(clean(text)).replace(self.mark, "")
+        # Not by nothing: what stood around it could become the mark, or a secret.
+        return self.secrets.redact(clean(text)).replace(self.mark, "(mark)")
 
     def rule(self) -> str:
         """What a model has to be told once about fenced text."""

@@ -64,10 +64,12 @@ def test_what_looks_like_a_credential_is_redacted_without_being_known(credential
 def test_a_password_in_an_address_is_redacted() -> None:
     text = Secrets().redact("https://me:hunter22@example.org/x")
     assert text == f"https://{REDACTED}@example.org/x"
+    assert Secrets().redact("redis://:hunter22@db/0") == f"redis://{REDACTED}@db/0"
 
 
 def test_ordinary_code_is_left_alone() -> None:
     code = "KEY_DIM = 64  # keys of attention\ntoken = tokens[:, 0]\nrisk-averse = sk - 1\n"
+    code += "# a multi-task-learning-objective, read by a disk-backed-memory-mapping\n"
     assert Secrets().redact(code) == code
 
 
@@ -89,6 +91,10 @@ def test_data_cannot_close_its_own_fence() -> None:
     wrapped = fence.wrap("log", inside, 1_000)
     assert wrapped.count(fence.mark) == 2
     assert wrapped.endswith(f"[end of data {fence.mark}]")
+    half, other = fence.mark[:8], fence.mark[8:]
+    assert fence.mark not in fence.plain(f"{half}{fence.mark}{other}")
+    planted = Fence(fence.mark, Secrets((PLANTED,)))
+    assert PLANTED not in planted.plain(f"correct-{fence.mark}horse-battery")
 
 
 def test_a_label_cannot_break_out_either() -> None:
