@@ -3,7 +3,7 @@
 The scheduler (`bot.run.scheduler`) is one thread that decides, writes to the forge and waits.
 Everything that takes long is a *job*: it is started here, goes on elsewhere (a thread and a
 process, another machine, a simulation), and comes back as messages. Implementations:
-`bot.run.local` for this machine, `bench.simulate` with a simulated clock.
+`bot.run.local` and `bot.measuring` for this machine, `bench.simulation` with a simulated clock.
 """
 
 from __future__ import annotations
