@@ -16,6 +16,7 @@ startup_ms       `bot log --json` on an empty history, median wall time
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--repetitions", type=int, default=30, help="of short things (30)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
-    candidates = ROOT / ".venv-candidate" / "bin" / "python"
-    os.environ.setdefault("MERGELAB_CANDIDATE_PYTHON", str(candidates))
     figures: dict[str, float | str] = {}
-    with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
+    with (
+        _candidates_of_this_project(),
+        tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder,
+    ):
         place = Path(folder)
         if "sandbox_start_ms" in options.only:
             figures["sandbox"], figures["sandbox_start_ms"] = sandbox_start(
@@ -66,6 +68,19 @@ def main(argv: Sequence[str]) -> int:
         for name, value in figures.items():
             print(f"{name:18} {value if isinstance(value, str) else f'{value:.3f}'}")
     return 0
+
+
+@contextlib.contextmanager
+def _candidates_of_this_project() -> Iterator[None]:
+    """Clones measure with this project's interpreter for candidates, unless another is named."""
+    name = "MERGELAB_CANDIDATE_PYTHON"
+    named = os.environ.get(name)
+    os.environ[name] = named or str(ROOT / ".venv-candidate" / "bin" / "python")
+    try:
+        yield
+    finally:
+        if named is None:
+            del os.environ[name]
 
 
 def sandbox_start(repetitions: int, place: Path) -> tuple[str, float]:

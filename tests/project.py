@@ -78,6 +78,9 @@ python = "PYTHON"
 [task]
 size = "tiny"
 
+[sandbox]
+backend = "bubblewrap"
+
 [budget]
 profile = "cpu"
 cpu_s = 10

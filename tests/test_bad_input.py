@@ -26,7 +26,7 @@ NOBODY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 PLAIN_SETTINGS = SETTINGS.replace("PYTHON", sys.executable)
 BROKEN_TRAIN = TRAIN.replace("import json\n", "import json (\n", 1)
 QUICK = TRAIN.replace("PIXELS = 6 ", "PIXELS = 1 ")  # any other value is worse: a short step
-NO_CONSTANTS = TRAIN.replace("PIXELS = 6 ", "pixels = 6 ").replace("PIXELS", "pixels")
+NO_CONSTANTS = TRAIN.replace("# --- constants", "# --- settings").replace("PIXELS", "pixels")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.slow
 def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    code = simulate.main(["--seeds", "3000", "--first", "10000", "--busy-hours", "0", "--json"])
+    code = simulate.main(["--seeds", "600", "--first", "10000", "--busy-hours", "0", "--json"])
     assert (json.loads(capsys.readouterr().out)["failures"], code) == ([], 0)
 
 
@@ -48,8 +48,8 @@ def test_no_gpu_waits_for_a_proposer(gpus: int, hours: float, least: float) -> N
 
 
 @pytest.mark.slow
-def test_sixteen_gpus_are_busy_although_the_bot_must_learn_first_how_much_to_prepare() -> None:
-    assert busy.measure(16, 2).share >= 0.9
+def test_sixteen_gpus_do_not_wait_for_a_proposer_either() -> None:
+    assert busy.measure(16, 2).share >= 0.97
 
 
 def failing(seeds: range) -> list[str]:
