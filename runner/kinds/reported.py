@@ -136,7 +136,9 @@ class ReportedTask:
         return Staged(self._launch(), {}, judge, self.settings.budget.grace_s, stoppable=True)
 
     def _judge(self, evidence: Evidence) -> Numbers:
-        return read(evidence.log, self.settings.metric)
+        # Half a number reads as another one.
+        log = _whole_lines(evidence.log) if evidence.stopped else evidence.log
+        return read(log, self.settings.metric)
 
     def _launch(self) -> Launch:
         inside = [data for data in self.data if not data.place.startswith("/")]
@@ -226,6 +228,11 @@ def _within(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+def _whole_lines(log: bytes) -> bytes:
+    """An output without the line that was still being written when its script was stopped."""
+    return log[: max(log.rfind(b"\n"), log.rfind(b"\r")) + 1]
 
 
 def _lines(log: bytes) -> Iterator[str]:

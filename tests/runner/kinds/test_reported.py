@@ -189,6 +189,20 @@ def test_a_script_that_knows_no_budget_is_killed_or_stopped(tmp_path: Path) -> N
     assert stopped.metric >= 1
 
 
+TORN = """
+import os, sys, time
+os.write(1, b"val_loss: 12.5\\nepoch 2\\nval_loss: 1")
+time.sleep({rest})
+os.write(1, b"1.25")
+"""
+
+
+def test_a_number_that_was_being_written_at_the_stop_is_not_read(tmp_path: Path) -> None:
+    session = opened(tmp_path, task={"stop_at_budget": True}, budget={"cpu_s": 1.5})
+    assert run(session, {"train.py": TORN.format(rest=60)}).metric == 12.5
+    assert run(session, {"train.py": TORN.format(rest=0)}).metric == 11.25
+
+
 def test_a_smoke_run_ends_a_script_that_still_runs_and_finds_one_that_does_not(
     tmp_path: Path,
 ) -> None:
