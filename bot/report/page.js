@@ -7,6 +7,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 40rem)");
   const views = {};
+  let drawn = "";  // the filter that the main chart shows; empty for all experiments
   const state = { search: "", phase: "", kinds: new Set(), sort: "number", down: true, shown: PAGE };
 
   const element = (tag, properties = {}, ...children) => {
@@ -83,7 +84,11 @@
       else header.removeAttribute("aria-sort");
       header.querySelector("span").textContent = active ? (state.down ? " \u25be" : " \u25b4") : "";
     }
-    if (views.main) {
+    // A chart that shows just these already is left alone: with many, drawing takes a second.
+    const all = rows.length === data.experiments.length;
+    const filter = all ? "" : JSON.stringify([...state.kinds, state.phase, state.search]);
+    if (views.main && filter !== drawn) {
+      drawn = filter;
       const numbers = new Set(rows.map((row) => row.number));
       for (const name of ["experiments", "others"].filter((one) => (main[one] || []).length))
         views.main.data(name, main[name].filter((row) => numbers.has(row.number)));
@@ -111,10 +116,13 @@
     byId("detail").showModal();
   }
 
+  const crowded = (spec) => (spec.datasets.experiments || []).length > 1500;
+
   function themed(spec) {
     let text = JSON.stringify({ ...spec, datasets: undefined, config: undefined });
     const config = structuredClone(data.config[dark.matches ? "dark" : "light"]);
     config.background = null;
+    if (crowded(spec)) config.aria = false; // a canvas has no elements that a description fits
     if (dark.matches)
       for (const [light, other] of Object.entries(data.palette)) text = text.replaceAll(light, other);
     if (narrow.matches) config.legend.columns = 1;
@@ -123,12 +131,12 @@
 
   async function drawCharts() {
     for (const [id, spec] of Object.entries(data.charts)) {
-      const many = (spec.datasets.experiments || []).length > 1500;
       const made = await vegaEmbed(byId(id), themed(spec), {
-        mode: "vega-lite", actions: false, ast: true, renderer: many ? "canvas" : "svg",
+        mode: "vega-lite", actions: false, ast: true, renderer: crowded(spec) ? "canvas" : "svg",
         tooltip: { theme: dark.matches ? "dark" : "light" },
       });
       views[id] = made.view;
+      if (id === "main") drawn = "";
       if (id === "main")
         made.view.addEventListener("click", (_, item) => {
           if (item && item.datum && item.datum.number) showDetail(item.datum.number);
