@@ -33,6 +33,7 @@ _EVENTS: tuple[tuple[tuple[type[BotError], ...], Event], ...] = (
     ((Stopped,), Event.PAUSED),
     ((RunnerFailed, RunnerChanged, BaselineFails), Event.RUNNER_BROKEN),
 )
+_LASTING = {Event.CAP_REACHED, Event.PAUSED}  # true of every step until a person acts
 
 Say = Callable[[str], None]
 
@@ -60,10 +61,14 @@ def watching(settings: Settings, folder: Path, say: Say = to_people) -> Iterator
 def tell_of(error: Exception, settings: Settings, folder: Path, say: Say = to_people) -> None:
     """A notice of what keeps the bot from going on, where that is worth one.
 
-    A cap that is reached, a pause or the end of the programme, a runner that is broken.
+    A cap that is reached, a pause or the end of the programme, a runner that is broken. A step
+    that only GitHub's clock woke tells of no cap and no pause: the one that what happened woke
+    has told of it, and the clock strikes all night.
     """
     event = next((event for kinds, event in _EVENTS if isinstance(error, kinds)), None)
     if event is None:
+        return
+    if event in _LASTING and os.environ.get("GITHUB_EVENT_NAME") == "schedule":
         return
     name = name_of(settings, folder)
     notice = Notice(event, f"{name}: {error}", name, settings.metric_shown, int(time()))

@@ -13,7 +13,7 @@ import pytest
 from bot.errors import RunnerFailed, SettingsError, Stopped
 from bot.history.spending import CapReached
 from bot.notify.notice import NOTICE_KEYS, Notice
-from bot.notify.send import WEBHOOK, send, watching
+from bot.notify.send import WEBHOOK, send, tell_of, watching
 from bot.notify.tables import Event, NotifyTable, fault_of
 from bot.settings import parse
 from tests.bot.lab import Lab
@@ -91,6 +91,19 @@ def test_a_cap_and_a_broken_runner_are_told_and_still_raised(hook: Hook, tmp_pat
         "runner-broken",
         "paused",
     ]
+
+
+def test_what_lasts_is_not_told_at_every_stroke_of_githubs_clock(
+    hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = parse(f'[notify]\nwebhook = "{hook.address}"\n'.encode())
+    ends = (CapReached("caps.max_usd is reached."), Stopped("Paused."), RunnerFailed("It broke."))
+    for woken_by in ("schedule", "workflow_dispatch"):
+        monkeypatch.setenv("GITHUB_EVENT_NAME", woken_by)
+        for error in ends:
+            tell_of(error, settings, tmp_path)
+    events = [json.loads(body)["event"] for body in hook.got]
+    assert events == ["runner-broken", "cap-reached", "paused", "runner-broken"]
 
 
 def test_only_the_events_that_are_wanted_are_told(hook: Hook) -> None:
