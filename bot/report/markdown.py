@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from bot.proposing.propose import Place
 from bot.report.build import figures
@@ -50,7 +51,7 @@ def image_address(place: Place, environment: Mapping[str, str]) -> str | None:
     sound = re.fullmatch(r"https://[\w.-]+", server) and re.fullmatch(r"[\w.-]+/[\w.-]+", name)
     if path is None or not sound:
         return None
-    return f"{server}/{name}/raw/{place.settings.repository.base}/{path}"
+    return f"{server}/{name}/raw/{quote(place.settings.repository.base)}/{quote(path)}"
 
 
 def _small_chart(found: History) -> str:

@@ -24,6 +24,8 @@ def test_the_committed_chart_is_shown_on_github(programme: Path) -> None:
     place = make_place(programme, WITH_SVG)
     address = "https://github.com/lab/project/raw/main/docs/progress.svg"
     assert f"]({address})" in summary_of(place, history_of(place), GITHUB)
+    odd = make_place(programme, '[report]\nsvg = "docs/my (own) chart.svg"\n')
+    assert image_address(odd, GITHUB) == address.replace("progress", "my%20%28own%29%20chart")
     assert image_address(place, {**GITHUB, "GITHUB_REPOSITORY": "a/b) <script>"}) is None
     assert image_address(make_place(programme), GITHUB) is None
 
