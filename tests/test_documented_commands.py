@@ -1,9 +1,9 @@
 """Every fenced command of README and docs is run here, or says beside it why it is not.
 
 A block of shell commands is run in a project with a short history, a remote and this project's
-Python. `<!-- not run here: REASON -->` on the line before it (or a transcript's) exempts
-it; that the commands in it
-exist, with these options, is checked by tests/test_docs.py in any case.
+Python; so is README's table of what to use daily, from top to bottom. The line
+`<!-- not run here: REASON -->` before a block (or a transcript's) exempts it; that the commands in
+it exist, with these options, is checked by tests/test_docs.py in any case.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DOCUMENTS = sorted(
 )
 _EXEMPT = re.compile(r"<!-- (?:not run here|transcript): \S.* -->")
 _FENCE = re.compile(r"( *)```(\w*)$")
-_COMMAND = re.compile(r"(?:\$ )?(?:git|make|python|pip|cd|export|curl|\.venv/)\b")
+_COMMAND = re.compile(r"(?:\$ )?(?:git|gh|make|python3?|pip|cd|export|curl|\.venv/)\b")
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,53 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_that_are_shown_do_what_they_should(
     block: Block, made: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "project"
+    run(block.text, copied(made, tmp_path), block.where)
+
+
+_DAILY = re.compile(r"^\| `(python -m [^`]+)` \|", re.M)
+_NOT_DAILY = {
+    "bot step": "it trains",
+    "bot run": "it works for hours",
+    "bot audit": "it trains",
+    "bot init": "the project has a bot.toml; tests/test_import_end_to_end.py runs it",
+    "bot doctor": "what it finds depends on the machine",
+    "runner measure": "it trains",
+    "runner doctor": "what it finds depends on the machine",
+    "runner redteam": "it takes minutes",
+}
+
+
+@pytest.mark.slow
+def test_the_commands_of_daily_use_do_what_they_should(made: Path, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path)
+    git(folder, "switch", "-qc", "my-branch")
+    (folder / "train.py").write_text((folder / "train.py").read_text().replace("3.0", "4.0"))
+    git(folder, "commit", "-qam", "Take another rate")
+    git(folder, "switch", "-q", "-")
+    run("python -m bot export --format results.tsv --output results.tsv", folder, "before")
+    listed = _DAILY.findall((TOP / "README.md").read_text())
+    names = {command: " ".join(command.split()[2:4]) for command in listed}
+    assert set(_NOT_DAILY) <= set(names.values())
+    chosen = [command for command in listed if names[command] not in _NOT_DAILY]
+    assert len(chosen) >= 12
+    for command in chosen:
+        run(command, folder, "README.md")
+    assert (folder / "report.html").exists()
+    assert "imported.tsv" in git(folder, "ls-files")
+
+
+def copied(made: Path, place: Path) -> Path:
+    """The project with a remote, to do with as one likes."""
+    folder = place / "project"
     shutil.copytree(made, folder, symlinks=True)
-    git(tmp_path, "init", "-q", "--bare", "origin.git")
-    git(folder, "remote", "add", "origin", str(tmp_path / "origin.git"))
-    commands = block.text.replace(" 12", " 1")  # the number that stands for any
+    git(place, "init", "-q", "--bare", "origin.git")
+    git(folder, "remote", "add", "origin", str(place / "origin.git"))
+    return folder
+
+
+def run(commands: str, folder: Path, where: str) -> None:
+    """As a person would, in a shell; none may fail."""
+    commands = commands.replace(" 12", " 1")  # the number that stands for any
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -100,7 +142,7 @@ def test_commands_that_are_shown_do_what_they_should(
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{block.where}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{where}: {commands}\n{done.stdout}\n{done.stderr}"
 
 
 def test_commands_are_found_and_exempted() -> None:
