@@ -157,7 +157,10 @@ def test_what_is_there_is_never_overwritten_and_the_remote_is_told(tmp_path: Pat
     project = make(tmp_path / "project", PERL)
     (project.folder / "program.md").write_text("Mine.\n")
     project.git("remote", "add", "origin", str(tmp_path / "elsewhere"))
-    told = project.bot("init", "--no-baseline", "--yes", "--json").json()
+    done = project.bot("init", "--no-baseline", "--yes", "--json")
+    told = done.json()
+    (guide,) = re.findall(r'docs/import\.md,\n"(.+)"', done.err)
+    assert f"\n## {guide}\n" in (TOP / "docs" / "import.md").read_text()
     assert (told["written"], told["kept"]) == (["bot.toml", "scratchpad.md"], ["program.md"])
     assert (project.folder / "program.md").read_text() == "Mine.\n"
     assert any("refs/forge/pulls" in setting for setting in told["refspecs"])

@@ -147,7 +147,7 @@ def command(  # noqa: PLR0917
     agreed = yes or (not as_json and sys.stdin.isatty() and click.confirm("\nWrite these files?"))
     refspecs: tuple[str, ...] = ()
     if agreed:
-        for path, text in files.items():
+        for path, text in reversed(files.items()):  # bot.toml last: with it, init is over
             with (repository.path / path).open("x", encoding="utf-8") as file:
                 file.write(text)
         refspecs = _carry(repository) if carried else ()
@@ -254,7 +254,10 @@ def _tell_next(files: dict[str, str]) -> None:
     click.echo(
         f"\nWritten: {names}. Say in program.md what you want, then:\n"
         f"  git add {names} && git commit -m 'Let the bot experiment'\n"
-        "  python -m bot step",
+        "  python -m bot step\n"
+        "The script's numbers are self-reported. How to have its predictions scored instead: "
+        "docs/import.md,\n"
+        '"From printed numbers to scored predictions".',
         err=True,
     )
 
