@@ -79,7 +79,7 @@ def _resources() -> tuple[Case, ...]:
         Case(plain, "deep_folders", ends=_INVALID),
         *_many(plain, "threads", "zombies", "memory_in_files", "memory_without_files",
                ends=_OK | _MEMORY),
-        *_many(plain, "disk", "descriptors"),
+        *_many(plain, "disk", "descriptors", "more_cores"),
         Case(plain, "slow_patterns", otherwise="the patterns are linear: reading took no longer"),
     )  # fmt: skip
 

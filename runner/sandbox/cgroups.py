@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runner.cores import available_cores
 from runner.sandbox.label import PREFIX, is_orphan, new_label
 
 _CONTROLLERS = ("memory", "pids")
@@ -34,6 +35,16 @@ class Hierarchy:
     def folders(self) -> tuple[Path, ...]:
         """The distinct folders."""
         return tuple(dict.fromkeys((self.memory, self.pids)))
+
+    @property
+    def keeps_quota(self) -> bool:
+        """Whether a job gets no more processor time than its runner may use.
+
+        In version 1 it stays in the group of the runner that rations it.
+        """
+        if self.version == 1:
+            return True
+        return "cpu" in (self.memory / "cgroup.subtree_control").read_text().split()
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,8 @@ def create_in(
         if hierarchy.version == 2:
             (group.memory / "memory.max").write_text(str(memory_bytes))
             _write_if_there(group.memory / "memory.swap.max", "0")
+            # The group may lie outside of that of the runner, whose quota must not be escaped.
+            _write_if_there(group.memory / "cpu.max", f"{round(available_cores() * 1e5)} 100000")
             # All or nothing: a job that lost a worker process is not worth going on with.
             _write_if_there(group.memory / "memory.oom.group", "1")
         else:

@@ -20,6 +20,9 @@ def bubblewrap_guarantees(program: Program) -> tuple[Guarantee, ...]:
         processes = "limit of the kernel per user namespace, and a watcher"
     else:
         processes = "watcher every 50 ms, which a fast fork bomb can outrun for a moment"
+    cores = "the runner's own cores, which the filter does not let the job change"
+    if hierarchy is not None and not hierarchy.keeps_quota:
+        cores += "; a quota of the runner's control group does not follow it"
     nested = (
         "disabled for the whole namespace"
         if program.disable_user_namespaces
@@ -39,6 +42,7 @@ def bubblewrap_guarantees(program: Program) -> tuple[Guarantee, ...]:
         Guarantee("deadline", True, "the kernel kills the whole process-id namespace"),
         Guarantee("memory", True, group or "watcher every 50 ms, temporary files included"),
         Guarantee("processes", True, processes),
+        Guarantee("cpu", True, cores),
         Guarantee("disk", True, "sized temporary file systems; the host's are never writable"),
         Guarantee(
             "number of files", True, "watcher every 100 ms" if group else "watcher every 50 ms"
@@ -54,7 +58,7 @@ def unconfined_guarantees() -> tuple[Guarantee, ...]:
     nothing = "nothing is confined"
     names = (
         "network", "files", "environment", "processes hidden", "not root outside", "privileges",
-        "system calls", "no nested namespaces", "terminal", "memory", "processes", "disk",
+        "system calls", "no nested namespaces", "terminal", "memory", "processes", "cpu", "disk",
         "number of files", "kernel bugs",
     )  # fmt: skip
     return (

@@ -86,6 +86,7 @@ _X86_64 = _Architecture(
         "settimeofday": 164, "clock_settime": 227, "clock_adjtime": 305, "adjtimex": 159,
         "sethostname": 170, "setdomainname": 171, "iopl": 172, "ioperm": 173,
         "modify_ldt": 154, "vhangup": 153, "personality": 135,
+        "sched_setaffinity": 203,  # the cores are the runner's to choose
         # memory that belongs to no process and no mounted file system
         "memfd_create": 319, "shmget": 29, "shmat": 30, "shmctl": 31, "shmdt": 67,
         "msgget": 68, "msgsnd": 69, "msgrcv": 70, "msgctl": 71,
@@ -109,6 +110,7 @@ _AARCH64 = _Architecture(
         "add_key": 217, "request_key": 218, "keyctl": 219,
         "settimeofday": 170, "clock_settime": 112, "clock_adjtime": 266, "adjtimex": 171,
         "sethostname": 161, "setdomainname": 162, "vhangup": 58, "personality": 92,
+        "sched_setaffinity": 122,
         "memfd_create": 279, "shmget": 194, "shmat": 196, "shmctl": 195, "shmdt": 197,
         "msgget": 186, "msgsnd": 189, "msgrcv": 188, "msgctl": 187,
         "semget": 190, "semop": 193, "semctl": 191, "semtimedop": 192,

@@ -44,7 +44,7 @@ ALLOWED = frozenset(
     removexattr rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
     rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo
     sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
-    sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr
+    sched_getparam sched_getscheduler sched_rr_get_interval sched_setattr
     sched_setparam sched_setscheduler sched_yield seccomp select sendfile sendmmsg sendmsg
     sendto set_robust_list set_thread_area set_tid_address setfsgid setfsuid setgid setgroups
     setitimer setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid

@@ -41,6 +41,13 @@ def docker_guarantees(facts: Facts, runtime: str | None) -> tuple[Guarantee, ...
         ),
         Guarantee("memory", True, memory),
         Guarantee("processes", True, "control group"),
+        Guarantee(
+            "cpu",
+            facts.processor_limit,
+            "control group: as many cores as the runner may use"
+            if facts.processor_limit
+            else "this engine cannot limit it",
+        ),
         Guarantee("disk", True, "sized temporary file systems; the root is read-only"),
         Guarantee("number of files", True, "inodes of the temporary file systems, and memory"),
         Guarantee("output", True, "plain files only, counted and copied after the job is dead"),

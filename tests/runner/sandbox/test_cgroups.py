@@ -64,6 +64,17 @@ def test_a_version_2_group_gets_all_its_limits(tmp_path: Path) -> None:
     assert (tmp_path / "run/pids.max").read_text() == "64"
 
 
+@pytest.mark.parametrize(
+    ("version", "handed_down", "kept"),
+    [(2, "memory pids\n", False), (2, "cpu memory pids\n", True), (1, "", True)],
+)
+def test_a_quota_of_the_runner_is_kept_where_it_can_be(
+    tmp_path: Path, version: int, handed_down: str, kept: bool
+) -> None:
+    (tmp_path / "cgroup.subtree_control").write_text(handed_down)
+    assert Hierarchy(version, tmp_path, tmp_path).keeps_quota is kept
+
+
 def test_kills_for_memory_are_counted(tmp_path: Path) -> None:
     two = cgroups.ControlGroup(2, tmp_path, tmp_path)
     (tmp_path / "memory.events").write_text("low 0\noom 3\noom_kill 2\noom_group_kill 1\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -168,6 +169,21 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_deadline(run: Run) -> None:
         "import sys\nprint(sys.argv[1], flush=True)\nwhile True: pass", on_output=stuck, wall_s=0.5
     )
     assert ran.outcome.ended is Ended.TIMED_OUT
+
+
+def test_a_job_stays_on_the_cores_of_its_runner(run: Run) -> None:
+    cores = os.sched_getaffinity(0)
+    mine = max(cores)
+    os.sched_setaffinity(0, {mine})
+    try:
+        ran = run(
+            "import os\n"
+            "try: os.sched_setaffinity(0, range(os.cpu_count()))\n"
+            "except PermissionError: print('refused', sorted(os.sched_getaffinity(0)))"
+        )
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert ran.text == f"refused [{mine}]\n"
 
 
 def test_a_flood_of_output_is_bounded_and_its_end_kept(run: Run) -> None:
