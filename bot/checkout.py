@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import runner
 from bot.errors import DirtyCheckout
 from bot.git import Repository
 from bot.proposing.propose import Place
 from bot.settings import FILE_NAME
+
+RUNNER = Path(runner.__file__).resolve().parent
 
 # What git itself calls unfinished, by the file that it keeps about it.
 _UNFINISHED = {
@@ -24,7 +27,8 @@ def check_checkout(place: Place) -> str | None:
 
     That is so while it is being rebased, and, where it is checked out, during a merge or the
     like, and with changes in files that a verdict must write; changes of other files do no
-    harm.
+    harm. Refuse as well where the runner that would judge is part of this repository and not
+    the base branch's.
 
     Returns:
         One line for a person whose checkout will stay as it is, if it is another than the
@@ -42,7 +46,34 @@ def check_checkout(place: Place) -> str | None:
         _check_unfinished(checkout, base)
         wanted = [*settings.candidate.paths, *settings.written_by_bot, FILE_NAME, "program.md"]
         _check_files(checkout, base, wanted)
+    check_runner(repository, base, RUNNER)
     return _note(repository, base)
+
+
+def check_runner(repository: Repository, base: str, package: Path) -> None:
+    """Refuse where the runner in `package` belongs to the base branch and differs from it there.
+
+    One that is installed, or that the base branch does not hold, is trusted as it is.
+
+    Raises:
+        DirtyCheckout: names what differs. Nothing was changed.
+    """
+    top = Path(repository.git.text("rev-parse", "--show-toplevel")).resolve()
+    if not package.is_relative_to(top):
+        return
+    place, branch = str(package.relative_to(top)), f"refs/heads/{base}"
+    if not repository.git.text("ls-tree", "--name-only", branch, "--", place):
+        return
+    checkout = Repository(top)
+    changed = checkout.changed_since(branch, place) | set(checkout.dirty_paths([place]))
+    if changed:
+        names = ", ".join(sorted(changed)[:5])
+        raise DirtyCheckout(
+            f"{names} in {top} {'is' if len(changed) == 1 else 'are'} not as on {base}, and what "
+            "judges a candidate comes from the base branch alone. Nothing was changed. Commit "
+            f"your changes to {base}, or work in a checkout of {base}. To try them out: "
+            "`python -m runner measure --candidate train.py --seed 0`."
+        )
 
 
 def _check_rebase(repository: Repository, base: str) -> None:

@@ -332,6 +332,13 @@ class Repository:
         )
         return tuple(sorted({entry[3:].rstrip("/") for entry in _split(done.stdout)}))
 
+    def changed_since(self, commit: str, place: str) -> set[str]:
+        """Tracked paths below `place` that differ between `commit` and this working tree."""
+        listing = self.git.run(
+            "diff", "--name-only", "--no-renames", "-z", "--no-ext-diff", commit, "--", place
+        )
+        return set(_split(listing.stdout))
+
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths with conflicts that a person has not resolved yet."""
         listing = self.git.run("diff", "--name-only", "--diff-filter=U", "-z", "--no-ext-diff")
