@@ -121,30 +121,6 @@ class IssueComment(Answer):
         return int(number) if number.isdecimal() else 0
 
 
-class LineComment(Answer):
-    """A comment on a line of a file."""
-
-    id: int
-    user: Somebody
-    body: Text = ""
-    path: str
-    line: int | None = None
-    original_line: int | None = None
-    created_at: Moment
-    updated_at: Moment
-
-
-class Review(Answer):
-    """A person's judgement of a pull request."""
-
-    id: int
-    user: Somebody
-    state: str
-    body: Text = ""
-    commit_id: Text = ""
-    submitted_at: Moment | None = None
-
-
 class Output(Answer):
     """What a check run shows."""
 
