@@ -3,7 +3,7 @@ PYTHON ?= python3
 BOT := .venv/bin/python
 CANDIDATE := .venv-candidate/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
-TESTS ?= -n 2 -m "not slow"
+TESTS ?= -n 2 --dist worksteal -m "not slow"
 
 .PHONY: help install step test verify lint bench docs lock clean
 
@@ -48,7 +48,7 @@ test: install lint
 	$(BOT) -m pytest -q $(TESTS)
 
 verify: install .venv/installed-dev
-	$(BOT) -m pytest -q -n 2 --timeout 2400 -m slow
+	$(BOT) -m pytest -q -n 2 --dist worksteal --timeout 2400 -m slow
 
 bench: install
 	@$(BOT) -m bench overhead --json

@@ -29,7 +29,12 @@ from runner.sandbox.watch import Excess
 
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _VIGIL_PATIENCE_S = 15.0
+_STILLBORN = "cannot start a stopped process"  # runc's words
 _PROBE = "open('/out/word', 'w').write(open('/probe/word').read())"
+
+
+class _Stillborn(SandboxUnavailable):
+    """A container ended before its program was started."""
 
 
 class Docker:
@@ -61,7 +66,19 @@ class Docker:
     def run(
         self, job: Job, collect_to: Path, on_output: Callable[[bytes], None] | None = None
     ) -> Outcome:
-        """See `runner.sandbox.base.Sandbox.run`."""
+        """See `runner.sandbox.base.Sandbox.run`.
+
+        A container whose first process ended before the job's program was started, as engines
+        under load let happen now and then, is made anew once: nothing of the job has run.
+        """
+        try:
+            return self._run(job, collect_to, on_output)
+        except _Stillborn:
+            return self._run(job, collect_to, on_output)
+
+    def _run(
+        self, job: Job, collect_to: Path, on_output: Callable[[bytes], None] | None
+    ) -> Outcome:
         arguments.check(job)
         if job.network:
             raise ValueError("the Docker backend gives no job the network")
@@ -240,7 +257,8 @@ def _starting(engine: Engine) -> Iterator[None]:
                 "namespace of its own. Run the runner beside the engine, or set TMPDIR to a "
                 "folder that both see under the same path"
             )
-        raise SandboxUnavailable(
+        kind = _Stillborn if _STILLBORN in text else SandboxUnavailable
+        raise kind(
             f"The Docker engine at {engine.address} does not start the job: {text}."
         ) from error
 

@@ -8,10 +8,12 @@ import re
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
 
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Ended, Mount, Sandbox
 from runner.sandbox.choose import choose
+from runner.sandbox.docker.backend import Docker
 from runner.sandbox.docker.build import build_from_dockerfile
 from runner.sandbox.docker.engine import Engine
 from runner.sandbox.docker.image import INTERPRETER_LABEL, find
@@ -188,6 +190,27 @@ def test_auto_is_docker_where_the_image_is_and_bubblewrap_where_not_and_says_why
     )
     assert choose("auto", image="not-there").name == "bubblewrap"
     assert "no image 'not-there'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_container_that_ended_before_its_program_is_made_anew_once(
+    run: Run, sandbox: Docker, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    client = sandbox._engine.client
+    start, left = client.start, [APIError("cannot start a stopped process: unknown")] * times
+
+    def sometimes(name: str) -> None:
+        if name.endswith("-job") and left:
+            raise left.pop()
+        start(name)
+
+    monkeypatch.setattr(client, "start", sometimes)
+    if times == 1:
+        assert run("print('here')").text == "here\n"
+    else:
+        with pytest.raises(SandboxUnavailable, match="stopped process"):
+            run("print('here')")
+    assert not left
 
 
 def test_an_engine_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
