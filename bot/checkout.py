@@ -65,7 +65,8 @@ def check_runner(repository: Repository, base: str, package: Path) -> None:
     if not repository.git.text("ls-tree", "--name-only", branch, "--", place):
         return
     checkout = Repository(top)
-    changed = checkout.changed_since(branch, place) | set(checkout.dirty_paths([place]))
+    found = checkout.changed_since(branch, place) | set(checkout.dirty_paths([place]))
+    changed = {path for path in found if "__pycache__" not in Path(path).parts}  # Python's own
     if changed:
         names = ", ".join(sorted(changed)[:5])
         raise DirtyCheckout(

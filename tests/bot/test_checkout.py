@@ -32,6 +32,12 @@ def test_the_runner_of_the_base_branch_may_judge(lab: Lab) -> None:
     check(lab)
 
 
+def test_what_python_keeps_beside_it_does_no_harm(lab: Lab) -> None:
+    (lab.folder / "runner/__pycache__").mkdir()
+    (lab.folder / "runner/__pycache__/score.cpython-311.pyc").touch()
+    check(lab)
+
+
 def test_an_edited_runner_may_not(lab: Lab) -> None:
     (lab.folder / "runner/score.py").write_text("RANKS = False\n")
     with pytest.raises(DirtyCheckout, match=r"runner/score.py .* is not as on main"):
