@@ -76,7 +76,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
 
     `runner_class` is the comparable class of this machine (see `comparable_class`).
     """
-    strays = frozenset(stray.number for stray in forge.sync_heads())
+    strays = {stray.number: stray.branch_head for stray in forge.sync_heads()}
     base = forge.base()
     kept = reading.read(repository, settings.repository.base)
     entries, audits = kept.entries, kept.audits
@@ -207,7 +207,7 @@ class _Reader:
     base_subject: str
     runner_class: str
     entries: tuple[LedgerEntry, ...]
-    strays: frozenset[int]
+    strays: Mapping[int, str | None]  # where the branch is now; None: deleted
     inbox: Inbox
 
     def standing(self, pull: PullRequest) -> Standing:
@@ -227,6 +227,9 @@ class _Reader:
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
         answered = self._answered(pull)
+        # Rewritten, a branch can no longer be merged; deleted, it may just be done with.
+        rewritten = self.strays.get(pull.number) is not None
+        taken_over = not rewritten and self._taken_over(pull, subject)
         overtaken, former_base = self._overtaken(pull, subject, runs)
         experiment = OpenExperiment(
             number=pull.number,
@@ -237,7 +240,7 @@ class _Reader:
             violations=tuple(str(violation) for violation in violations),
             conflicts=merged.paths if isinstance(merged, Conflicts) else (),
             duplicate_of=known or (None if reverts else self._duplicate(mark)),
-            merged_by_hand=known is None and (contained or self._taken_over(pull, subject)),
+            merged_by_hand=known is None and (contained or taken_over),
             branch_lost=pull.number in self.strays,
             unfinished_attempt=self._unfinished(pull, subject),
             min_effect=self._min_effect(pull),

@@ -35,6 +35,11 @@ def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[st
     assert (json.loads(capsys.readouterr().out)["failures"], code) == ([], 0)
 
 
+@pytest.mark.parametrize("seed", [10005, 10385, 10455])
+def test_an_experiment_that_a_person_took_over_and_then_rewrote_gets_its_verdict(seed: int) -> None:
+    assert not play(seed).failure
+
+
 @pytest.mark.parametrize("seed", [2, 5])
 def test_a_seed_is_one_history_with_the_real_git_too(seed: int) -> None:
     quick, again, real = play(seed), play(seed), play(seed, quick=False)

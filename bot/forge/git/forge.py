@@ -292,9 +292,11 @@ class GitForge:
         guards: list[RefChange] = [Verify(store.head_ref(number), head)]
         branch_ref = f"refs/heads/{pull.branch}"
         at = self.repository.ref(branch_ref)
-        if at not in {None, head}:
-            raise Conflict(f"Branch {pull.branch} is at {at}, but {head} was to be merged.")
-        guards.append(Verify(branch_ref, at))
+        # What the base branch has already is merged, wherever its branch went afterwards.
+        if not self.repository.is_ancestor(head, base):
+            if at not in {None, head}:
+                raise Conflict(f"Branch {pull.branch} is at {at}, but {head} was to be merged.")
+            guards.append(Verify(branch_ref, at))
         end = Merged(
             at=self._now(), head=head, base=base, commit=commit, verdict=Judgement.of(verdict)
         )

@@ -281,13 +281,15 @@ class GitHubForge:
         if pull.head != head:
             raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
         tip = self._tip(shown)
-        if tip not in {None, head}:
+        # What the base branch has already is merged, wherever its branch went afterwards.
+        moved = tip not in {None, head}
+        if moved and not self.repository.is_ancestor(head, base):
             raise Conflict(f"Branch {pull.branch} is at {tip}, but {head} was to be merged.")
         self._must_contain(head, commit)
         judged = Judgement.of(verdict)
         event = Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
         apply(pull, "", event)
-        branch = None if tip is None or self._is_fork(shown) else pull.branch
+        branch = None if tip is None or moved or self._is_fork(shown) else pull.branch
         self._endings.end(shown, event, comment, branch)
 
     @refusals()
