@@ -148,7 +148,7 @@ MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "class of no number": (["class", "--budget", "nan"], 2, "budget_s"),
     "class of an endless budget": (["class", "--budget", "inf"], 2, "budget_s"),
     "no settings": (["measure", "--candidate", "train.py", "--settings", "x.toml"], 2, "x.toml"),
-    "no pipe": (["class", "--events-fd", "77"], 2, "--events-fd 77"),
+    "no pipe": (["class", "--events-fd", "900077"], 2, "--events-fd 900077"),
     "unknown command": (["measuer"], 2, "measuer"),
 }
 

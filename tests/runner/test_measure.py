@@ -27,8 +27,10 @@ def test_an_honest_candidate_gets_a_metric_from_the_scorer(measure: Measure) -> 
 
 
 def test_the_seed_is_the_runners_and_reaches_the_candidate(measure: Measure) -> None:
-    first, again, other = measure((HONEST, 1), (HONEST, 1), (HONEST, 2))
-    assert first.metric == again.metric != other.metric
+    first, again, *others = measure(*((HONEST, seed) for seed in (1, 1, 2, 3, 4)))
+    assert first.metric == again.metric
+    # Two of so few pairs' ranks may be the same by chance, but not again and again.
+    assert any(other.metric != first.metric for other in others)
 
 
 CONTRACT = candidate(
