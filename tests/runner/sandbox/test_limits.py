@@ -160,15 +160,20 @@ def test_what_a_job_leaves_running_dies_with_it(run: Run) -> None:
 
 
 def test_a_reader_that_is_stuck_does_not_hold_up_the_deadline(run: Run) -> None:
+    output = b""
+
     def stuck(chunk: bytes) -> None:
-        mark = chunk[:32].decode()
-        while alive(mark):
+        nonlocal output
+        output += chunk
+        mark, line_ended, _ = output.decode().partition("\n")
+        while line_ended and alive(mark):
             time.sleep(0.01)
 
     ran = run(
         "import sys\nprint(sys.argv[1], flush=True)\nwhile True: pass", on_output=stuck, wall_s=0.5
     )
     assert ran.outcome.ended is Ended.TIMED_OUT
+    assert output.decode() == f"{ran.mark}\n"
 
 
 def test_a_job_stays_on_the_cores_of_its_runner(run: Run) -> None:
