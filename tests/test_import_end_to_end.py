@@ -170,6 +170,54 @@ def test_what_is_there_is_never_overwritten_and_the_remote_is_told(tmp_path: Pat
     assert "nothing is overwritten" in again.err
 
 
+SOURCE = "git+https://example.org/lab/mergelab.git@" + "0123456789" * 4
+WORKFLOW_FILES = [
+    ".github/mergelab.txt",
+    ".github/workflows/measure.yml",
+    ".github/workflows/step.yml",
+]
+
+
+def test_the_workflows_are_proposed_when_they_are_asked_for(tmp_path: Path) -> None:
+    project = make(tmp_path / "project", PERL)
+    project.git("remote", "add", "origin", "git@github.com:my-lab/research.git")
+    done = project.bot(
+        "init", "--no-baseline", "--yes", "--json", "--workflows", "--source", SOURCE
+    )
+    assert done.code == 0, done.err
+    told = done.json()
+    assert told["written"] == ["bot.toml", "program.md", "scratchpad.md", *WORKFLOW_FILES]
+    assert all(f"--- {path}\n" in done.err for path in told["written"])
+    assert told["refspecs"] == []
+    written = tomllib.loads((project.folder / "bot.toml").read_text())
+    assert written["forge"] == {"kind": "github", "repository": "my-lab/research"}
+    assert SOURCE in (project.folder / ".github/mergelab.txt").read_text()
+    assert "python -m bot init --github" in done.err
+
+
+def test_workflows_come_beside_a_bot_toml_and_replace_nothing(tmp_path: Path) -> None:
+    project = make(tmp_path / "project", PERL)
+    assert project.bot("init", "--no-baseline", "--yes").code == 0
+    mine = project.folder / ".github" / "workflows" / "step.yml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("name: Mine\n")
+    shown = project.bot("init", "--workflows", "--source", SOURCE)
+    assert "Nothing was written" in shown.err
+    assert not (project.folder / ".github" / "mergelab.txt").exists()
+    told = project.bot("init", "--workflows", "--source", SOURCE, "--yes", "--json").json()
+    assert told["written"] == [WORKFLOW_FILES[0], WORKFLOW_FILES[1]]
+    assert told["kept"] == [WORKFLOW_FILES[2]]
+    assert any("[forge]" in remark for remark in told["remarks"])
+    assert mine.read_text() == "name: Mine\n"
+
+
+def test_workflows_that_would_install_from_nowhere_are_refused(tmp_path: Path) -> None:
+    project = make(tmp_path / "project", PERL)
+    done = project.bot("init", "--no-baseline", "--yes", "--workflows", "--source", "mergelab")
+    assert (done.code, (project.folder / "bot.toml").exists()) == (1, False)
+    assert "git+https://HOST/OWNER/NAME@COMMIT" in done.err
+
+
 def test_a_baseline_that_fails_is_shown_with_what_to_do(tmp_path: Path) -> None:
     project = make(tmp_path / "project", PERL)
     (project.folder / "bin/train.pl").write_text('print "loss\\n"; die "no data here\\n";')

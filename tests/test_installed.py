@@ -6,11 +6,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.importing.workflows import pinned, workflow_files
+from bot.workflows.archive import read_one
+from runner.actions.documents import DOCUMENT, MOST_BYTES, parse_published
+from tests.actions.place import BETTER, PAIR, LabOnGitHub, free_port
+from tests.github.server import running
 from tests.imported.projects import NANO
 from tests.project import TOP, Done, Project
 from tests.test_import_end_to_end import make
@@ -103,6 +109,31 @@ def test_init_and_a_step_of_the_installed_bot(project: Installed) -> None:
     measured = project.run("runner", "class", "--json")
     assert measured.code == 0, measured.err
     assert len(measured.json()["harness"]) == 64
+
+
+def test_its_workflows_measure_and_step_in_another_project(
+    wheel: Path, python: Path, tmp_path: Path
+) -> None:
+    address = f"https://example.org/{wheel.name}#sha256={sha256(wheel.read_bytes()).hexdigest()}"
+    port = free_port()
+    files = workflow_files(pinned(address))
+    lab = LabOnGitHub.make(tmp_path / "lab", tmp_path / "cache", port, instead=files)
+    # Of the stand-ins for hosted machines, pip has put the wheel there already.
+    own = {"MODEL_PYTHON": str(python), "MERGELAB_PYTHON": str(python)}
+    lab.engine.variables = {**lab.engine.variables, **own}
+    with running(lab.github, port):
+        number = lab.open("exp/fewer-pixels", {"train.py": BETTER})
+        run = lab.dispatch(number, PAIR)
+        assert lab.engine.run(run) == "success", lab.engine.logs[run.id]
+        archive = lab.artifact(run, "measurement")
+        assert archive is not None
+        published = parse_published(read_one(archive, DOCUMENT, MOST_BYTES))
+        assert [one.status for one in published.measurements] == ["ok", "ok"]
+        step = lab.engine.next()
+        assert step is not None
+        assert (step.path, step.conclusion) == (".github/workflows/step.yml", "success"), (
+            lab.engine.logs[step.id]
+        )
 
 
 def test_the_default_task_hides_its_art_from_an_installed_environment(

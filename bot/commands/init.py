@@ -11,14 +11,15 @@ from bot.views.output import json_option, print_json
 
 if TYPE_CHECKING:
     from bot.git import Repository
-    from bot.importing.guess import Proven
+    from bot.importing.guess import Proven, Told
 
 JSON_KEYS = {
     "written": "the files that were written; empty if nothing was",
     "kept": "files that were there already and were left alone",
     "files": "the proposed files that are not there yet: path to text",
-    "command": "how the script is started, as a list of words",
-    "told_in": "the file that says so, empty if it was guessed",
+    "command": "how the script is started, as a list of words; null beside a bot.toml",
+    "told_in": "the file that says so, empty if it was guessed; null beside a bot.toml",
+    "metric": "null beside a bot.toml",
     "metric.name": "its name",
     "metric.direction": "which way it is better: `lower` or `higher`",
     "metric.pattern": "the regular expression that finds it in the output",
@@ -39,6 +40,7 @@ Examples:
   python -m bot init                              look at everything, propose, ask
   python -m bot init src/train.py --budget 60     name the script and the seconds of a run
   python -m bot init --command "python train.py --epochs 2" --metric accuracy --higher --yes
+  python -m bot init --workflows                  the workflows for GitHub Actions as well
   python -m bot init --github --app-id 12345      set the repository on GitHub up
   python -m bot init train.pl --pattern 'loss is (\\S+)' --data corpus --json
 """
@@ -73,6 +75,12 @@ Examples:
     metavar="N",
     help="With --github: the lab's own App, which may then move the base branch.",
 )
+@click.option("--workflows", is_flag=True, help="Propose the workflows for GitHub Actions as well.")
+@click.option(
+    "--source",
+    metavar="SOURCE",
+    help="With --workflows: where pip gets the bot from.  [default: as this one was installed]",
+)
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option(
     "--i-know-this-is-not-a-sandbox",
@@ -96,6 +104,8 @@ def command(  # noqa: PLR0917
     no_baseline: bool,
     github: bool,
     app_id: int | None,
+    workflows: bool,
+    source: str | None,
     yes: bool,
     unconfined: bool,
     as_json: bool,
@@ -106,6 +116,9 @@ def command(  # noqa: PLR0917
     once in the sandbox and shows that its metric was read. Then proposes bot.toml, program.md
     and scratchpad.md, and writes them when you agree. Nothing is ever overwritten.
 
+    With --workflows it also proposes the workflows that measure and step on GitHub Actions, and
+    where there is a bot.toml already, those alone.
+
     With --github the repository there is set up instead, as far as GitHub's API and the
     credential allow, and what is left for a person is told (docs/github.md).
     """
@@ -114,48 +127,81 @@ def command(  # noqa: PLR0917
         return
     if app_id is not None:
         raise click.UsageError("--app-id goes with --github.")
+    if source is not None and not workflows:
+        raise click.UsageError("--source goes with --workflows.")
     from pathlib import Path
 
     from bot.git import Repository
-    from bot.importing.guess import Told, guess, prove
-    from bot.importing.project import CannotImport, Project
+    from bot.importing.guess import Told
+    from bot.importing.project import CannotImport
+    from bot.importing.proposal import Proposal
+    from bot.importing.workflows import installed_from, pinned, workflow_files
     from bot.settings import FILE_NAME
-    from bot.views.reporter import Reporter
+    from bot.views import proposal as views
 
     repository = Repository.discover(Path.cwd())
+    further: dict[str, str] = {}
+    if workflows:
+        further = workflow_files(pinned(source) if source else installed_from())
+    proven: Proven | None = None
     if (repository.path / FILE_NAME).exists():
-        raise CannotImport(
-            f"There is a {FILE_NAME} here already, and nothing is overwritten. Edit it "
-            "(docs/configuration.md), or move it away to begin afresh."
-        )
-    direction: Literal["lower", "higher"] | None
-    direction = None if higher is None else "higher" if higher else "lower"
-    told = Told(script, line, folder, edit, needs, data, python, metric, pattern, direction, budget)
+        if not workflows:
+            raise CannotImport(
+                f"There is a {FILE_NAME} here already, and nothing is overwritten. Edit it "
+                "(docs/configuration.md), or move it away to begin afresh. For the workflows "
+                "alone: --workflows."
+            )
+        proposal = Proposal.of(repository.path, further)
+    else:
+        direction: Literal["lower", "higher"] | None
+        direction = None if higher is None else "higher" if higher else "lower"
+        told = Told(
+            script, line, folder, edit, needs, data, python, metric, pattern, direction, budget,
+            on_github=workflows,
+        )  # fmt: skip
+        proven = _proven(repository, told, baseline=not no_baseline, unconfined=unconfined)
+        proposal = Proposal.of(repository.path, {**_files(proven), **further})
+    from bot.forge.git import travels
+
+    # On GitHub nothing has to be carried: the pull requests are there.
+    carried = proven is not None and proven.plan.on_github is None and travels(repository) is False
+    remarks = _remarks(repository, proven, workflows=workflows)
+    views.show(proven, proposal, remarks, carried=carried)
+    agreed = yes or (not as_json and sys.stdin.isatty() and click.confirm("\nWrite these files?"))
+    refspecs: tuple[str, ...] = ()
+    if agreed:
+        proposal.write()
+        refspecs = _carry(repository) if carried else ()
+        views.tell_next(proposal, settings=proven is not None, workflows=workflows)
+    else:
+        click.echo("\nNothing was written. Add --yes to write them.", err=True)
+    if as_json:
+        print_json(views.as_json(proven, proposal, remarks, refspecs, agreed))
+
+
+def _proven(repository: Repository, told: Told, *, baseline: bool, unconfined: bool) -> Proven:
+    """What is known of the project, shown by a run unless `baseline` says not to."""
+    from bot.importing.guess import guess, prove
+    from bot.importing.project import CannotImport, Project
+    from bot.views.reporter import Reporter
+
     project = Project.of(repository)
     base = repository.head_branch()
     if base is None:
         raise CannotImport("HEAD is detached. Check out the branch that winners go to.")
     proven = guess(project, told, base)
-    if not no_baseline:
-        with Reporter() as reporter:
-            proven = prove(project, proven, told, _watch(reporter), unconfined=unconfined)
-    files, kept = _files(repository, proven)
-    from bot.forge.git import travels
+    if not baseline:
+        return proven
+    with Reporter() as reporter:
+        return prove(project, proven, told, _watch(reporter), unconfined=unconfined)
 
-    carried = travels(repository) is False
-    _show(proven, files, kept, carried=carried)
-    agreed = yes or (not as_json and sys.stdin.isatty() and click.confirm("\nWrite these files?"))
-    refspecs: tuple[str, ...] = ()
-    if agreed:
-        for path, text in reversed(files.items()):  # bot.toml last: with it, init is over
-            with (repository.path / path).open("x", encoding="utf-8") as file:
-                file.write(text)
-        refspecs = _carry(repository) if carried else ()
-        _tell_next(files)
-    else:
-        click.echo("\nNothing was written. Add --yes to write them.", err=True)
-    if as_json:
-        print_json(_json(proven, files, kept, refspecs, agreed))
+
+def _remarks(repository: Repository, proven: Proven | None, *, workflows: bool) -> tuple[str, ...]:
+    """What a person should know: of the project, and of the workflows where they are wanted."""
+    from bot.importing.workflows import missing_for
+
+    told = proven.remarks if proven else ()
+    return (*told, *missing_for(repository, proven.plan if proven else None)) if workflows else told
 
 
 def _on_github(app_id: int | None, *, as_json: bool) -> None:
@@ -199,44 +245,14 @@ def _watch(reporter: Any) -> Any:
     return emit
 
 
-def _files(repository: Repository, proven: Proven) -> tuple[dict[str, str], list[str]]:
-    """The files to write, and those that are there already."""
+def _files(proven: Proven) -> dict[str, str]:
     from bot.importing.files import SCRATCHPAD, bot_toml, program_md
 
-    wanted = {
+    return {
         "bot.toml": bot_toml(proven.plan),
         "program.md": program_md(proven.plan),
         "scratchpad.md": SCRATCHPAD,
     }
-    kept = [path for path in wanted if (repository.path / path).exists()]
-    return {path: text for path, text in wanted.items() if path not in kept}, kept
-
-
-def _show(proven: Proven, files: dict[str, str], kept: list[str], *, carried: bool) -> None:
-    plan, result = proven.plan, proven.baseline
-    told = f"as {plan.start.told_in} says" if plan.start.told_in else "as its kind is started"
-    lines = [
-        f"Script     {plan.start.script}",
-        f"Started    {' '.join(plan.start.command)}  ({told})",
-        f"Reads      {', '.join((*plan.needs, *plan.mounts)) or 'nothing else that was noticed'}",
-        f"Python     {plan.python or 'not needed'}",
-    ]
-    if result is not None and plan.metric.value is not None:
-        lines.append(
-            f"Baseline   {plan.metric.name} (self-reported) {plan.metric.value:g}, "
-            f"{plan.metric.direction} is better; it took {result.train_s:.1f} s"
-        )
-    if plan.metric.line:
-        lines.append(f"Read from  {plan.metric.line}")
-    lines += [f"Note: {remark}" for remark in proven.remarks]
-    lines += [f"{path} is there already and stays as it is." for path in kept]
-    if carried:
-        lines.append("Pushes to and fetches from origin will carry refs/forge/pulls (git config).")
-    for path, text in files.items():
-        lines += ["", f"--- {path}", text.rstrip()]
-    from bot.text.plain import for_terminal
-
-    click.echo(for_terminal("\n".join(lines)), err=True)
 
 
 def _carry(repository: Repository) -> tuple[str, ...]:
@@ -247,38 +263,3 @@ def _carry(repository: Repository) -> tuple[str, ...]:
     for setting in added:
         click.echo(f"git config --add {setting.replace('=', ' ', 1)}", err=True)
     return added
-
-
-def _tell_next(files: dict[str, str]) -> None:
-    names = " ".join(files)
-    click.echo(
-        f"\nWritten: {names}. Say in program.md what you want, then:\n"
-        f"  git add {names} && git commit -m 'Let the bot experiment'\n"
-        "  python -m bot step\n"
-        "The script's numbers are self-reported. How to have its predictions scored instead: "
-        "docs/import.md,\n"
-        '"From printed numbers to scored predictions".',
-        err=True,
-    )
-
-
-def _json(
-    proven: Proven, files: dict[str, str], kept: list[str], refspecs: tuple[str, ...], agreed: bool
-) -> dict[str, Any]:
-    plan = proven.plan
-    return {
-        "written": list(files) if agreed else [],
-        "kept": kept,
-        "files": files,
-        "command": list(plan.start.command),
-        "told_in": plan.start.told_in,
-        "metric": {
-            "name": plan.metric.name,
-            "direction": plan.metric.direction,
-            "pattern": plan.metric.pattern,
-            "value": plan.metric.value,
-        },
-        "seconds": proven.baseline.train_s if proven.baseline else None,
-        "refspecs": list(refspecs),
-        "remarks": list(proven.remarks),
-    }

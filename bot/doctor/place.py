@@ -119,7 +119,9 @@ def github(found: Repository, read: Settings) -> Iterator[Finding]:
     for name in _WORKFLOWS:
         path = f".github/workflows/{name}"
         if found.read_file(f"refs/heads/{base}", path) is None:
-            yield problem(name, f"not on {base}", f"Commit {path} to {base} (docs/github.md).")
+            yield problem(
+                name, f"not on {base}", f"Commit {path} to {base}: python -m bot init --workflows."
+            )
         else:
             yield ok(name, f"on {base}")
 

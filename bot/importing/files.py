@@ -26,6 +26,7 @@ class Plan:
     budget_s: float
     smoke_s: float = 5
     stop_at_budget: bool = False
+    on_github: str | None = None  # the repository there, as "owner/name", if the bot works there
 
 
 def bot_toml(plan: Plan) -> str:
@@ -67,6 +68,9 @@ def bot_toml(plan: Plan) -> str:
         f"gpu_s = {plan.budget_s:g}    # and with one",
         f"smoke_s = {plan.smoke_s:g}    # a new candidate's first run, to find plain mistakes",
     ]
+    if plan.on_github:
+        lines += ["", "[forge]", 'kind = "github"    # pull requests and measurements live there']
+        lines.append(f"repository = {_string(plan.on_github)}")
     for mount in plan.mounts:
         lines += ["", "[[mount]]    # data that is not in git, never writable"]
         lines.append(f"source = {_string(mount)}")

@@ -13,6 +13,7 @@ from bot.importing.metric import Direction, Guess
 from bot.importing.project import CannotImport, Project
 from bot.importing.reads import Reads, find_reads
 from bot.importing.script import Start, as_told, find_script, how_started, takes_seed
+from bot.importing.workflows import on_github
 from bot.proposers.constants import NotEditable, find
 from bot.settings import parse
 from runner.client import run_batch
@@ -41,6 +42,7 @@ class Told:
     pattern: str | None = None
     direction: Direction | None = None
     budget_s: float = 120.0
+    on_github: bool = False  # whether the bot is to work there
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def guess(project: Project, told: Told, base: str) -> Proven:
         metric=known or Guess("metric", told.direction or "lower", _ANYTHING),
         base=base,
         budget_s=told.budget_s,
+        on_github=on_github(project.repository) if told.on_github else None,
     )
     if not any(takes_seed(start, project.text(path)) for path in (script, *paths, *needs)):
         remarks.append(

@@ -27,7 +27,7 @@ _PROJECT = Path(__file__).parents[2]
 _PATIENCE_S = 300
 # What a number depends on beside the candidate. Where it differs between the commit that is to
 # be measured and the branch as the workflow sees it, the bot has to ask anew.
-_HARNESS = ("bot.toml", "runner", "requirements")
+_HARNESS = ("bot.toml", "runner", "requirements", ".github/mergelab.txt")
 
 
 class Refused(RunnerError):

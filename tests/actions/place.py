@@ -55,17 +55,26 @@ class LabOnGitHub:
     work: Path
 
     @classmethod
-    def make(cls, folder: Path, cache: Path, port: int, more: str = "") -> LabOnGitHub:
+    def make(
+        cls,
+        folder: Path,
+        cache: Path,
+        port: int,
+        more: str = "",
+        instead: Mapping[str, str] | None = None,
+    ) -> LabOnGitHub:
         """The repository; `running(lab.github, port)` must be started by whoever calls.
 
-        `more` is added to bot.toml.
+        `more` is added to bot.toml. `instead` are files that the repository has in place of this
+        project's own: it is a project in which the bot is no more than installed.
         """
         folder.mkdir(parents=True, exist_ok=True)
         work, bare = folder / "work", folder / "github.git"
         git(folder, "init", "-q", "-b", "main", str(work))
         git(work, "config", "user.name", "Ada")
         git(work, "config", "user.email", "ada@example.org")
-        _copy_project(work)
+        if instead is None:
+            _copy_project(work)
         address = f"http://127.0.0.1:{port}"
         text = SETTINGS.replace("PYTHON", sys.executable) + FORGE.replace("ADDRESS", address) + more
         for name, content in {
@@ -73,7 +82,9 @@ class LabOnGitHub:
             "bot.toml": text,
             "program.md": "# Programme\n",
             "scratchpad.md": "# Scratchpad\n",
+            **(instead or {}),
         }.items():
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
             (work / name).write_text(content)
         git(work, "add", "-A")
         git(work, "commit", "-qm", "Begin")
