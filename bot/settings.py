@@ -17,8 +17,9 @@ from bot.proposers.tables import CapsTable, ClaudeTable, CommandTable
 from bot.run.tables import RunTable
 from bot.verdict import Guard, SimplicityRule, VerdictRule
 from runner.errors import SettingsError as UnreadableSettings
-from runner.settings import RunnerSettings, Table, plain_path
+from runner.settings import RunnerSettings
 from runner.settings_file import explain, read_document
+from runner.tables import Table, plain_path
 
 FILE_NAME = "bot.toml"
 IMPORTED = "imported.tsv"

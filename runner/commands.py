@@ -280,10 +280,10 @@ def prepare(
 
     place = (settings or Path("bot.toml")).resolve()
     chosen = load(place)
-    if chosen.self_reported:
+    if chosen.own_script:
         raise RequestError(
-            'task.kind in bot.toml is "reported": this project brings its own data, and there is '
-            "nothing to prepare."
+            f'task.kind in bot.toml is "{chosen.task.kind}": this project brings its own data, and '
+            "there is nothing to prepare."
         )
     if size is not None:
         chosen = chosen.model_copy(update={"task": chosen.task.model_copy(update={"size": size})})

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 _RUNNER = Path(__file__).parent
 _NO_PART = {"redteam", "actions", "service"}
-_SCORERS = {"retrieval": "task/score.py", "reported": "kinds/reported.py"}
+_SCORERS = {
+    "retrieval": "task/score.py",
+    "predictions": "kinds/predictions.py",  # the project's own scorer is among the files
+    "reported": "kinds/reported.py",
+}
 
 
 def candidate_digest(files: Mapping[str, bytes]) -> str:
@@ -46,7 +50,7 @@ def shaping(settings: RunnerSettings) -> dict[str, Any]:
     return {
         "candidate": settings.candidate.model_dump(exclude={"python", "max_bytes"}),
         "metric": settings.metric.model_dump(include={"pattern", "secondary"}),
-        "task": settings.task.model_dump(exclude={"size"}),
+        "task": settings.task.model_dump(exclude={"size", "inputs", "targets"}),
         "mount": [mount.place for mount in settings.mount],
         "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
         "sandbox": settings.sandbox.model_dump(exclude={"backend"}),

@@ -134,7 +134,7 @@ def _machine(
 
 
 def _data(repository: Path, settings: RunnerSettings, cache: Path) -> str:
-    if settings.self_reported:
+    if settings.own_script:
         return f"the project's own, {len(settings.mount)} mounts"
     try:
         name = f"{DATA_VERSION}-{data_size(repository, settings)}"

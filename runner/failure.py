@@ -18,8 +18,11 @@ from runner.sandbox.base import Ended, Outcome
 from runner.text import clean_line
 
 _LONGEST_LINE = 500
-# Where candidates lie: the folder of the default task, or a writable copy of the project.
-_FRAME = re.compile(r'^ {2}File "(?:/candidate|/tmp/project)/([^"]{1,300})", line (\d{1,9})(?:,|$)')
+# Where candidates lie: the folder of the default task, or a writable copy of the project; and
+# where a project's own scorer does.
+_FRAME = re.compile(
+    r'^ {2}File "(?:/candidate|/tmp/project|/scorer)/([^"]{1,300})", line (\d{1,9})(?:,|$)'
+)
 _RAISED = re.compile(r"^((?:[A-Za-z_]\w{0,99}\.){0,9}[A-Za-z_]\w{0,99})(?::|$)", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 _MEMORY_ERRORS = {"MemoryError", "OutOfMemoryError", "_ArrayMemoryError"}

@@ -72,7 +72,7 @@ def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored
             reason = _NUMBER.sub("#", reason)
         error = CandidateError(type="InvalidOutput", stage=trial.stage)
         trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
-    seconds = time.monotonic() - started
+    seconds = trial.score_s + time.monotonic() - started
     beside = None
     if sealed and trial.sealed and trial.failure is None and trial.sealed.failure is None:
         with contextlib.suppress(InvalidOutput):

@@ -15,7 +15,9 @@ from runner.events import DataEvent, Emit, NoticeEvent, WaitingEvent
 from runner.gpu import Gpu, device_name, find_gpu
 from runner.interpreter import Interpreter, find_interpreter
 from runner.kinds.base import Task
-from runner.kinds.reported import ReportedTask, find_program
+from runner.kinds.predictions import PredictionsTask
+from runner.kinds.project import find_program
+from runner.kinds.reported import ReportedTask
 from runner.kinds.retrieval import RetrievalTask
 from runner.measure import Circumstances
 from runner.request import BatchRequest, Conditions
@@ -106,20 +108,16 @@ def open_session(
     )
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     budget_s = conditions.budget_s or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
-    task: Task
-    if settings.self_reported:
-        if conditions.split != "validation":
-            raise RequestError(
-                "A script that reports its own metric has no sealed split: only the script knows "
-                "what it evaluates on. Leave --split away."
-            )
-        task = ReportedTask.open(
-            repository, settings, interpreter, cache or cache_folder(), _progress(emit)
-        )
-    else:
-        # Made now if it is not there.
-        data = prepare(_size(settings.task, gpu), cache, on_progress=_progress(emit))
-        task = RetrievalTask(data, settings, interpreter, budget_s)
+    task = _task(
+        repository,
+        settings,
+        conditions,
+        interpreter=interpreter,
+        budget_s=budget_s,
+        gpu=gpu,
+        cache=cache or cache_folder(),
+        emit=emit,
+    )
     return Session(
         repository=repository,
         settings=settings,
@@ -136,6 +134,31 @@ def open_session(
             sandbox=sandbox.identity(),
         ),
     )
+
+
+def _task(
+    repository: Path,
+    settings: RunnerSettings,
+    conditions: Conditions,
+    *,
+    interpreter: Interpreter,
+    budget_s: float,
+    gpu: Gpu | None,
+    cache: Path,
+    emit: Emit,
+) -> Task:
+    """The task that the settings name, with its data on this machine."""
+    if not settings.own_script:
+        # Made now if it is not there.
+        data = prepare(_size(settings.task, gpu), cache, on_progress=_progress(emit))
+        return RetrievalTask(data, settings, interpreter, budget_s)
+    if conditions.split != "validation":
+        raise RequestError(
+            f'With task.kind = "{settings.task.kind}" there is no sealed split. Leave --split away.'
+        )
+    if settings.self_reported:
+        return ReportedTask.open(repository, settings, interpreter, cache, _progress(emit))
+    return PredictionsTask.open(repository, settings, interpreter, cache, _progress(emit))
 
 
 def _progress(emit: Emit) -> Callable[[float, str], None]:

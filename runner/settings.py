@@ -1,12 +1,16 @@
 """The tables of `bot.toml` that the runner reads. `bot.settings` adds the bot's own."""
 
+# ruff: noqa: RUF012 - pydantic copies the defaults of models
 from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from runner.tables import Table, plain_path
+from runner.task_tables import MountTable, TaskTable
 
 LARGEST_FILE = 10_000_000
 """The greatest size, in bytes, that bot.toml can allow a file of a candidate to have."""
@@ -17,27 +21,8 @@ _IMAGE = r"^[a-z0-9]([a-zA-Z0-9_.:/-]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
 CONTRACT = ("SEED", "TIME_BUDGET_S", "OUT_DIR")
 """The environment variables that the runner gives to every training."""
 _RUNNERS_OWN = {*CONTRACT, "HOME", "CUDA_VISIBLE_DEVICES"}
-_METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$"
+METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_@.-]{0,49}$"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-
-
-class Table(BaseModel):
-    """A table of bot.toml: unknown keys are errors."""
-
-    # The text under a field is its description: docs/configuration.md is made of them.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-def plain_path(value: str) -> str:
-    """A relative path inside the repository, without `..` and without odd characters."""
-    path = PurePosixPath(value)
-    if not value or path.is_absolute() or ".." in path.parts or str(path) != value:
-        raise ValueError("must be a plain relative path inside the repository")
-    if any(ord(character) < 32 or character == "\\" for character in value):
-        raise ValueError("must not contain control characters or backslashes")
-    if any(part.casefold() == ".git" for part in path.parts):
-        raise ValueError("must not lie in a folder '.git', which is git's own")
-    return value
 
 
 class CandidateTable(Table):
@@ -48,7 +33,7 @@ class CandidateTable(Table):
     entry: str = "train.py"
     """The file that is run; one of `paths`."""
     command: Annotated[list[str], Field(max_length=200)] = []
-    """How a script that reports its own metric is started, as a list of words. `python` as the
+    """How a project's own script is started, as a list of words. `python` as the
     first one stands for the interpreter below; `{seed}` and `{budget_s}` in any word for the
     run's seed and the seconds of its budget. Empty: `python` and `entry`."""
     folder: str = "."
@@ -103,7 +88,7 @@ class CandidateTable(Table):
 class MetricTable(Table):
     """The number that decides."""
 
-    name: Annotated[str, Field(pattern=_METRIC_NAME)] = "mean_rank"
+    name: Annotated[str, Field(pattern=METRIC_NAME)] = "mean_rank"
     """What the metric is called in tables, checks and the ledger. The default task computes
     `mean_rank` whatever it is called here."""
     direction: Literal["lower", "higher"] = "lower"
@@ -124,7 +109,7 @@ class MetricTable(Table):
     @classmethod
     def _secondary_is_sound(cls, value: dict[str, str]) -> dict[str, str]:
         for name, pattern in value.items():
-            if not re.fullmatch(_METRIC_NAME, name):
+            if not re.fullmatch(METRIC_NAME, name):
                 raise ValueError(f"{name[:60]!r} is no name for a metric")
             _one_group(pattern)
         return value
@@ -138,21 +123,6 @@ def _one_group(pattern: str) -> str:
     if groups != 1:
         raise ValueError(f"must have one group, (...), around the number; found {groups}")
     return pattern
-
-
-class TaskTable(Table):
-    """What is asked of candidates, and the data that they train on."""
-
-    kind: Literal["retrieval", "reported"] = "retrieval"
-    """`retrieval`: the default task, scored outside of the sandbox (docs/task.md). `reported`:
-    any script that prints its metric, which is then *self-reported*: nothing checks it
-    (docs/import.md)."""
-    stop_at_budget: bool = False
-    """Of a script that reports: whether it is stopped at the end of its budget and the metric
-    that it printed last counts. If not, it must come to its own end within budget and grace."""
-    size: Literal["auto", "tiny", "small", "full"] = "auto"
-    """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` is `full` in the profile
-    `gpu` and `small` in the profile `cpu`. See docs/task.md."""
 
 
 class BudgetTable(Table):
@@ -200,46 +170,6 @@ class SandboxTable(Table):
     """Size of /tmp, in MiB."""
 
 
-class MountTable(Table):
-    """Data that a script which reports its own metric reads. It is never writable."""
-
-    source: Annotated[str, Field(min_length=1, max_length=1_000)]
-    """The file or folder on this machine, absolute or relative to the repository."""
-    target: str = ""
-    """Where the script finds it, relative to the repository, or absolute for a place outside of
-    it. Empty: at `source`."""
-
-    @field_validator("source", "target")
-    @classmethod
-    def _no_control_characters(cls, value: str) -> str:
-        if any(ord(character) < 32 for character in value):
-            raise ValueError("must not contain control characters")
-        return value
-
-    @model_validator(mode="after")
-    def _target_is_plain(self) -> MountTable:
-        place = self.place
-        if not place.startswith("/"):
-            plain_path(place)
-        elif str(PurePosixPath(place)) != place or ".." in place.split("/") or place == "/":
-            raise ValueError("target must be a plain path")
-        elif PurePosixPath(place).parts[1] in _SYSTEM_FOLDERS:
-            raise ValueError(f"target {place!r} is a place that the sandbox needs for itself")
-        return self
-
-    @property
-    def place(self) -> str:
-        """Where it is seen: relative to the project, or absolute."""
-        return self.target or self.source
-
-
-# Of a sandbox: its own, and those that hold the bare system.
-_SYSTEM_FOLDERS = {
-    "proc", "dev", "sys", "etc", "tmp", "out", "candidate", "mounts", "model",
-    "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr",
-}  # fmt: skip
-
-
 class RunnerSettings(Table):
     """The runner's part of bot.toml."""
 
@@ -250,6 +180,11 @@ class RunnerSettings(Table):
     sandbox: SandboxTable = SandboxTable()
     mount: Annotated[tuple[MountTable, ...], Field(max_length=50)] = ()
     """Data that the script reads and that is not in the repository, one table `[[mount]]` each."""
+
+    @property
+    def own_script(self) -> bool:
+        """Whether candidates are a project's own script, with its own command and data."""
+        return self.task.kind != "retrieval"
 
     @property
     def self_reported(self) -> bool:
@@ -263,13 +198,21 @@ class RunnerSettings(Table):
 
     @model_validator(mode="after")
     def _tables_fit_the_task(self) -> RunnerSettings:
-        if self.self_reported:
-            if self.metric.pattern is None:
-                raise ValueError(
-                    'task.kind is "reported", so metric.pattern must say how the metric is found '
-                    "in the output, for example 'val_loss: (\\S+)'"
-                )
-            return self
+        if self.task.kind == "retrieval":
+            self._check_the_default_task()
+        if self.task.kind == "reported" and self.metric.pattern is None:
+            raise ValueError(
+                'task.kind is "reported", so metric.pattern must say how the metric is found '
+                "in the output, for example 'val_loss: (\\S+)'"
+            )
+        if self.task.kind == "predictions":
+            self._check_predictions()
+        elif scored := [key for key in _SCORED_BY_IT if getattr(self.task, key)]:
+            keys = ", ".join(f"task.{key}" for key in scored)
+            raise ValueError(f'{keys} can only be set with task.kind = "predictions"')
+        return self
+
+    def _check_the_default_task(self) -> None:
         candidate = self.candidate
         told = {
             "candidate.command": candidate.command,
@@ -283,7 +226,57 @@ class RunnerSettings(Table):
         }
         if alone := [key for key, value in told.items() if value]:
             raise ValueError(
-                f'{", ".join(alone)} can only be set with task.kind = "reported": the task '
-                '"retrieval" has its own data and its own contract'
+                f'{", ".join(alone)} can only be set with task.kind = "reported" or '
+                '"predictions": the task "retrieval" has its own data and its own contract'
             )
-        return self
+
+    def _check_predictions(self) -> None:
+        task, candidate = self.task, self.candidate
+        if missing := [key for key in _SCORED_BY_IT if not getattr(task, key)]:
+            raise ValueError(
+                f'task.kind is "predictions", so task.{missing[0]} must be set '
+                "(docs/import.md, Scored predictions)"
+            )
+        if self.metric.pattern or self.metric.secondary:
+            raise ValueError(
+                "metric.pattern and metric.secondary are for scripts that print their metric; "
+                "with predictions the scorer names its numbers itself"
+            )
+        if task.stop_at_budget:
+            raise ValueError(
+                "task.stop_at_budget is for scripts that print their metric: one that is killed "
+                "leaves nothing to predict with"
+            )
+        if task.scorer in candidate.paths:
+            raise ValueError(
+                f"task.scorer {task.scorer!r} is one of candidate.paths: an experiment could "
+                "write its own score"
+            )
+        if not any(_above(need, task.scorer) for need in candidate.needs):
+            raise ValueError(
+                f"task.scorer {task.scorer!r} must be named in candidate.needs, so that it comes "
+                "from the commit that is measured"
+            )
+        read = (*candidate.paths, *candidate.needs, *(mount.source for mount in self.mount))
+        for key in ("inputs", "targets"):
+            value = getattr(task, key)
+            if seen := next((path for path in read if _overlap(path, value)), None):
+                raise ValueError(
+                    f"task.{key} {value!r} is shown to training by {seen!r} in candidate.paths, "
+                    "candidate.needs or [[mount]]. Keep it apart"
+                )
+        if _overlap(task.inputs, task.targets):
+            raise ValueError(
+                "task.inputs and task.targets overlap: predicting would see the answers"
+            )
+
+
+_SCORED_BY_IT = ("inputs", "targets", "scorer")
+
+
+def _above(folder: str, path: str) -> bool:
+    return PurePosixPath(path).is_relative_to(PurePosixPath(folder))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return _above(one, other) or _above(other, one)

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from runner.candidate import lay_out
 from runner.events import Emit, LastLine, StageEvent
 from runner.failure import Failure, failure_of
 from runner.gpu import Gpu
 from runner.interpreter import Interpreter
-from runner.kinds.base import Evidence, Launch, Staged
+from runner.kinds.base import Evidence, Launch, Scoring, Staged
 from runner.result import Stage, Status
 from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
 from runner.settings import BudgetTable, SandboxTable
-from runner.task.score import PREDICTIONS
 
 _MEGABYTE = 1 << 20
 # Of a prediction's limit: whoever keeps to what it is told must not be killed for it.
@@ -46,6 +46,9 @@ class Plan:
     predict_limit_s: float
     smoke: bool
     stoppable: bool = False  # that training still ran at its limit is no failure
+    predicting: Launch | None = None
+    prediction: str = ""  # the file that predicting must leave; empty: any
+    scoring: Scoring | None = None
     sealed: Mapping[str, Path] = field(default_factory=dict)  # the same of another split
 
     @classmethod
@@ -60,6 +63,9 @@ class Plan:
             predict_limit_s=table.predict_s,
             smoke=smoke,
             stoppable=staged.stoppable,
+            predicting=staged.predicting,
+            prediction=staged.prediction,
+            scoring=staged.scoring,
         )
 
     def with_sealed(self, inputs: Mapping[str, Path]) -> Plan:
@@ -85,9 +91,11 @@ class Trial:
     predictions: dict[str, Path] = field(default_factory=dict)  # by group, their folders
     sealed: Trial | None = None  # the predictions for the sealed split, when they were asked for
     log: bytes = b""  # of training only
+    scored: bytes = b""  # what the project's own scorer printed
     stopped: bool = False  # training was ended at its limit, which the plan allows
     train_s: float = 0.0
     predict_s: float = 0.0
+    score_s: float = 0.0  # of the project's own scorer
     peak_memory_bytes: int | None = None
     exit_code: int | None = None
     signal: int | None = None
@@ -101,7 +109,7 @@ class Trial:
     @property
     def evidence(self) -> Evidence:
         """What the judge of a pass is shown."""
-        return Evidence(self.predictions, self.log, self.stopped)
+        return Evidence(self.predictions, self.log, self.scored, self.stopped)
 
 
 @dataclass(frozen=True)
@@ -124,9 +132,13 @@ class Pass:
         """
         trial = Trial(stage=Stage.SMOKE if self.plan.smoke else Stage.TRAIN)
         self._train(trial)
+        if trial.stopped and self.plan.smoke:
+            return trial  # it may not have saved anything yet
         for group, inputs in self.plan.inputs.items():
             if trial.failure is None:
                 self._predict(trial, group, inputs)
+        if self.plan.scoring and trial.failure is None:
+            self._score(trial, self.plan.scoring)
         if self.plan.sealed and trial.failure is None:
             trial.sealed = Trial()
             for group, inputs in self.plan.sealed.items():
@@ -137,13 +149,8 @@ class Pass:
     def _train(self, trial: Trial) -> None:
         told_s, limit_s = self.plan.train_budget_s, self.plan.train_limit_s
         launch = self.plan.launch
-        job = self._job({**launch.environment, "SEED": str(self.seed)}, told_s, limit_s)
-        filled = {"{seed}": str(self.seed), "{budget_s}": f"{told_s:g}"}
-        job = replace(
-            _with_mounts(job, *launch.mounts),
-            argv=tuple(_filled(word, filled) for word in launch.argv),
-            limits=replace(job.limits, log_bytes=launch.log_bytes),
-        )
+        environment = {**launch.environment, "SEED": str(self.seed)}
+        job = self._job(replace(launch, environment=environment), told_s, limit_s)
         self.emit(StageEvent(self.run_id, trial.stage, None, told_s, limit_s))
         watch = LastLine(self.run_id, self.emit)
         outcome = self.confinement.sandbox.run(job, self.workplace / "model", watch)
@@ -160,10 +167,18 @@ class Pass:
         if not self.plan.smoke:
             trial.stage = Stage.PREDICT
         limit_s = self.plan.predict_limit_s
-        environment = {"PHASE": "predict", "DATA_DIR": "/data"}
-        environment |= {"MODEL_DIR": "/model", "GROUP": group}
-        job = self._job(environment, _SHARE_TOLD * limit_s, limit_s)
-        job = _with_mounts(job, Mount(inputs, "/data"), Mount(self.workplace / "model", "/model"))
+        launch = self.plan.predicting
+        if launch is None:
+            raise ValueError("the plan has inputs and does not say how they are predicted")
+        mounts = (Mount(inputs, "/data"), Mount(self.workplace / "model", "/model"))
+        contract = {"PHASE": "predict", "DATA_DIR": "/data", "MODEL_DIR": "/model", "GROUP": group}
+        launch = replace(
+            launch,
+            environment={**launch.environment, **contract},
+            mounts=(*launch.mounts, *mounts),
+            log_bytes=Launch.log_bytes,
+        )
+        job = self._job(launch, _SHARE_TOLD * limit_s, limit_s)
         most_bytes = min(job.limits.output_bytes, _LARGEST_PREDICTIONS)
         job = replace(job, limits=replace(job.limits, output_bytes=most_bytes))
         # Mounts tell their origin: nothing in this name may tell one split from another.
@@ -174,35 +189,72 @@ class Pass:
         step = self._named(f"prediction of {group}")
         trial.failure = failure_of(outcome, trial.stage, step, self.candidate.files, private=True)
         trial.predictions[group] = output
-        if trial.failure is None and not (output / PREDICTIONS).is_file():
-            trial.failure = Failure(Status.INVALID_OUTPUT, f"{step} wrote no {PREDICTIONS}")
+        if trial.failure is None and not _wrote(output, self.plan.prediction):
+            what = self.plan.prediction or "file into OUT_DIR"
+            trial.failure = Failure(Status.INVALID_OUTPUT, f"{step} wrote no {what}")
+
+    def _score(self, trial: Trial, scoring: Scoring) -> None:
+        """Run the project's own scorer, in a sandbox that holds nothing of the candidate's code."""
+        if not self.plan.smoke:
+            trial.stage = Stage.SCORE
+        own = {
+            path: content
+            for path, content in self.candidate.files.items()
+            if path not in scoring.withheld
+        }
+        place = lay_out(own, self.workplace / "scorer")
+        predictions = tuple(
+            Mount(folder, f"/predictions/{group}") for group, folder in trial.predictions.items()
+        )
+        launch, limit_s = scoring.launch, self.plan.predict_limit_s
+        job = replace(
+            self._job(launch, limit_s, limit_s),
+            mounts=(*launch.mounts, Mount(place, "/scorer"), *predictions),
+            working_directory="/scorer",
+            gpu=None,
+        )
+        self.emit(StageEvent(self.run_id, trial.stage, None, limit_s, limit_s))
+        outcome = self.confinement.sandbox.run(job, self.workplace / "scored")
+        trial.scored, trial.score_s = outcome.log_tail, outcome.wall_s
+        failed = failure_of(outcome, trial.stage, scoring.entry, own, private=True)
+        if failed is not None:
+            # It could not make numbers of what it was given. What it saw stays inside.
+            words = f"{self._named('the predictions')} were not scored: {failed.message}"
+            trial.failure = Failure(Status.INVALID_OUTPUT, words, failed.error)
 
     def _named(self, step: str) -> str:
         return f"the smoke run's {step}" if self.plan.smoke else step
 
-    def _job(self, environment: Mapping[str, str], told_s: float, limit_s: float) -> Job:
-        """A job of the task contract, without the mounts of its phase."""
+    def _job(self, launch: Launch, told_s: float, limit_s: float) -> Job:
+        """A job of the task contract."""
         table, gpu = self.confinement.limits, self.confinement.gpu
         contract = {"OUT_DIR": "/out", "TIME_BUDGET_S": f"{told_s:g}"}
         # Sets and dictionaries must come in one order in all phases.
         contract["PYTHONHASHSEED"] = "0"
+        filled = {"{seed}": str(self.seed), "{budget_s}": f"{told_s:g}"}
+        environment = {name: _filled(word, filled) for name, word in launch.environment.items()}
         return Job(
-            argv=self.plan.launch.argv,
+            argv=tuple(_filled(word, filled) for word in launch.argv),
             limits=Limits(
                 wall_s=limit_s,
                 memory_bytes=int(table.memory_gb * 1024**3),
                 processes=table.processes,
                 output_bytes=table.output_mb * _MEGABYTE,
                 scratch_bytes=table.scratch_mb * _MEGABYTE,
+                log_bytes=launch.log_bytes,
             ),
             environment={**environment, **contract},
-            mounts=(*self.confinement.runtime, Mount(self.candidate.folder, "/candidate")),
+            mounts=(
+                *self.confinement.runtime,
+                Mount(self.candidate.folder, "/candidate"),
+                *launch.mounts,
+            ),
             gpu=gpu.index if gpu else None,
         )
 
 
-def _with_mounts(job: Job, *mounts: Mount) -> Job:
-    return replace(job, mounts=(*job.mounts, *mounts))
+def _wrote(folder: Path, name: str) -> bool:
+    return (folder / name).is_file() if name else any(folder.iterdir())
 
 
 def _filled(word: str, values: Mapping[str, str]) -> str:

@@ -156,8 +156,14 @@ class Project:
         )
 
     def bot(self, *arguments: str, **variables: str) -> Done:
+        return self._program("bot", *arguments, **variables)
+
+    def runner(self, *arguments: str) -> Done:
+        return self._program("runner", *arguments)
+
+    def _program(self, *arguments: str, **variables: str) -> Done:
         done = subprocess.run(
-            [sys.executable, "-m", "bot", *arguments],
+            [sys.executable, "-m", *arguments],
             cwd=self.folder,
             env={**self.environment, **variables},
             capture_output=True,

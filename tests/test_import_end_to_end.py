@@ -80,6 +80,7 @@ def test_a_script_in_another_language_is_found_run_and_improved(tmp_path: Path) 
     assert told.json()["metric"]["value"] > 0
     assert told.json()["told_in"] == "README"
     assert any("Python scripts only" in remark for remark in told.json()["remarks"])
+    assert any("did not train on" in remark for remark in told.json()["remarks"])
     proposed(project, "A script in another language")
     project.git("add", "-A")
     project.git("commit", "-q", "-m", "Let the bot experiment")

@@ -40,6 +40,7 @@ Examples:
   python -m bot init                              look at everything, propose, ask
   python -m bot init src/train.py --budget 60     name the script and the seconds of a run
   python -m bot init --command "python train.py --epochs 2" --metric accuracy --higher --yes
+  python -m bot init --inputs data/test.csv --targets private/answers.csv
   python -m bot init --workflows                  the workflows for GitHub Actions as well
   python -m bot init --github --app-id 12345      set the repository on GitHub up
   python -m bot init train.pl --pattern 'loss is (\\S+)' --data corpus --json
@@ -55,6 +56,15 @@ Examples:
 @click.option("--metric", metavar="NAME", help="The name of the metric.")
 @click.option("--pattern", metavar="REGEX", help="How it is found in a line of the output.")
 @click.option("--higher/--lower", "higher", default=None, help="Which way it is better.")
+@click.option(
+    "--inputs", metavar="PATH", help="What predictions are made for, to have them scored."
+)
+@click.option("--targets", metavar="PATH", help="With --inputs: the answers, for the scorer alone.")
+@click.option(
+    "--scorer",
+    metavar="PATH",
+    help="With --inputs: the Python file that prints the metric.  [default: score.py]",
+)
 @click.option(
     "--budget",
     type=click.FloatRange(1, 86_400),
@@ -100,6 +110,9 @@ def command(  # noqa: PLR0917
     metric: str | None,
     pattern: str | None,
     higher: bool | None,
+    inputs: str | None,
+    targets: str | None,
+    scorer: str | None,
     budget: float,
     no_baseline: bool,
     github: bool,
@@ -116,6 +129,9 @@ def command(  # noqa: PLR0917
     once in the sandbox and shows that its metric was read. Then proposes bot.toml, program.md
     and scratchpad.md, and writes them when you agree. Nothing is ever overwritten.
 
+    With --inputs and --targets its predictions are scored, by a scorer that it cannot reach,
+    instead of believing what it prints (docs/import.md).
+
     With --workflows it also proposes the workflows that measure and step on GitHub Actions, and
     where there is a bot.toml already, those alone.
 
@@ -129,9 +145,14 @@ def command(  # noqa: PLR0917
         raise click.UsageError("--app-id goes with --github.")
     if source is not None and not workflows:
         raise click.UsageError("--source goes with --workflows.")
+    if (inputs is None) != (targets is None) or (scorer is not None and inputs is None):
+        raise click.UsageError("--inputs, --targets and --scorer go together.")
+    if inputs is not None and pattern is not None:
+        raise click.UsageError("--pattern is for what a script prints, not for a scorer.")
     from pathlib import Path
 
     from bot.git import Repository
+    from bot.importing.files import Scored
     from bot.importing.guess import Told
     from bot.importing.project import CannotImport
     from bot.importing.proposal import Proposal
@@ -158,6 +179,7 @@ def command(  # noqa: PLR0917
         told = Told(
             script, line, folder, edit, needs, data, python, metric, pattern, direction, budget,
             on_github=workflows,
+            scored=Scored(inputs, targets, scorer or "score.py") if inputs and targets else None,
         )  # fmt: skip
         proven = _proven(repository, told, baseline=not no_baseline, unconfined=unconfined)
         proposal = Proposal.of(repository.path, {**_files(proven), **further})
@@ -172,7 +194,7 @@ def command(  # noqa: PLR0917
     if agreed:
         proposal.write()
         refspecs = _carry(repository) if carried else ()
-        views.tell_next(proposal, settings=proven is not None, workflows=workflows)
+        views.tell_next(proposal, proven.plan if proven else None, workflows=workflows)
     else:
         click.echo("\nNothing was written. Add --yes to write them.", err=True)
     if as_json:
@@ -190,10 +212,16 @@ def _proven(repository: Repository, told: Told, *, baseline: bool, unconfined: b
     if base is None:
         raise CannotImport("HEAD is detached. Check out the branch that winners go to.")
     proven = guess(project, told, base)
-    if not baseline:
+    if not baseline or _lacks_scorer(repository, proven):
         return proven
     with Reporter() as reporter:
         return prove(project, proven, told, _watch(reporter), unconfined=unconfined)
+
+
+def _lacks_scorer(repository: Repository, proven: Proven) -> bool:
+    """Whether one is only being proposed, so that nothing can be scored yet."""
+    scored = proven.plan.scored
+    return scored is not None and not (repository.path / scored.scorer).exists()
 
 
 def _remarks(repository: Repository, proven: Proven | None, *, workflows: bool) -> tuple[str, ...]:
@@ -247,12 +275,17 @@ def _watch(reporter: Any) -> Any:
 
 def _files(proven: Proven) -> dict[str, str]:
     from bot.importing.files import SCRATCHPAD, bot_toml, program_md
+    from bot.importing.scorer import scorer_py
 
-    return {
-        "bot.toml": bot_toml(proven.plan),
-        "program.md": program_md(proven.plan),
+    plan = proven.plan
+    files = {
+        "bot.toml": bot_toml(plan),
+        "program.md": program_md(plan),
         "scratchpad.md": SCRATCHPAD,
     }
+    if plan.scored is not None:
+        files[plan.scored.scorer] = scorer_py(plan.scored, plan.metric.name, plan.start.script)
+    return files
 
 
 def _carry(repository: Repository) -> tuple[str, ...]:

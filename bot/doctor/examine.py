@@ -30,6 +30,7 @@ def examine(folder: Path, *, github: bool = False) -> Iterator[Finding]:
     if settings is None:
         return
     yield place.clock(repository, settings.repository.base)
+    yield from place.answers(repository, settings)
     yield from place.github(repository, settings)
     if github:
         yield from place.permissions(settings)

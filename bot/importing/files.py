@@ -13,6 +13,15 @@ SCRATCHPAD = "# Scratchpad\n\n## Beliefs\n\nNothing is believed yet.\n"
 
 
 @dataclass(frozen=True)
+class Scored:
+    """That predictions are scored: the keys of `[task]` for it."""
+
+    inputs: str
+    targets: str
+    scorer: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that the files say."""
 
@@ -26,6 +35,7 @@ class Plan:
     budget_s: float
     smoke_s: float = 5
     stop_at_budget: bool = False
+    scored: Scored | None = None  # None: the script prints its metric
     on_github: str | None = None  # the repository there, as "owner/name", if the bot works there
 
 
@@ -53,15 +63,14 @@ def bot_toml(plan: Plan) -> str:
     if start.environment:
         pairs = ", ".join(f"{key} = {_string(value)}" for key, value in start.environment.items())
         lines.append(f"environment = {{ {pairs} }}")
-    lines += ["", "[task]", 'kind = "reported"    # the script prints its metric itself']
-    if plan.stop_at_budget:
-        lines.append("stop_at_budget = true    # it knows no end: the last number printed counts")
+    lines += ["", "[task]", *_task(plan), "", "[metric]"]
     lines += [
-        "",
-        "[metric]",
         f"name = {_string(metric.name)}",
         f'direction = "{metric.direction}"    # which way it is better',
-        f"pattern = {_string(metric.pattern)}",
+    ]
+    if plan.scored is None:
+        lines.append(f"pattern = {_string(metric.pattern)}")
+    lines += [
         "",
         "[budget]",
         f"cpu_s = {plan.budget_s:g}    # seconds of a run without a GPU",
@@ -77,6 +86,20 @@ def bot_toml(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _task(plan: Plan) -> list[str]:
+    if plan.scored is not None:
+        return [
+            'kind = "predictions"    # the script predicts, and what judges it is out of its reach',
+            f"inputs = {_string(plan.scored.inputs)}    # what is predicted for; not in training",
+            f"targets = {_string(plan.scored.targets)}    # the answers; for the scorer alone",
+            f"scorer = {_string(plan.scored.scorer)}    # prints the metric as JSON",
+        ]
+    lines = ['kind = "reported"    # the script prints its metric itself']
+    if plan.stop_at_budget:
+        lines.append("stop_at_budget = true    # it knows no end: the last number printed counts")
+    return lines
+
+
 def program_md(plan: Plan) -> str:
     """The text of program.md: a frame with what is known, for a person to fill."""
     metric, direction = plan.metric.name, plan.metric.direction
@@ -84,26 +107,42 @@ def program_md(plan: Plan) -> str:
     files = ", ".join(f"`{path}`" for path in plan.paths)
     known = [
         f"- The baseline is `{' '.join(plan.start.command)}`"
-        + (f"; on one run it reported {metric} {plan.metric.value:g}." if _seen(plan) else "."),
+        + (f"; on one run its {metric} was {plan.metric.value:g}." if _seen(plan) else "."),
         "- Runs of the same code differ. A difference counts only when it stands out from that.",
     ]
     return f"""# Programme
 
 ## Goal
-{better} `{metric}`, as the script reports it, within {plan.budget_s:g} seconds of wall-clock time.
+{better} `{metric}`, as {_who(plan)}, within {plan.budget_s:g} seconds of wall-clock time.
 
 ## Constraints
 - Only {files} may change. Keep it readable; no new dependencies.
 - How `{metric}` is computed, and on which data, stays as it is: a better number must mean a
   better model.
 - The seed comes from the environment variable `SEED`.
-
+{_contract(plan)}
 ## What is known
 {chr(10).join(known)}
 
 ## Ideas
 <!-- Write here what you would try first, what has failed before, and what you do not want. -->
 """
+
+
+def _who(plan: Plan) -> str:
+    if plan.scored is None:
+        return "the script reports it"
+    return f"`{plan.scored.scorer}` computes it from predictions"
+
+
+def _contract(plan: Plan) -> str:
+    if plan.scored is None:
+        return ""
+    return (
+        "- It is started twice. With `PHASE=train` it trains and saves what it needs in\n"
+        "  `OUT_DIR`. With `PHASE=predict` it reads that from `MODEL_DIR`, and inputs without\n"
+        "  answers from `DATA_DIR`, and writes predictions into `OUT_DIR`.\n"
+    )
 
 
 def _seen(plan: Plan) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bot.importing import metric as metrics
-from bot.importing.files import Plan, bot_toml
+from bot.importing.files import Plan, Scored, bot_toml
 from bot.importing.interpreter import Python, check_python, find_python
 from bot.importing.metric import Direction, Guess
 from bot.importing.project import CannotImport, Project
@@ -43,6 +43,7 @@ class Told:
     direction: Direction | None = None
     budget_s: float = 120.0
     on_github: bool = False  # whether the bot is to work there
+    scored: Scored | None = None  # whether its predictions are to be scored, and by what
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def guess(project: Project, told: Told, base: str) -> Proven:
     needs = told.needs or tuple(path for path in reads.needs if path not in paths)
     python, remarks = _python(project, start, reads, told)
     known = _metric(source, told)
+    if told.scored is not None:
+        needs = tuple(dict.fromkeys((*needs, told.scored.scorer)))
     plan = Plan(
         start=start,
         paths=tuple(dict.fromkeys((script, *paths))),
@@ -80,6 +83,7 @@ def guess(project: Project, told: Told, base: str) -> Proven:
         metric=known or Guess("metric", told.direction or "lower", _ANYTHING),
         base=base,
         budget_s=told.budget_s,
+        scored=told.scored,
         on_github=on_github(project.repository) if told.on_github else None,
     )
     if not any(takes_seed(start, project.text(path)) for path in (script, *paths, *needs)):
@@ -88,6 +92,7 @@ def guess(project: Project, told: Told, base: str) -> Proven:
             'not seen: seed it from os.environ["SEED"], or add {seed} to candidate.command.'
         )
     remarks += _about_constants(project, script)
+    settings_of(plan)  # whether it contradicts itself, before anything is run
     return Proven(plan, None, tuple(remarks))
 
 
@@ -97,6 +102,8 @@ def prove(project: Project, proven: Proven, told: Told, emit: Emit, *, unconfine
     Raises:
         CannotImport: it failed, or no metric was read; the message shows what it printed.
     """
+    if proven.plan.scored is not None:
+        return _prove_scored(project, proven, emit, unconfined)
     plan = replace(proven.plan, stop_at_budget=True)
     result = _run(project.folder, plan, emit, unconfined)
     log = result.log_tail
@@ -106,7 +113,8 @@ def prove(project: Project, proven: Proven, told: Told, emit: Emit, *, unconfine
     if found is None or found.value is None:
         raise CannotImport(
             "The baseline ran, but no metric was recognised in what it printed. Say how it is "
-            f"found, for example --metric val_loss --pattern 'val_loss: (\\S+)'.\n{_shown(log)}"
+            f"found, for example --metric val_loss --pattern 'val_loss: (\\S+)'.\n{_OR_SCORED}\n"
+            f"{_shown(log)}"
         )
     stopped = result.train_s >= plan.budget_s
     budget_s = plan.budget_s if stopped else max(_LEAST_BUDGET_S, math.ceil(2 * result.train_s))
@@ -116,10 +124,39 @@ def prove(project: Project, proven: Proven, told: Told, emit: Emit, *, unconfine
             f"It still ran after {plan.budget_s:g} s and was stopped; the last number that it "
             "printed counts (task.stop_at_budget). Choose the budget with --budget."
         )
+    if told.metric is None and told.pattern is None and not metrics.is_held_out(found):
+        remarks.append(
+            f"Nothing in the line says that {found.name} was measured on data that the script did "
+            "not train on. If it was not, whatever learns by heart will look like progress: print "
+            f"such a number (--metric), or have predictions scored. {_GUIDE}"
+        )
     final = replace(plan, metric=found, budget_s=budget_s, stop_at_budget=stopped)
     return Proven(final, result, tuple(remarks))
 
 
+def _prove_scored(project: Project, proven: Proven, emit: Emit, unconfined: bool) -> Proven:
+    """Train, predict and score once. Raises CannotImport: no metric came of it."""
+    plan = proven.plan
+    result = _run(project.folder, plan, emit, unconfined)
+    if result.metric is None:
+        raise CannotImport(
+            f"The baseline run came to no {plan.metric.name}: {result.message}.\n"
+            f"{_shown(result.log_tail)}\n{_GUIDE}\n{_ADVICE}"
+        )
+    budget_s = max(_LEAST_BUDGET_S, math.ceil(2 * result.train_s))
+    final = replace(plan, metric=replace(plan.metric, value=result.metric), budget_s=budget_s)
+    return Proven(final, result, proven.remarks)
+
+
+_GUIDE = (
+    'What to write, and where: docs/import.md, "Scored predictions"; then '
+    "python -m bot init --inputs PATH --targets PATH"
+)
+_OR_SCORED = (
+    "Or have its predictions scored, which a candidate cannot forge either: the script saves its "
+    "model, is started again to predict for inputs that it has not seen, and a scorer of yours "
+    f"prints the number. {_GUIDE}"
+)
 _ADVICE = (
     "Nothing was written. What a script reads must be committed (candidate.needs, --needs) or "
     "data that is shown to it (--data); there is no network in the sandbox; its interpreter is "
@@ -160,6 +197,8 @@ def _read(log: str, known: Guess, told: Told) -> Guess | None:
 
 
 def _metric(source: str, told: Told) -> Guess | None:
+    if told.scored is not None:
+        return metrics.named(told.metric or "error", "", told.direction)
     if told.metric or told.pattern:
         return metrics.named(told.metric or "metric", told.pattern, told.direction)
     found = metrics.in_source(source)

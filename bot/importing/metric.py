@@ -102,6 +102,11 @@ def line_of(log: str, table: MetricTable) -> str:
     return clean_text(lines[-1].encode(), _LONGEST_LINE).strip() if lines else ""
 
 
+def is_held_out(guess: Guess) -> bool:
+    """Whether the line that a metric was read from tells of data that was kept from training."""
+    return bool(_HELD_OUT.search(guess.line) or _HELD_OUT.search(guess.name))
+
+
 def direction_of(name: str) -> Direction:
     """Which way a metric of this name is better, as far as names tell."""
     lower = re.search(_LOWER, name, re.IGNORECASE)

@@ -15,7 +15,7 @@ class Proposal:
     """Texts by path, in the order in which people read them."""
 
     folder: Path
-    files: Mapping[str, str]  # not there yet
+    files: dict[str, str]  # not there yet
     kept: tuple[str, ...]  # there already, and left alone
 
     @classmethod

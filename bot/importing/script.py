@@ -14,7 +14,8 @@ _STARTED_BY = {
     ".jl": "julia", ".rb": "ruby", ".lua": "lua", ".js": "node",
 }  # fmt: skip
 _TRAINS = re.compile(r"loss|accurac|\bscore|\bfit\(|backward|epoch|gradient", re.IGNORECASE)
-_PRINTS = re.compile(r"\bprint|\bcat\(|\becho\b|console\.log|logg(er|ing)\.")
+# What it has to show, in its output or for a scorer.
+_SHOWS = re.compile(r"\bprint|\bcat\(|\becho\b|console\.log|logg(er|ing)\.|\bOUT_DIR\b")
 _NOT_A_SCRIPT = re.compile(
     r"(^|/)(tests?|docs?|examples?/.*tests?)/|test_|_test\.|setup\.py|conftest"
 )
@@ -73,7 +74,7 @@ def _likelihood(project: Project, path: str) -> float:
     if name.suffix not in _STARTED_BY or _NOT_A_SCRIPT.search(path):
         return 0
     text = project.text(path)
-    if not _PRINTS.search(text) and name.suffix != ".awk":
+    if not _SHOWS.search(text) and name.suffix != ".awk":
         return 0
     stem = name.stem.lower()
     score = 5.0 if stem.startswith("train") else 3.0 if "train" in stem else 0.0

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from runner.settings import Table
+from runner.tables import Table
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bot.proposers.base import LOCAL_TOOLS, WEB_TOOLS
 from bot.proposers.tables import MODEL, Effort
-from runner.settings import Table
+from runner.tables import Table
 
 Tool = Literal["view", "edit", "write", "history", "check", "web_search", "web_fetch"]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

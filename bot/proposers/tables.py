@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from runner.settings import Table
+from runner.tables import Table
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 MODEL = r"^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,99}$"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from runner.settings import Table
+from runner.tables import Table
 
 
 class RunTable(Table):

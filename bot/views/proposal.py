@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bot.importing.files import Plan
 from bot.importing.guess import Proven
 from bot.importing.proposal import Proposal
 from bot.text.plain import for_terminal
@@ -36,44 +37,53 @@ def _found(proven: Proven) -> Iterator[str]:
     yield f"Python     {plan.python or 'not needed'}"
     if result is not None and plan.metric.value is not None:
         yield (
-            f"Baseline   {plan.metric.name} (self-reported) {plan.metric.value:g}, "
+            f"Baseline   {plan.metric.name}{_said_by(plan)} {plan.metric.value:g}, "
             f"{plan.metric.direction} is better; it took {result.train_s:.1f} s"
         )
     if plan.metric.line:
         yield f"Read from  {plan.metric.line}"
 
 
-def tell_next(proposal: Proposal, *, settings: bool, workflows: bool) -> None:
+def _said_by(plan: Plan) -> str:
+    return " (self-reported)" if plan.scored is None else ""
+
+
+def tell_next(proposal: Proposal, plan: Plan | None, *, workflows: bool) -> None:
     """What to do after the files were written.
 
     Args:
         proposal: what was written.
-        settings: whether bot.toml is among it.
+        plan: what bot.toml says, if it is among it.
         workflows: whether the project is to be worked on by GitHub Actions.
     """
     if not proposal.files:
         click.echo("\nEverything is there already.", err=True)
         return
     names = " ".join(proposal.files)
-    commit = f"  git add {names} && git commit -m 'Let the bot experiment'\n"
-    if settings:
-        words = f"\nWritten: {names}. Say in program.md what you want, then:\n{commit}"
-    else:
-        words = f"\nWritten: {names}. Then:\n{commit}"
+    click.echo("\n".join(("", *_next(names, proposal, plan, workflows))), err=True)
+
+
+def _next(names: str, proposal: Proposal, plan: Plan | None, workflows: bool) -> Iterator[str]:
+    begins = bool(plan and plan.scored and plan.scored.scorer in proposal.files)
+    yield f"Written: {names}. " + ("Say in program.md what you want, then:" if plan else "Then:")
+    if plan and plan.scored and begins:
+        yield (
+            f"  edit {plan.scored.scorer} and {plan.start.script} until the first can read what "
+            "the second predicts (program.md)"
+        )
+        yield f"  python -m runner measure --candidate {plan.start.script}    # shows the metric"
+    yield f"  git add {names} && git commit -m 'Let the bot experiment'"
     if workflows:
-        words += (
-            "  git push\n"
-            "  python -m bot init --github    # with GITHUB_TOKEN: settings of the repository\n"
-            "docs/github.md tells of the rest: who the bot is, the machine with the GPU.\n"
-        )
+        yield "  git push"
+        yield "  python -m bot init --github    # with GITHUB_TOKEN: settings of the repository"
+        yield "docs/github.md tells of the rest: who the bot is, the machine with the GPU."
     else:
-        words += "  python -m bot step\n"
-    if settings:
-        words += (
+        yield "  python -m bot step"
+    if plan and plan.scored is None:
+        yield (
             "The script's numbers are self-reported. How to have its predictions scored instead: "
-            'docs/import.md,\n"From printed numbers to scored predictions".'
+            'docs/import.md,\n"Scored predictions".'
         )
-    click.echo(words.rstrip(), err=True)
 
 
 def as_json(

@@ -15,7 +15,12 @@ from bot.views.reporter import Reporter
 from runner.events import Event, NoticeEvent, OutputEvent, StageEvent, WaitingEvent
 from runner.result import Measurement, Stage, Status
 
-_STAGES = {Stage.SMOKE: "smoke run", Stage.TRAIN: "training", Stage.PREDICT: "predicting"}
+_STAGES = {
+    Stage.SMOKE: "smoke run",
+    Stage.TRAIN: "training",
+    Stage.PREDICT: "predicting",
+    Stage.SCORE: "scoring",
+}
 
 
 @dataclass

@@ -194,7 +194,7 @@ def _misfits(
         yield "status and metric contradict each other"
     if result.self_reported is not settings.self_reported:
         yield "it says of another kind of task who made its metric"
-    ranked = result.metric is not None and not settings.self_reported
+    ranked = result.metric is not None and not settings.own_script
     if ranked and not plausible(result.metric or 0.0, result.secondary):
         yield "no evaluation can give such a metric"
     limits = (

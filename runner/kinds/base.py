@@ -29,6 +29,7 @@ class Evidence:
 
     predictions: Mapping[str, Path] = field(default_factory=dict)  # by group, their folders
     log: bytes = b""  # what training printed: its end
+    scored: bytes = b""  # what the project's own scorer printed: its end
     stopped: bool = False  # training was ended at its limit, and that is no failure
 
 
@@ -37,15 +38,29 @@ Judge = Callable[[Evidence], Numbers | None]
 
 @dataclass(frozen=True)
 class Launch:
-    """How a candidate's training is started, in the words of `runner.sandbox.base.Job`.
+    """How a program is started in a sandbox, in the words of `runner.sandbox.base.Job`.
 
-    `{seed}` and `{budget_s}` in `argv` are filled in for each run.
+    `{seed}` and `{budget_s}` in `argv` and in the values of `environment` are filled in for each
+    run.
     """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     log_bytes: int = 256 << 10  # how much of the end of its output is kept
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A scorer of the project's own, run in a sandbox of its own after predicting.
+
+    It sees the files of the tree that is measured at `/scorer`, but none of those that an
+    experiment may change, and the predictions of each group in a folder of `/predictions`.
+    """
+
+    launch: Launch
+    withheld: frozenset[str]  # the candidate's own files
+    entry: str  # the scorer's own file, for its failures
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,9 @@ class Staged:
     judge: Judge
     slack_s: float = 0.0  # how long after the seconds that it is told training is killed
     stoppable: bool = False  # that it still ran then is no failure
+    predicting: Launch | None = None  # None: there is nothing to predict
+    prediction: str = ""  # the file that predicting must leave; empty: any file
+    scoring: Scoring | None = None  # None: `judge` reads the predictions itself
 
 
 class Task(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from runner.digests import data_digest
 from runner.errors import DataError
-from runner.settings import MountTable
+from runner.task_tables import MountTable
 
 _CHUNK = 1 << 22
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,22 +31,27 @@ class Data:
     place: str  # where they find it: relative to the project, or absolute
 
 
-def find(repository: Path, tables: Sequence[MountTable], cache: Path) -> tuple[Data, ...]:
-    """The mounts of bot.toml on this machine. Raises DataError, which says what to do."""
+def find(
+    repository: Path, tables: Sequence[MountTable], cache: Path, key: str = "a [[mount]]"
+) -> tuple[Data, ...]:
+    """The data that bot.toml names under `key`, on this machine.
+
+    Raises DataError, which says what to do.
+    """
     found = []
     for table in tables:
         source = Path(os.path.realpath(repository / Path(table.source).expanduser()))
         if not source.exists():
             raise DataError(
-                f"{source}, which a [[mount]] of bot.toml names, is not there. Prepare the data, "
-                "or correct mount.source."
+                f"{source}, which {key} of bot.toml names, is not there. Prepare the data, or "
+                "correct the path."
             )
-        _check_shows_no_secret(source, repository.resolve(), cache.resolve())
+        _check_shows_no_secret(source, repository.resolve(), cache.resolve(), key)
         found.append(Data(source, table.place))
     return tuple(found)
 
 
-def _check_shows_no_secret(source: Path, repository: Path, cache: Path) -> None:
+def _check_shows_no_secret(source: Path, repository: Path, cache: Path, key: str) -> None:
     """Refuse what holds, or is a part of, something that no candidate may see."""
     home = Path(os.path.realpath(Path.home()))
     wholes = (one for one in (repository, cache, home) if one.is_relative_to(source))
@@ -54,7 +59,7 @@ def _check_shows_no_secret(source: Path, repository: Path, cache: Path) -> None:
     private = next(wholes, None) or next(parts, None)
     if private:
         raise DataError(
-            f"A [[mount]] of bot.toml shows {source} to candidates, and with it {private} or a "
+            f"{key[0].upper()}{key[1:]} of bot.toml shows {source}, and with it {private} or a "
             "part of it. Name the folder that holds the data and nothing else."
         )
 

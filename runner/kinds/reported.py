@@ -1,18 +1,13 @@
 """Scripts that print their own metric: any language, started as their users start them.
 
-The script runs in a writable copy of the project, at `/tmp/project`, with its data mounted
-read-only and linked to where it expects them. Whatever it prints is its own word: every result
-says `self_reported`.
+Whatever such a script prints is its own word: every result says `self_reported`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
-import os
 import re
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,42 +16,19 @@ from pathlib import Path
 from types import FrameType
 
 from runner.digests import scorer_digest
-from runner.errors import InvalidOutput, RequestError, RunnerError
+from runner.errors import InvalidOutput
 from runner.interpreter import Interpreter
-from runner.kinds import mounts
+from runner.kinds import mounts, project
 from runner.kinds.base import Evidence, Launch, Numbers, Staged
 from runner.result import Split
 from runner.sandbox.base import Mount
-from runner.sandbox.runtime import runtime_mounts
 from runner.settings import MetricTable, RunnerSettings
 
-LOG_BYTES = 4 << 20
-"""How much of the end of the output is searched for the metric."""
 LONGEST_LINE = 2_000
 PATIENCE_S = 20.0
 """How long the output is searched."""
 _ENDS_OF_LINES = re.compile(r"[\r\n]+")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_SEARCH_PATH = "/usr/bin:/bin"  # of every sandbox
-
-# $1: the candidate's files; then pairs of a mount and the place that it is linked to; after --
-# the working folder and the command. HOME is the sandbox's folder for temporary files.
-_START = """
-set -e
-project=$HOME/project
-cp -R "$1" "$project"
-cd "$project"
-shift
-while [ "$1" != -- ]; do
-  mkdir -p "./$(dirname "$2")"
-  ln -s "$1" "./$2"
-  shift 2
-done
-mkdir -p "./$2"
-cd "./$2"
-shift 2
-exec "$@"
-"""
 
 
 @dataclass(frozen=True)
@@ -95,24 +67,11 @@ class ReportedTask:
 
     def runtime(self) -> tuple[Mount, ...]:
         """The interpreter. Other programs belong to the bare system, or are mounted."""
-        return runtime_mounts(self.interpreter.path) if self._python else ()
-
-    @property
-    def _python(self) -> bool:
-        command = self.settings.candidate.command
-        return not command or command[0] == "python"
+        return project.runtime(self.settings, self.interpreter)
 
     def check(self, files: Mapping[str, bytes]) -> None:
         """Refuse data that would lie over the candidate's own files."""
-        for place in (data.place for data in self.data if not data.place.startswith("/")):
-            clash = next((path for path in files if f"{path}/".startswith(f"{place}/")), None)
-            above = next((path for path in files if place.startswith(f"{path}/")), None)
-            if found := clash or above:
-                raise RequestError(
-                    f"The mount at {place} in bot.toml lies over {found}, which the candidate "
-                    "brings itself. Give it another target, or take the file from "
-                    "candidate.paths and candidate.needs."
-                )
+        project.check_places(self.data, files)
 
     def full(self, split: Split, folder: Path) -> Staged:
         """The whole budget; `split` and `folder` mean nothing here."""
@@ -141,46 +100,7 @@ class ReportedTask:
         return read(log, self.settings.metric)
 
     def _launch(self) -> Launch:
-        inside = [data for data in self.data if not data.place.startswith("/")]
-        places = {data: f"/mounts/{number}" for number, data in enumerate(inside)}
-        links = [word for data in inside for word in (places[data], data.place)]
-        start = ("/bin/sh", "-c", _START, "sh", "/candidate", *links, "--")
-        return Launch(
-            argv=(*start, self.settings.candidate.folder, *self._command()),
-            environment={
-                "PYTHONUNBUFFERED": "1",
-                "PYTHONDONTWRITEBYTECODE": "1",
-                **self.settings.candidate.environment,
-            },
-            mounts=tuple(Mount(data.source, places.get(data, data.place)) for data in self.data),
-            log_bytes=LOG_BYTES,
-        )
-
-    def _command(self) -> tuple[str, ...]:
-        table = self.settings.candidate
-        if not table.command:
-            entry = os.path.relpath(table.entry, table.folder)
-            return (str(self.interpreter.path), entry)
-        first = str(self.interpreter.path) if self._python else table.command[0]
-        return (first, *table.command[1:])
-
-
-def find_program(name: str) -> Interpreter:
-    """The program that a command begins with, told by its content. Raises RunnerError."""
-    path = Path(shutil.which(name, path=_SEARCH_PATH) or name)
-    if not path.is_absolute():
-        raise RunnerError(
-            f"There is no program {name!r} in {_SEARCH_PATH.replace(':', ' or ')}, where "
-            "candidates look for it. Install it there, or show its folder to them by [[mount]] and "
-            "name it with its whole path in candidate.command."
-        )
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise RunnerError(
-            f"candidate.command in bot.toml names {path}, which cannot be read: {error.strerror}."
-        ) from None
-    return Interpreter(path, f"{path.name} sha256:{digest}", torch="")
+        return project.launch(self.settings, self.interpreter, self.data)
 
 
 def read(log: bytes, table: MetricTable) -> Numbers:

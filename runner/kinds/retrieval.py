@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.digests import scorer_digest
 from runner.interpreter import Interpreter
-from runner.kinds.base import Evidence, Launch, Numbers, Staged
+from runner.kinds.base import Evidence, Judge, Launch, Numbers, Staged
 from runner.result import Split
 from runner.sandbox.base import Mount
 from runner.sandbox.runtime import runtime_mounts
@@ -75,8 +75,7 @@ class RetrievalTask:
             result = score.score(evidence.predictions, task.load_targets(self.data, split))
             return Numbers(result.metric, result.secondary)
 
-        slack_s = self.settings.budget.grace_s
-        return Staged(self._launch(self.data.train), inputs, judge, slack_s)
+        return self._staged(self.data.train, inputs, judge, self.settings.budget.grace_s)
 
     def sealed(self, folder: Path) -> Staged | None:
         """The inputs of the sealed split."""
@@ -95,12 +94,23 @@ class RetrievalTask:
             score.check_predictions(evidence.predictions, self.data.smoke_pairs)
 
         slack_s = self.settings.budget.grace_s + min(self.budget_s, _SMOKE_PATIENCE_S)
-        return Staged(self._launch(training), inputs, judge, slack_s)
+        return self._staged(training, inputs, judge, slack_s)
 
-    def _launch(self, training: Path) -> Launch:
+    def _staged(
+        self, training: Path, inputs: Mapping[str, Path], judge: Judge, slack_s: float
+    ) -> Staged:
         entry = f"/candidate/{self.settings.candidate.entry}"
-        return Launch(
-            argv=(str(self.interpreter.path), "-u", "-B", entry),
+        predicting = Launch(argv=(str(self.interpreter.path), "-u", "-B", entry))
+        launch = replace(
+            predicting,
             environment={"PHASE": "train", "DATA_DIR": "/data"},
             mounts=(Mount(training, "/data"),),
+        )
+        return Staged(
+            launch,
+            inputs,
+            judge,
+            slack_s,
+            predicting=predicting,
+            prediction=score.PREDICTIONS,
         )

@@ -143,3 +143,20 @@ def test_the_real_runner_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = make_repository(tmp_path / "project")
     names = {one.name for one in machine.runner(folder)}
     assert {"sandbox", "gpu", "interpreter", "data"} <= names
+
+
+def test_answers_that_are_committed_are_found_before_a_candidate_copies_them(lab: Lab) -> None:
+    settle(
+        lab,
+        '[candidate]\nneeds = ["score.py"]\n[task]\nkind = "predictions"\nscorer = "score.py"\n'
+        'inputs = "hidden"\ntargets = "answers/a.csv"\n',
+    )
+    (lab.folder / "answers").mkdir()
+    (lab.folder / "answers" / "a.csv").write_text("1\n")
+    findings = told(lab.folder)
+    assert findings["task.targets"].state is State.OK
+    assert "not on this machine" in findings["task.inputs"].found
+    git(lab.folder, "add", "answers")
+    git(lab.folder, "commit", "-qm", "Add the answers")
+    assert told(lab.folder)["task.targets"].state is State.NOTE
+    assert "copy them into a candidate" in told(lab.folder)["task.targets"].fix

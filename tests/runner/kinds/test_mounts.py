@@ -7,7 +7,7 @@ import pytest
 
 from runner.errors import DataError
 from runner.kinds import mounts
-from runner.settings import MountTable
+from runner.task_tables import MountTable
 
 
 @pytest.fixture

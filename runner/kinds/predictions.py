@@ -1,0 +1,216 @@
+"""A project's own script with a scorer of its own, which runs where no candidate can reach.
+
+The script is started twice. In training it sees its data and saves what it needs; then, in a
+fresh sandbox, it predicts for inputs that training did not see. The scorer comes from the tree
+that is measured, where no experiment may change it, and runs in a third sandbox with the answers,
+which the other two never see. What it prints is believed; nothing that the candidate prints is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from runner.digests import scorer_digest
+from runner.errors import DataError, InvalidOutput
+from runner.interpreter import Interpreter, find_interpreter
+from runner.kinds import mounts, project
+from runner.kinds.base import Evidence, Judge, Launch, Numbers, Scoring, Staged
+from runner.result import Split
+from runner.sandbox.base import Mount
+from runner.sandbox.runtime import runtime_mounts
+from runner.settings import METRIC_NAME, RunnerSettings
+from runner.task_tables import MountTable
+
+GROUP = "inputs"
+"""The one group of inputs: everything is predicted at once."""
+MOST_NUMBERS = 50
+_LONGEST_LINE = 10_000
+
+
+@dataclass(frozen=True)
+class PredictionsTask:
+    """A project with a script that predicts and a scorer (`runner.kinds.base.Task`)."""
+
+    settings: RunnerSettings
+    interpreter: Interpreter  # of the script; if it needs none, the program that it starts with
+    python: Interpreter  # of the scorer
+    data: tuple[mounts.Data, ...]
+    inputs: mounts.Data
+    targets: mounts.Data
+    digest: str
+    self_reported = False
+
+    @classmethod
+    def open(
+        cls,
+        repository: Path,
+        settings: RunnerSettings,
+        interpreter: Interpreter,
+        cache: Path,
+        on_progress: Callable[[float, str], None],
+    ) -> PredictionsTask:
+        """Find all data and tell it by its content. Raises RunnerError: data is not there."""
+        data = mounts.find(repository, settings.mount, cache)
+        inputs, targets = (
+            _find(repository, cache, key, source)
+            for key, source in (
+                ("inputs", settings.task.inputs),
+                ("targets", settings.task.targets),
+            )
+        )
+        _check_apart(data, inputs, targets)
+        digest = mounts.digest((*data, inputs, targets), cache, on_progress)
+        python = interpreter
+        if not project.runs_python(settings):  # the scorer is Python, whatever the script is
+            python = find_interpreter(repository, settings.candidate)
+        return cls(settings, interpreter, python, data, inputs, targets, digest)
+
+    @property
+    def version(self) -> str:
+        """That the data is the project's own, and a digest of it."""
+        return f"own-{self.digest[:12]}"
+
+    @property
+    def scorer(self) -> str:
+        """SHA-256 of the code that reads what the scorer prints; it is itself a measured file."""
+        return scorer_digest("predictions")
+
+    def runtime(self) -> tuple[Mount, ...]:
+        """The interpreter of the script."""
+        return project.runtime(self.settings, self.interpreter)
+
+    def check(self, files: Mapping[str, bytes]) -> None:
+        """Refuse data that would lie over the candidate's own files."""
+        project.check_places(self.data, files)
+
+    def full(self, split: Split, folder: Path) -> Staged:
+        """The whole budget, then predictions for all inputs; `split` means nothing here."""
+        del split
+        return self._staged(folder, self._judge, stoppable=False)
+
+    def sealed(self, folder: Path) -> Staged | None:
+        """There is none: an audit measures again on fresh seeds."""
+        del folder
+        return None
+
+    def smoke(self, folder: Path) -> Staged:
+        """The first seconds. A script that still trains then is not asked for predictions."""
+
+        def judge(evidence: Evidence) -> None:
+            if evidence.predictions:
+                self._judge(evidence)
+
+        return self._staged(folder, judge, stoppable=True)
+
+    def _staged(self, folder: Path, judge: Judge, *, stoppable: bool) -> Staged:
+        inputs = _folder_of(self.inputs, self.settings.task.inputs, folder)
+        targets = _folder_of(self.targets, self.settings.task.targets, folder)
+        launch = project.launch(self.settings, self.interpreter, self.data)
+        training = {**launch.environment, "PHASE": "train"}
+        predicting = {**launch.environment, "SEED": "{seed}"}
+        return Staged(
+            launch=replace(launch, environment=training),
+            inputs={GROUP: inputs},
+            judge=judge,
+            slack_s=self.settings.budget.grace_s,
+            stoppable=stoppable,
+            predicting=replace(launch, environment=predicting),
+            scoring=self._scoring(inputs, targets),
+        )
+
+    def _scoring(self, inputs: Path, targets: Path) -> Scoring:
+        entry = self.settings.task.scorer
+        launch = Launch(
+            argv=(str(self.python.path), "-u", "-B", f"/scorer/{entry}"),
+            environment={
+                "PREDICTIONS_DIR": f"/predictions/{GROUP}",
+                "TARGETS_DIR": "/targets",
+                "DATA_DIR": "/inputs",
+                "PYTHONHASHSEED": "0",
+            },
+            mounts=(
+                *runtime_mounts(self.python.path),
+                Mount(inputs, "/inputs"),
+                Mount(targets, "/targets"),
+            ),
+            log_bytes=project.LOG_BYTES,
+        )
+        return Scoring(launch, frozenset(self.settings.candidate.paths), entry)
+
+    def _judge(self, evidence: Evidence) -> Numbers:
+        return read(evidence.scored, self.settings.metric.name)
+
+
+def _folder_of(data: mounts.Data, named: str, workplace: Path) -> Path:
+    """The folder to show; of a single file a copy in a folder that holds nothing else."""
+    if not data.source.is_file():
+        return data.source
+    folder = workplace / f"only-{data.place}"
+    if not folder.exists():  # full and smoke runs share it
+        folder.mkdir(mode=0o755)
+        copy = folder / Path(named).name
+        shutil.copyfile(data.source, copy)
+        copy.chmod(0o644)
+    return folder
+
+
+def read(log: bytes, metric: str) -> Numbers:
+    """The numbers in what a scorer printed: its last line that begins like a JSON object.
+
+    Raises:
+        InvalidOutput: there is no such line, or no finite number of this name in it.
+    """
+    lines = (line.strip() for line in reversed(log.splitlines()))
+    line = next((line for line in lines if line.startswith(b"{")), b"")
+    if not line or len(line) > _LONGEST_LINE:
+        raise InvalidOutput("the scorer printed no JSON object with the metric")
+    try:
+        told = json.loads(line, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise InvalidOutput("what the scorer printed is no JSON object") from None
+    numbers = {name: value for name, value in told.items() if _is_number(name, value)}
+    if metric not in numbers:
+        raise InvalidOutput(f"the scorer printed no finite number called {metric}")
+    if len(numbers) > MOST_NUMBERS:
+        raise InvalidOutput(f"the scorer printed more than {MOST_NUMBERS} numbers")
+    value = numbers.pop(metric)
+    return Numbers(value, numbers)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _is_number(name: str, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(re.fullmatch(METRIC_NAME, name)) and math.isfinite(value)
+
+
+def _find(repository: Path, cache: Path, key: str, source: str) -> mounts.Data:
+    (found,) = mounts.find(
+        repository, [MountTable(source=source, target=key)], cache, f"task.{key}"
+    )
+    return found
+
+
+def _check_apart(data: tuple[mounts.Data, ...], inputs: mounts.Data, targets: mounts.Data) -> None:
+    """Refuse inputs or answers that something else shows; links were followed before."""
+    for key, hidden in (("inputs", inputs), ("targets", targets)):
+        for other in (*data, inputs, targets):
+            above = hidden.source.is_relative_to(other.source)
+            if other is not hidden and (above or other.source.is_relative_to(hidden.source)):
+                raise DataError(
+                    f"task.{key} in bot.toml, {hidden.source}, overlaps with {other.source}, "
+                    "which is shown elsewhere. Move one of them into a folder of its own."
+                )
+        if not os.access(hidden.source, os.R_OK):
+            raise DataError(f"task.{key} in bot.toml, {hidden.source}, cannot be read.")

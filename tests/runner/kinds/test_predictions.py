@@ -1,0 +1,263 @@
+"""A project's own script, scored by its own scorer in a sandbox apart, run for real."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from runner.batch import PlannedRun
+from runner.digests import candidate_digest
+from runner.errors import DataError, InvalidOutput, RequestError
+from runner.kinds.predictions import read
+from runner.request import Conditions
+from runner.result import Measurement, Stage, Status
+from runner.session import Session, open_session
+from runner.settings import RunnerSettings
+
+# Least squares through the origin. It predicts rows of the inputs, one number a line.
+TRAIN = """
+import json, os, pathlib, random
+
+SHRINK = 0.5  # 0 .. 1
+out = pathlib.Path(os.environ["OUT_DIR"])
+if os.environ["PHASE"] == "train":
+    rows = [line.split(",") for line in open("data/train.csv")]
+    top = sum(float(x) * float(y) for x, y in rows)
+    weight = SHRINK * top / sum(float(x) ** 2 for x, y in rows)
+    json.dump(weight, open(out / "model.json", "w"))
+    print("r2: 1.0, and nobody believes it")
+else:
+    weight = json.load(open(os.path.join(os.environ["MODEL_DIR"], "model.json")))
+    lines = (pathlib.Path(os.environ["DATA_DIR"]) / "test.csv").read_text().split()
+    (out / "predictions.csv").write_text("".join(f"{weight * float(x)}\\n" for x in lines))
+"""
+SCORE = """
+import json, os, pathlib
+
+from evaluation.helper import mean
+
+predictions = pathlib.Path(os.environ["PREDICTIONS_DIR"], "predictions.csv").read_text().split()
+answers = pathlib.Path(os.environ["TARGETS_DIR"], "answers.csv").read_text().split()
+if len(predictions) != len(answers):
+    raise ValueError("wrong number of rows")
+errors = [abs(float(p) - float(a)) for p, a in zip(predictions, answers)]
+print("scored", len(errors))
+print(json.dumps({"error": mean(errors), "worst": max(errors), "note": "text"}))
+"""
+HELPER = "def mean(values):\n    return sum(values) / len(values)\n"
+FILES = {
+    "train.py": TRAIN,
+    "score.py": SCORE,
+    "evaluation/helper.py": HELPER,
+}
+TASK = {
+    "kind": "predictions",
+    "inputs": "hidden/test.csv",
+    "targets": "private/answers.csv",
+    "scorer": "score.py",
+}
+GIVEN: dict[str, Any] = {
+    "candidate": {"python": sys.executable, "needs": ["score.py", "evaluation"]},
+    "task": TASK,
+    "metric": {"name": "error"},
+    "budget": {"profile": "cpu", "cpu_s": 5, "grace_s": 1, "smoke_s": 1, "predict_s": 5},
+    "sandbox": {"memory_gb": 0.5, "output_mb": 16},
+    "mount": [{"source": "data"}],
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {
+        "data/train.csv": "1,2\n2,4\n3,6\n",
+        "hidden/test.csv": "4\n5\n",
+        "private/answers.csv": "8\n10\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def settings(**tables: Any) -> RunnerSettings:
+    merged = dict(GIVEN)
+    for name, table in tables.items():
+        merged[name] = merged[name] | table if isinstance(table, dict) else table
+    return RunnerSettings.model_validate(merged)
+
+
+def opened(folder: Path, *, unconfined: bool = False, **tables: Any) -> Session:
+    return open_session(
+        Conditions(repository=str(folder)), settings(**tables), lambda _: None,
+        unconfined=unconfined, cache=folder / ".cache",
+    )  # fmt: skip
+
+
+def run(session: Session, smoke: bool = False, **files: str) -> Measurement:
+    texts = FILES | {f"{name}.py": text for name, text in files.items()}
+    planned = PlannedRun("run", {path: text.encode() for path, text in texts.items()}, 7, smoke)
+    session.task.check(planned.files)
+    with session.batch(lambda _: None) as batch:
+        (result,) = batch.run([planned])
+    return result
+
+
+def test_the_scorer_s_number_is_the_metric_and_no_word_of_the_script_is(project: Path) -> None:
+    result = run(opened(project), smoke=True)
+    assert (result.status, result.stage) == (Status.OK, Stage.SCORE), result.message
+    assert (result.metric, result.secondary) == (4.5, {"worst": 5.0})
+    assert not result.self_reported
+    assert result.runner_class.data.startswith("own-")
+    assert "nobody believes it" in result.log_tail and "scored" not in result.log_tail
+    better = run(opened(project), train=TRAIN.replace("SHRINK = 0.5", "SHRINK = 1.0"))
+    assert better.metric == 0.0
+
+
+LOOKS = """
+import os, pathlib
+for place in ("/scorer", "/targets", "/inputs", "/predictions", {private!r}, {hidden!r}):
+    if os.path.exists(place):
+        raise KeyError(place)
+for folder, _, names in os.walk("/", onerror=lambda error: None):
+    if "answers.csv" in names or (os.environ["PHASE"] == "train" and "test.csv" in names):
+        raise KeyError(folder)
+"""
+
+
+def test_no_sandbox_of_the_candidate_holds_the_answers_and_training_no_inputs(
+    project: Path,
+) -> None:
+    looks = LOOKS.format(private=str(project / "private"), hidden=str(project / "hidden"))
+    result = run(opened(project), train=looks + TRAIN)
+    assert result.status is Status.OK, (result.message, result.error)
+
+
+def test_the_scorer_sees_nothing_that_an_experiment_can_change(project: Path) -> None:
+    looks = """
+import os
+for place in ("/scorer/train.py", "/candidate", "/model", "/tmp/project", "/mounts"):
+    if os.path.exists(place):
+        raise KeyError(place)
+"""
+    result = run(opened(project), score=looks + SCORE)
+    assert result.status is Status.OK, (result.message, result.error)
+
+
+def test_what_the_scorer_refuses_is_invalid_output_and_its_words_stay_inside(
+    project: Path,
+) -> None:
+    leaks = SCORE.replace('"wrong number of rows"', 'f"the answers are {answers}"')
+    session = opened(project)
+    result = run(session, train=TRAIN.replace("in lines", "in lines[:1]"), score=leaks)
+    assert (result.status, result.stage) == (Status.INVALID_OUTPUT, Stage.SCORE)
+    assert result.error is not None and result.error.type == "ValueError"
+    assert result.error.line == leaks[: leaks.index("raise")].count("\n") + 1
+    assert "answers are" not in result.model_dump_json()
+    again = run(session, smoke=True, train=TRAIN.replace("in lines", "in lines[:1]"))
+    assert (again.status, again.stage) == (Status.INVALID_OUTPUT, Stage.SMOKE)
+
+
+def test_a_script_that_predicts_nothing_has_no_metric(project: Path) -> None:
+    result = run(opened(project), train=TRAIN.replace('(out / "p', '(out / "/tmp/p'))
+    assert (result.status, result.stage) == (Status.INVALID_OUTPUT, Stage.PREDICT)
+    assert "wrote no file into OUT_DIR" in result.message
+
+
+def test_a_smoke_run_that_still_trains_is_not_asked_for_predictions(project: Path) -> None:
+    slow = TRAIN.replace("    print(", "    import time; time.sleep(2)\n    print(")
+    result = run(opened(project, budget={"smoke_s": 0.3, "grace_s": 0}), smoke=True, train=slow)
+    assert (result.status, result.metric) == (Status.OK, 4.5), result.message
+
+
+def test_without_a_sandbox_the_same_contract_holds(project: Path) -> None:
+    result = run(opened(project, unconfined=True, sandbox={"backend": "none"}))
+    assert (result.status, result.metric) == (Status.OK, 4.5), result.message
+
+
+def test_other_inputs_answers_or_scorers_are_another_identity(project: Path) -> None:
+    first = opened(project)
+    (project / "private/answers.csv").write_text("8\n11\n")
+    second = opened(project)
+    assert first.task.digest != second.task.digest
+    assert first.runner_class.id != second.runner_class.id
+    changed = FILES | {"score.py": SCORE + "\n"}
+    digests = [
+        candidate_digest({path: text.encode() for path, text in files.items()})
+        for files in (FILES, changed)
+    ]
+    assert digests[0] != digests[1]
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"task": {"inputs": ""}}, "task.inputs must be set"),
+        ({"task": {"scorer": ""}}, "task.scorer must be set"),
+        ({"task": {"scorer": "train.py"}}, "write its own score"),
+        ({"task": {"scorer": "other.py"}}, "must be named in candidate.needs"),
+        ({"task": {"scorer": "../score.py"}}, "plain relative path"),
+        ({"task": {"targets": "data/answers.csv"}}, "Keep it apart"),
+        ({"task": {"inputs": "evaluation/test.csv"}}, "Keep it apart"),
+        ({"task": {"targets": "hidden"}}, "overlap"),
+        ({"task": {"stop_at_budget": True}}, "leaves nothing to predict with"),
+        ({"metric": {"pattern": "(.)"}}, "the scorer names its numbers itself"),
+        ({"task": {"kind": "reported"}, "metric": {"pattern": "(.)"}}, "can only be set with"),
+    ],
+)
+def test_settings_that_would_let_the_score_be_forged_are_refused(
+    tables: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        settings(**tables)
+
+
+def test_answers_that_a_link_shows_elsewhere_are_refused(project: Path) -> None:
+    (project / "more").symlink_to(project / "private")
+    with pytest.raises(DataError, match="overlaps with"):
+        opened(project, mount=[{"source": "data"}, {"source": "more"}])
+    with pytest.raises(DataError, match="is not there"):
+        opened(project, task={"targets": "nowhere.csv"})
+
+
+def test_there_is_no_sealed_split(project: Path) -> None:
+    conditions = Conditions(repository=str(project), split="sealed")
+    with pytest.raises(RequestError, match="no sealed split"):
+        open_session(conditions, settings(), lambda _: None, unconfined=False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "error: 3",
+        "[3]",
+        "{",
+        '{"error": NaN}',
+        '{"error": 1e999}',
+        '{"error": true}',
+        '{"error": "3"}',
+        '{"Error": 3}',
+        '{"error": 3, "error": null}',
+        '{"error": 3}\n{"other": 3}',
+        '{"a": ' * 5000,
+        json.dumps({"error": 1, **{f"n{number}": 1 for number in range(60)}}),
+    ],
+)
+def test_what_is_no_number_is_no_metric(said: str) -> None:
+    with pytest.raises(InvalidOutput):
+        read(said.encode(), "error")
+
+
+@given(st.binary(max_size=300))
+def test_reading_what_a_scorer_printed_never_fails_otherwise(said: bytes) -> None:
+    try:
+        numbers = read(said, "error")
+    except InvalidOutput:
+        return
+    assert isinstance(numbers.metric, int | float)
