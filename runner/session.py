@@ -24,10 +24,11 @@ from runner.request import BatchRequest, Conditions
 from runner.result import Comparability, RunnerClass, Split
 from runner.runner_class import describe
 from runner.sandbox.choose import choose
-from runner.settings import RunnerSettings, TaskTable
+from runner.settings import RunnerSettings
 from runner.settings_file import load
 from runner.task.compose import SizeName
 from runner.task.prepare import TaskData, cache_folder, prepare
+from runner.task_tables import TaskTable
 from runner.trial import Confinement
 from runner.turns import turn
 from runner.workspace import workspace

@@ -8,6 +8,7 @@ it exist, with these options, is checked by tests/test_docs.py in any case.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tests.actions.place import FORGE, free_port
 from tests.bot.commands.helpers import a_short_history
 from tests.bot.lab import Lab, git
+from tests.github.server import running
+from tests.github.setting import ADMIN_TOKEN, new_github
 from tests.project import TOP
 
 DOCUMENTS = sorted(
@@ -117,10 +122,50 @@ def test_the_commands_of_daily_use_do_what_they_should(made: Path, tmp_path: Pat
     assert "imported.tsv" in git(folder, "ls-files")
 
 
+_ON_GITHUB = next(block for block in ALL if "bot init --github" in block.text)
+
+
+def test_a_repository_on_github_is_set_up_as_its_page_says(made: Path, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path)
+    port = free_port()
+    settings = FORGE.replace("ADDRESS", f"http://127.0.0.1:{port}")
+    with (folder / "bot.toml").open("a") as file:
+        file.write(settings)
+    git(folder, "commit", "-qam", "Live on GitHub")
+    git(folder, "push", "-q", "origin", "HEAD")
+    github = new_github(tmp_path / "origin.git")
+    with running(github, port):
+        run(_ON_GITHUB.text.replace("TOKEN=...", f"TOKEN={ADMIN_TOKEN}"), folder, _ON_GITHUB.where)
+    assert github.settings["rulesets/mergelab"]["bypass_actors"][0]["actor_id"] == 12345
+
+
+_PREPARE = next(block for block in ALL if block.text == "python -m runner prepare\n")
+
+
+@pytest.mark.slow
+def test_data_is_prepared_as_its_page_says(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "bot.toml").write_text('[task]\nsize = "tiny"\n')
+    run(_PREPARE.text, tmp_path / "project", _PREPARE.where)
+    assert list((tmp_path / "cache" / "data").glob("*-tiny/manifest.json"))
+
+
+def annotated_pictures(folder: Path) -> None:
+    """What the commands of docs/task.md begin with: pictures, and lines that tell of them."""
+    (folder / "pictures").mkdir()
+    Image.new("RGB", (64, 32), "teal").save(folder / "pictures" / "a.png")
+    region = {"bbox": [0, 0, 32, 32], "phrase": "sea"}
+    grounding = {"caption": "the sea", "regions": [region]}
+    line = {"filename": "a.png", "width": 64, "height": 32, "grounding": grounding}
+    for name in ("annotations", "train", "val"):
+        (folder / f"{name}.jsonl").write_text(json.dumps(line) + "\n")
+
+
 def copied(made: Path, place: Path) -> Path:
-    """The project with a remote, to do with as one likes."""
+    """The project with a remote and what else the commands need, to do with as one likes."""
     folder = place / "project"
     shutil.copytree(made, folder, symlinks=True)
+    annotated_pictures(folder)
     git(place, "init", "-q", "--bare", "origin.git")
     git(folder, "remote", "add", "origin", str(place / "origin.git"))
     return folder
@@ -128,11 +173,12 @@ def copied(made: Path, place: Path) -> Path:
 
 def run(commands: str, folder: Path, where: str) -> None:
     """As a person would, in a shell; none may fail."""
-    commands = commands.replace(" 12", " 1")  # the number that stands for any
+    commands = re.sub(r" 12\b", " 1", commands)  # the number that stands for any
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(TOP),
+        "MERGELAB_CACHE": str(folder.with_name("cache")),
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],

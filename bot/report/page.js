@@ -70,6 +70,7 @@
         if (column.key === "title") {
           cell.classList.add("title");
           const open = element("button", { type: "button", textContent: column.show(row) || "(no title)" });
+          open.dataset.number = row.number;
           open.addEventListener("click", () => showDetail(row.number));
           cell.append(open);
         } else cell.textContent = column.show(row);
@@ -182,15 +183,84 @@
     for (const query of [dark, narrow]) query.addEventListener("change", drawCharts);
   }
 
+  // What follows is for a page that `--watch` serves: it is loaded anew when something has happened,
+  // and stands then as it stood before.
+  const KEPT = "mergelab-view";
+  const TYPING_MS = 4000;
+  let touched = -Infinity;  // when the person last used the filters
+
+  function nameOf(active) {
+    if (active.id) return `#${active.id}`;
+    if (active.dataset.number) return `#rows button[data-number="${active.dataset.number}"]`;
+    if (active.closest("#headers")) return `#headers [data-key="${active.parentElement.dataset.key}"] button`;
+    if (active.closest("#kinds")) return `#kinds input[value="${CSS.escape(active.value)}"]`;
+    return "";
+  }
+
+  function keep() {
+    const off = [...byId("kinds").querySelectorAll("input")].filter((box) => !box.checked);
+    const { sort, down, shown } = state;
+    sessionStorage.setItem(KEPT, JSON.stringify({
+      sort, down, shown, off: off.map((box) => box.value),
+      search: byId("search").value, caret: byId("search").selectionStart, phase: state.phase,
+      focus: nameOf(document.activeElement), top: scrollY,
+      left: document.querySelector(".scroll:has(#experiments)").scrollLeft,
+    }));
+  }
+
+  function kept() {
+    try {
+      const found = JSON.parse(sessionStorage.getItem(KEPT));
+      sessionStorage.removeItem(KEPT);
+      return found && columns.some((column) => column.key === found.sort) ? found : null;
+    } catch { return null; }
+  }
+
+  function restoreFilters(view) {
+    Object.assign(state, { sort: view.sort, down: view.down === true, shown: Number(view.shown) || PAGE });
+    byId("search").value = view.search;
+    state.search = byId("search").value.trim().toLowerCase();
+    byId("phase").value = view.phase;
+    if (byId("phase").selectedIndex < 0) byId("phase").selectedIndex = 0;
+    state.phase = byId("phase").value;
+    for (const box of byId("kinds").querySelectorAll("input"))
+      if (view.off.includes(box.value)) { box.checked = false; state.kinds.delete(box.value); }
+  }
+
+  function restorePlace(view) {
+    document.querySelector(".scroll:has(#experiments)").scrollLeft = view.left;
+    const active = view.focus && document.querySelector(view.focus);
+    if (active) active.focus({ preventScroll: true });
+    if (active === byId("search")) active.setSelectionRange(view.caret, view.caret);
+    scrollTo(0, view.top);
+  }
+
   async function watch() {
-    // Only where the page is served by `--watch`: its address answers with the state's name.
+    // Its address answers with the name of the repository's present state.
     const answer = await fetch("version", { cache: "no-store" }).catch(() => null);
-    const busy = byId("detail").open || state.search || document.activeElement !== document.body;
-    if (answer && answer.ok && (await answer.text()) !== data.watch && !busy) location.reload();
+    if (!answer || !answer.ok || (await answer.text()) === data.watch) return;
+    const typing = performance.now() - touched < TYPING_MS;
+    if (typing || byId("detail").open || !getSelection().isCollapsed) return;
+    keep();
+    location.reload();
+  }
+
+  async function watched() {
+    history.scrollRestoration = "manual";  // charts come later and move everything
+    const view = kept();
+    if (view) restoreFilters(view);
+    for (const event of ["input", "keydown", "pointerdown"])
+      byId("filters").addEventListener(event, () => { touched = performance.now(); });
+    drawTable();
+    await drawCharts();
+    if (view) restorePlace(view);
+    setInterval(watch, 5000);
   }
 
   prepare();
-  drawTable();
-  drawCharts();
-  if (data.watch) setInterval(watch, 5000);
+  if (data.watch) watched();
+  else {
+    drawTable();
+    drawCharts();
+  }
 })();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot.report.serve import HOST, make_server
 from tests.bot.lab import Lab, git, make_repository
 from tests.bot.report.conftest import make_place
 from tests.bot.report.test_page import PAYLOADS
-from tests.browser import Visit, visit
+from tests.browser import DRAWN, Visit, visit
 
 pytestmark = pytest.mark.slow
 
@@ -164,23 +165,66 @@ def test_a_programme_without_experiments_opens_as_well(tmp_path: Path) -> None:
         assert visited.said == []
 
 
-def test_a_watched_page_shows_what_happens(tmp_path: Path) -> None:
-    lab = Lab.build(tmp_path / "project")
-    lab.experiment({"train.py": "RATE = 3.0\n"}, "First")
-    lab.until_idle()
+@contextmanager
+def watched(lab: Lab, profile: Path) -> Iterator[Visit]:
     with make_server(lab.place, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             address = f"http://{HOST}:{server.server_port}/"
-            with visit(address, tmp_path / "profile") as visited:
-                assert visited.page.locator("#rows tr").count() == 1
-                lab.experiment({"train.py": "RATE = 6.0\n"}, "Second")
-                lab.until_idle()
-                visited.page.get_by_role("button", name="Second").wait_for(timeout=120_000)
+            with visit(address, profile) as visited:
+                yield visited
                 assert visited.said == []
                 assert all(one.startswith((address, "data:")) for one in visited.requests)
         finally:
             server.shutdown()
             thread.join()
     assert git(lab.folder, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab.build(tmp_path / "project")
+    made.experiment({"train.py": "RATE = 3.0\n"}, "First")
+    made.until_idle()
+    return made
+
+
+def another(lab: Lab) -> None:
+    lab.experiment({"train.py": "RATE = 6.0\n"}, "Second")
+    lab.until_idle()
+
+
+def test_a_watched_page_shows_what_happens_and_stands_as_it_stood(lab: Lab, tmp_path: Path) -> None:
+    with watched(lab, tmp_path / "profile") as visited:
+        page = visited.page
+        assert page.locator("#rows tr").count() == 1
+        page.get_by_role("checkbox", name="merged").uncheck()
+        page.get_by_role("searchbox").fill("e")
+        header = page.locator("#headers th").filter(has_text="hypothesis")
+        header.get_by_role("button").click()
+        page.evaluate("scrollTo(0, 200)")
+        another(lab)
+        page.get_by_role("button", name="Second").wait_for(timeout=120_000)
+        page.wait_for_selector(DRAWN, state="attached")
+        assert page.get_by_role("searchbox").input_value() == "e"
+        assert not page.get_by_role("checkbox", name="merged").is_checked()
+        assert page.locator("#count").inner_text() == "1 of 2 experiments"
+        assert header.get_attribute("aria-sort") == "ascending"
+        page.wait_for_function("document.activeElement.closest('[data-key=title]')")
+        page.wait_for_function("scrollY === 200")
+
+
+def test_a_watched_page_waits_while_somebody_reads_an_experiment(lab: Lab, tmp_path: Path) -> None:
+    with watched(lab, tmp_path / "profile") as visited:
+        page = visited.page
+        page.get_by_role("button", name="First").click()
+        another(lab)
+        with page.expect_response("**/version"):
+            pass
+        page.wait_for_timeout(300)
+        assert page.locator("#detail[open]").count() == 1
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Second").wait_for(timeout=120_000)
+        # The experiment that was opened has the focus again.
+        page.wait_for_function("document.activeElement.textContent === 'First'")
