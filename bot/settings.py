@@ -179,8 +179,9 @@ def load(folder: Path) -> Settings:
         data = path.read_bytes()
     except FileNotFoundError:
         raise SettingsError(
-            f"{path}: there is no bot.toml here. Run this in the repository's top folder, or "
-            "write one; an empty file takes every default (see docs/configuration.md)."
+            f"{path}: there is no bot.toml here. python -m bot init proposes one for a script of "
+            "yours (docs/import.md); an empty one takes every default (docs/configuration.md). "
+            "Else run this in the top folder of the repository that has one."
         ) from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror}).") from None

@@ -43,8 +43,8 @@ def bot_toml(plan: Plan) -> str:
     """The text of bot.toml."""
     start, metric = plan.start, plan.metric
     lines = [
-        "# Settings of the bot (Mergelab). Every key has a default; docs/configuration.md explains",
-        "# them all, docs/import.md those of a script that reports its own metric.",
+        "# Settings of the bot. Every key has a default; Mergelab's docs/configuration.md explains",
+        "# them all, its docs/import.md those of a script of one's own.",
         "",
         "[repository]",
         f"base = {_string(plan.base)}    # winners are merged into this branch",

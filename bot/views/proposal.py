@@ -29,7 +29,7 @@ def show(
 
 def _found(proven: Proven) -> Iterator[str]:
     plan, result = proven.plan, proven.baseline
-    told = f"as {plan.start.told_in} says" if plan.start.told_in else "as its kind is started"
+    told = f"as {plan.start.told_in} says" if plan.start.told_in else "no file here says how"
     yield f"Script     {plan.start.script}"
     yield f"Started    {' '.join(plan.start.command)}  ({told})"
     read = ", ".join((*plan.needs, *plan.mounts))

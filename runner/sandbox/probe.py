@@ -1,4 +1,4 @@
-"""What a job can see and do, told from inside: run by `runner.doctor` in each kind of sandbox.
+"""What a job can see and do, told from inside: run by `runner.selfcheck` in each kind of sandbox.
 
 Stands alone: it is laid out as a candidate and run by the candidate's interpreter. It reads
 `question.json` beside it and writes `report.json` to its output folder. It judges nothing.

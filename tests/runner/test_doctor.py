@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.doctor import Expectation, diagnose, probe
+from runner.doctor import diagnose
 from runner.interpreter import Interpreter, find_interpreter
 from runner.sandbox.base import Guarantee, Job, Mount, Outcome, Sandbox
 from runner.sandbox.choose import choose
+from runner.selfcheck import Expectation, probe
 from runner.settings import CandidateTable, RunnerSettings
 
 TOP = Path(__file__).parents[2]

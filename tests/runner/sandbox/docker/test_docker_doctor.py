@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.doctor import probe
 from runner.interpreter import find_interpreter
 from runner.sandbox.base import Sandbox
+from runner.selfcheck import probe
 from runner.settings import CandidateTable
 
 TOP = Path(__file__).parents[4]
