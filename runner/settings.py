@@ -265,6 +265,8 @@ class RunnerSettings(Table):
                     f"task.{key} {value!r} is shown to training by {seen!r} in candidate.paths, "
                     "candidate.needs or [[mount]]. Keep it apart"
                 )
+        if over := next((each for each in self.mount if _above("/data", each.place)), None):
+            raise ValueError(f"mount.target {over.place!r} lies where predicting finds its inputs")
         if _overlap(task.inputs, task.targets):
             raise ValueError(
                 "task.inputs and task.targets overlap: predicting would see the answers"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from runner.digests import scorer_digest
-from runner.errors import DataError, InvalidOutput
+from runner.errors import DataError, InvalidOutput, RequestError
 from runner.interpreter import Interpreter, find_interpreter
 from runner.kinds import mounts, project
 from runner.kinds.base import Evidence, Judge, Launch, Numbers, Scoring, Staged
@@ -39,6 +39,7 @@ _LONGEST_LINE = 10_000
 class PredictionsTask:
     """A project with a script that predicts and a scorer (`runner.kinds.base.Task`)."""
 
+    repository: Path  # links followed
     settings: RunnerSettings
     interpreter: Interpreter  # of the script; if it needs none, the program that it starts with
     python: Interpreter  # of the scorer
@@ -71,7 +72,8 @@ class PredictionsTask:
         python = interpreter
         if not project.runs_python(settings):  # the scorer is Python, whatever the script is
             python = find_interpreter(repository, settings.candidate)
-        return cls(settings, interpreter, python, data, inputs, targets, digest)
+        home = repository.resolve()
+        return cls(home, settings, interpreter, python, data, inputs, targets, digest)
 
     @property
     def version(self) -> str:
@@ -88,8 +90,15 @@ class PredictionsTask:
         return project.runtime(self.settings, self.interpreter)
 
     def check(self, files: Mapping[str, bytes]) -> None:
-        """Refuse data that would lie over the candidate's own files."""
+        """Refuse data that would lie over the candidate's own files, and files with the answers."""
         project.check_places(self.data, files)
+        for hidden in (self.inputs, self.targets):
+            for path in files:
+                if (self.repository / path).is_relative_to(hidden.source):
+                    raise RequestError(
+                        f"{path}, which candidate.paths or candidate.needs in bot.toml names, "
+                        f"belongs to task.{hidden.place}. Keep it apart."
+                    )
 
     def full(self, split: Split, folder: Path) -> Staged:
         """The whole budget, then predictions for all inputs; `split` means nothing here."""

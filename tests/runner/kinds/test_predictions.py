@@ -205,6 +205,7 @@ def test_other_inputs_answers_or_scorers_are_another_identity(project: Path) -> 
         ({"task": {"targets": "data/answers.csv"}}, "Keep it apart"),
         ({"task": {"inputs": "evaluation/test.csv"}}, "Keep it apart"),
         ({"task": {"targets": "hidden"}}, "overlap"),
+        ({"mount": [{"source": "more", "target": "/data/more"}]}, "where predicting finds"),
         ({"task": {"stop_at_budget": True}}, "leaves nothing to predict with"),
         ({"metric": {"pattern": "(.)"}}, "the scorer names its numbers itself"),
         ({"task": {"kind": "reported"}, "metric": {"pattern": "(.)"}}, "can only be set with"),
@@ -223,6 +224,12 @@ def test_answers_that_a_link_shows_elsewhere_are_refused(project: Path) -> None:
         opened(project, mount=[{"source": "data"}, {"source": "more"}])
     with pytest.raises(DataError, match="is not there"):
         opened(project, task={"targets": "nowhere.csv"})
+
+
+def test_answers_among_the_files_of_the_candidate_are_refused(project: Path) -> None:
+    session = opened(project, task={"targets": str(project / "private")})
+    with pytest.raises(RequestError, match=r"belongs to task\.targets"):
+        session.task.check({"train.py": b"", "private/answers.csv": b""})
 
 
 def test_there_is_no_sealed_split(project: Path) -> None:
