@@ -99,5 +99,9 @@ def test_who_prints_no_number_is_told_of_scored_predictions(tmp_path: Path) -> N
     done = project.bot("init", "--yes", "--budget", "5", "--python", sys.executable)
     assert done.code == 1
     assert "--inputs PATH --targets PATH" in done.err
+    asks = "import os\nprint('in phase', os.environ.get('PHASE'))\nraise SystemExit('loss')\n"
+    (project.folder / "train.py").write_text(asks)
+    project.git("commit", "-qam", "Ask for the phase")
+    assert "It asks for PHASE" in project.bot("init", "--yes", "--python", sys.executable).err
     (guide,) = re.findall(r'docs/import\.md, "([^"]+)"', done.err)
     assert f"\n## {guide}\n" in (TOP / "docs" / "import.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -108,7 +109,11 @@ def prove(project: Project, proven: Proven, told: Told, emit: Emit, *, unconfine
     result = _run(project.folder, plan, emit, unconfined)
     log = result.log_tail
     if result.status not in {Status.OK, Status.INVALID_OUTPUT} or result.stage is Stage.SMOKE:
-        raise CannotImport(f"The baseline run failed: {result.message}.\n{_shown(log)}\n{_ADVICE}")
+        asks = re.search(r"\bPHASE\b", project.text(plan.start.script))
+        guide = f"\nIt asks for PHASE: have its predictions scored. {_GUIDE}" if asks else ""
+        raise CannotImport(
+            f"The baseline run failed: {result.message}.\n{_shown(log)}\n{_ADVICE}{guide}"
+        )
     found = _read(log, plan.metric, told)
     if found is None or found.value is None:
         raise CannotImport(
