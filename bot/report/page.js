@@ -135,6 +135,7 @@
       const made = await vegaEmbed(byId(id), themed(spec), {
         mode: "vega-lite", actions: false, ast: true, renderer: crowded(spec) ? "canvas" : "svg",
         tooltip: { theme: dark.matches ? "dark" : "light" },
+        logLevel: 1,  // errors: a filter that leaves nothing is none
       });
       views[id] = made.view;
       if (id === "main") drawn = "";

@@ -77,6 +77,7 @@ def test_filters_are_for_table_and_chart(opened: Visit) -> None:
     assert page.locator("#rows tr").count() <= 1
     page.get_by_role("searchbox").fill("no such words")
     assert page.locator("#count").inner_text() == "0 of 120 experiments"
+    assert opened.said == []
     page.get_by_role("searchbox").fill("")
     page.get_by_role("combobox").select_option("tune")
     shown = page.locator("#rows tr").all_inner_texts()
