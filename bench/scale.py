@@ -26,10 +26,10 @@ from typing import Any
 
 from bench import histories
 from bench.simulation.project import TRAIN, measured
+from bot.forge import events
 from bot.forge.base import Author
-from bot.forge.git import events
-from bot.forge.git.events import Attempted, Closed, Event, Judgement, Measured, Merged, Opened, Plan
-from bot.forge.git.events import Person as EventPerson
+from bot.forge.events import Attempted, Closed, Event, Judgement, Measured, Merged, Opened, Plan
+from bot.forge.events import Person as EventPerson
 from bot.history import ledger
 from bot.history.ledger import LedgerEntry
 from bot.model import Estimate, Verdict

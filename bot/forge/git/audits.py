@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bot.forge.base import Audit, AuditedWinner, Author, Conflict, ForgeError
-from bot.forge.git.chains import TRIES
-from bot.forge.git.events import (
+from bot.forge.events import (
     MAXIMUM_BYTES,
     Base,
     InvalidEvent,
@@ -27,6 +26,7 @@ from bot.forge.git.events import (
     encode,
     explain,
 )
+from bot.forge.git.chains import TRIES
 from bot.forge.git.store import EVENT_FILE, BrokenChain
 from bot.git import Create, Identity, RefMoved, Repository, Update
 from bot.git.batch import read_objects

@@ -9,9 +9,9 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from bot.forge.base import Author, Conflict, ForgeError, NoSuchPull, PullRequest
+from bot.forge.events import Event, InvalidEvent, explain
+from bot.forge.fold import FoldError
 from bot.forge.git import store
-from bot.forge.git.events import Event, InvalidEvent, explain
-from bot.forge.git.fold import FoldError
 from bot.git import Create, Delete, Identity, RefChange, RefMoved, Repository, Update
 
 TRIES = 200  # each time somebody else has made progress

@@ -13,9 +13,9 @@ import logging
 from collections.abc import Sequence
 
 from bot.forge.base import Author, Conflict, ForgeError, PullRequest, State
+from bot.forge.events import Closed, Commented, Merged, Person
 from bot.forge.git import store
 from bot.forge.git.chains import Chains, Written
-from bot.forge.git.events import Closed, Commented, Merged, Person
 from bot.forge.git.worktree import Worktree
 from bot.git import Delete, RefChange, RefMoved, Update, Verify
 

@@ -28,11 +28,7 @@ from bot.forge.base import (
     State,
     Stray,
 )
-from bot.forge.git import store
-from bot.forge.git.audits import Audits
-from bot.forge.git.chains import TRIES, Chains, Written, refusals
-from bot.forge.git.ending import Endings
-from bot.forge.git.events import (
+from bot.forge.events import (
     Attempted,
     Checked,
     Closed,
@@ -47,6 +43,10 @@ from bot.forge.git.events import (
     Plan,
     Pushed,
 )
+from bot.forge.git import store
+from bot.forge.git.audits import Audits
+from bot.forge.git.chains import TRIES, Chains, Written, refusals
+from bot.forge.git.ending import Endings
 from bot.forge.git.sharing import Sharing
 from bot.forge.opening import in_the_way, title_of
 from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify

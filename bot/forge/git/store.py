@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.forge.base import ForgeError, PullRequest, State
-from bot.forge.git.events import (
+from bot.forge.events import (
     MAXIMUM_BYTES,
     Attempted,
     Event,
@@ -22,7 +22,7 @@ from bot.forge.git.events import (
     from_json,
     to_json,
 )
-from bot.forge.git.fold import FoldError, apply
+from bot.forge.fold import FoldError, apply
 from bot.git import GitFailed, Identity, Repository
 from bot.git.batch import GitObject, read_objects
 from bot.text.plain import one_line

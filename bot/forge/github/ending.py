@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.forge.base import ForgeError
-from bot.forge.git.events import Closed, InvalidEvent, Merged, Opened, from_json, to_json
+from bot.forge.events import Closed, InvalidEvent, Merged, Opened, from_json, to_json
 from bot.forge.github.remote import Move, Remote
 from bot.git import Identity, Repository
 

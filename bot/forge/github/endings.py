@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.forge.base import Conflict
-from bot.forge.git.events import Closed, Merged
+from bot.forge.events import Closed, Merged
 from bot.forge.github.answers import Pull, parse
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.client import GitHubClient

@@ -28,9 +28,9 @@ from bot.forge.base import (
     State,
     Stray,
 )
+from bot.forge.events import Attempted, Closed, Event, Judgement, Measured, Merged, Plan
+from bot.forge.fold import apply
 from bot.forge.git.chains import refusals
-from bot.forge.git.events import Attempted, Closed, Event, Judgement, Measured, Merged, Plan
-from bot.forge.git.fold import apply
 from bot.forge.github.account import whoami
 from bot.forge.github.answers import Access, CheckRun, IssueComment, Pull, parse, parse_all
 from bot.forge.github.audits import RemoteAudits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull
-from bot.forge.git.events import Opened, Person
+from bot.forge.events import Opened, Person
 from bot.forge.github import records
 from bot.forge.github.answers import Pull, parse, parse_all
 from bot.forge.github.client import GitHubClient

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.forge.base import Author, Check, Comment, Conclusion, PullRequest, State
-from bot.forge.git.events import (
+from bot.forge.events import (
     Attempted,
     Closed,
     Commented,
@@ -21,7 +21,7 @@ from bot.forge.git.events import (
     Opened,
     Pushed,
 )
-from bot.forge.git.fold import FoldError, apply
+from bot.forge.fold import FoldError, apply
 from bot.forge.github.answers import CheckRun, IssueComment, Pull, User
 from bot.forge.github.records import Kind, Recorded, Said, read
 from bot.forge.github.states import managed

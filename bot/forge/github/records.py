@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.forge.base import ForgeError
-from bot.forge.git.events import Event, InvalidEvent, Opened, from_json, to_json
+from bot.forge.events import Event, InvalidEvent, Opened, from_json, to_json
 from bot.forge.github.answers import IssueComment
 
 MOST_BYTES = 65_535

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.forge.base import NoSuchPull
-from bot.forge.git.events import Event
+from bot.forge.events import Event
 from bot.forge.github import records
 from bot.forge.github.answers import IssueComment, parse_all
 from bot.forge.github.client import GitHubClient

@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 
 from bot.forge.base import Author, Check, Conclusion
-from bot.forge.git.events import Measured
+from bot.forge.events import Measured
 from bot.forge.github.account import whoami
 from bot.forge.github.answers import Access, Pull, User, parse, parse_all
 from bot.forge.github.auth import TokenCredential

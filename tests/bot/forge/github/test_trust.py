@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from bot.forge.base import Author, Check, Conclusion, ForgeError, Permission, State, Stray
-from bot.forge.git.events import Measured
+from bot.forge.events import Measured
 from bot.forge.github import records
 from bot.forge.github.errors import Unauthorized
 from bot.forge.github.remote import Remote, clone_url

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.forge.base import PullRequest, State
-from bot.forge.git.events import (
+from bot.forge.events import (
     Attempted,
     Checked,
     Closed,
@@ -24,7 +24,7 @@ from bot.forge.git.events import (
     from_json,
     to_json,
 )
-from bot.forge.git.fold import FoldError, apply, fold
+from bot.forge.fold import FoldError, apply, fold
 
 HEADS = ("a" * 40, "b" * 40)
 ADA = Person(name="Ada", id="ada@example.org")

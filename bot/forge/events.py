@@ -1,7 +1,8 @@
 """What happens to a pull request, as JSON: one event is the payload of one commit.
 
-Version 1. Reading is strict: an unknown key, kind or version, a wrong type, or too many bytes
-is an `InvalidEvent`. Text keeps every character but lone surrogates, which UTF-8 cannot hold.
+Every forge keeps these. Version 1. Reading is strict: an unknown key, kind or version, a wrong
+type, or too many bytes is an `InvalidEvent`. Text keeps every character but lone surrogates,
+which UTF-8 cannot hold.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.forge.git import events
-from bot.forge.git.events import Commented, InvalidEvent, Measured, Person, from_json, to_json
+from bot.forge import events
+from bot.forge.events import Commented, InvalidEvent, Measured, Person, from_json, to_json
 
 ADA = Person(name="Ada", id="ada@example.org")
 GOOD = Commented(at=5, author=ADA, body="hello")

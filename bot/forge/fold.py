@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bot.forge.base import Attempt, Comment, PullRequest, State
-from bot.forge.git.events import (
+from bot.forge.events import (
     Attempted,
     Checked,
     Closed,
