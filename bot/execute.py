@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.decide import AskPerson, BeginPhase, Conclude, Measure, Resume
+from bot.actions import AskPerson, BeginPhase, Conclude, Measure, Resume
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository

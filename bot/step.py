@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bot.actions import Action
 from bot.audits.plan import BeginAudit, due
 from bot.checkout import check_checkout
-from bot.decide import Action, Room, audit_action
+from bot.decide import Room, audit_action
 from bot.errors import AlreadyRunning, BotError
 from bot.git import Identity, Repository
 from bot.history import spending

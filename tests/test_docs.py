@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.__main__ import available
+from bot.actions import Conclude
 from bot.cli import cli as bot_cli
-from bot.decide import Conclude, decide
+from bot.decide import decide
 from bot.model import Reason
 from bot.run import heartbeat
 from bot.run.base import Concluded

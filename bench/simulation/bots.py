@@ -11,7 +11,8 @@ from typing import Any
 
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.project import COMPARABLE, constant, measured, with_constant
-from bot.decide import Action, Room
+from bot.actions import Action
+from bot.decide import Room
 from bot.errors import RunnerFailed
 from bot.git import Repository
 from bot.history.cost import Cost

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.decide import BeginPhase, Stop, next_idea
+from bot.actions import BeginPhase, Stop
+from bot.decide import next_idea
 from bot.history.spending import CapReached, Totals, left_under
 from bot.phases.marks import PhaseMark
 from bot.phases.standing import standing

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.decide import Revise
+from bot.actions import Revise
 from bot.history import revisions
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.actions import Action, AskPerson, BeginPhase, Conclude
 from bot.audits.execute import Auditor
 from bot.audits.plan import ConcludeAudit, Revert
-from bot.decide import Action, AskPerson, BeginPhase, Conclude
 from bot.execute import Executor, multiplicity
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, Review

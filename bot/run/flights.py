@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.actions import Action, Measure, Resume
 from bot.audits.execute import Auditor, session_of
 from bot.audits.plan import BeginAudit, ContinueAudit
-from bot.decide import Action, Measure, Resume
 from bot.errors import BotError
 from bot.execute import Executor
 from bot.forge.base import Conflict

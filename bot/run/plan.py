@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from statistics import quantiles
 
+from bot.actions import Action, AskPerson, BeginPhase, Conclude, Measure, Propose, Resume, Revise
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import Action, AskPerson, BeginPhase, Conclude, Measure, Propose, Resume, Revise
 from bot.model import Purpose
 from bot.people.plan import PeopleAction
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot import interrupts
+from bot.actions import Action, Stop
 from bot.audits.execute import Auditor
-from bot.decide import Action, Room, Stop, decide
+from bot.decide import Room, decide
 from bot.errors import BotError, RunnerFailed, Stopped
 from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty

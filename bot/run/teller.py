@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from bot.decide import Action
+from bot.actions import Action
 from bot.run.base import Concluded, Order
 from bot.run.state import State
 from runner.events import Event

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bot.decide import Action
+from bot.actions import Action
 from bot.git import Repository
 from bot.run import heartbeat
 from bot.run.base import Concluded, Order

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.actions import Action, BeginPhase, Conclude, Measure, Propose, Resume, Stop
 from bot.audits.plan import BeginAudit
-from bot.decide import Action, BeginPhase, Conclude, Measure, Propose, Resume, Stop, decide
+from bot.decide import decide
 from bot.forge.base import PullRequest
 from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class

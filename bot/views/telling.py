@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.actions import Action, Measure, Resume
 from bot.audits.plan import BeginAudit, ContinueAudit
-from bot.decide import Action, Measure, Resume
 from bot.run.base import Concluded, Order
 from bot.run.state import State
 from bot.text.figures import number

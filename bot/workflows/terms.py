@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.decide import Action, Room, decide
+from bot.actions import Action
+from bot.decide import Room, decide
 from bot.run.terms import Terms
 from bot.settings import Settings
 from bot.snapshot import View

@@ -13,7 +13,8 @@ from bench import simulate
 from bench.simulation import bots, busy
 from bench.simulation.faults import RATES
 from bench.simulation.history import play
-from bot.decide import Action, Conclude, Measure, Resume, Room, decide
+from bot.actions import Action, Conclude, Measure, Resume
+from bot.decide import Room, decide
 from bot.execute import Executor
 from bot.model import Reason, Verdict
 from bot.run.base import Order

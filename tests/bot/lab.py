@@ -14,9 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from bot.audits.execute import Auditor
-from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
-from bot.decide import (
+from bot.actions import (
     Action,
     AskPerson,
     BeginPhase,
@@ -26,8 +24,10 @@ from bot.decide import (
     Resume,
     Revise,
     Stop,
-    decide,
 )
+from bot.audits.execute import Auditor
+from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
+from bot.decide import decide
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
 from bot.forge.git import GitForge

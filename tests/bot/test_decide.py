@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.actions import AskPerson, Conclude, Measure, Propose, Resume, Revise, Stop
 from bot.audits.plan import (
     AuditRule,
     AuditState,
@@ -16,18 +17,7 @@ from bot.audits.plan import (
     OpenAudit,
     Revert,
 )
-from bot.decide import (
-    AskPerson,
-    Conclude,
-    Measure,
-    OpenExperiment,
-    Propose,
-    Resume,
-    Revise,
-    Snapshot,
-    Stop,
-    decide,
-)
+from bot.decide import OpenExperiment, Snapshot, decide
 from bot.model import Direction, Purpose, Reason, Run
 from bot.people.commands import Command, Verb
 from bot.people.orders import Asked, Orders

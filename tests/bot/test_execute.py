@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Conclude, Measure, Propose, Resume, decide
+from bot.actions import Conclude, Measure, Propose, Resume
+from bot.decide import decide
 from bot.forge.base import Conflict, State, WorktreeDirty
 from bot.history import ledger
 from bot.model import Outcome, Purpose, Reason, Side

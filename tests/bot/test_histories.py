@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.decide import Conclude, Measure, Propose, Resume, decide
+from bot.actions import Conclude, Measure, Propose, Resume
+from bot.decide import decide
 from bot.errors import BaselineFails
 from bot.forge.base import Conclusion, PlannedRun, State, WorktreeDirty
 from bot.forge.git.worktree import Worktree

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Measure, decide
+from bot.actions import Measure
+from bot.decide import decide
 from bot.forge.base import Conflict
 from bot.git import NoIdentity
 from bot.open import CannotOpen, open_branch

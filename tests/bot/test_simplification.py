@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.decide import Conclude, Measure, decide
+from bot.actions import Conclude, Measure
+from bot.decide import decide
 from bot.forge.base import State
 from bot.history import ledger
 from bot.history.peek import DEFAULT_ALPHA, peek

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bot.actions import AskPerson, Conclude, Propose
 from bot.audits import ledger as auditlog
 from bot.audits.ledger import AuditEntry
 from bot.audits.plan import AuditState, BeginAudit, ConcludeAudit, ContinueAudit, OpenAudit, Revert
 from bot.audits.plan import next_action as next_action_of
 from bot.audits.report import AUDIT_KEYS
 from bot.cli import cli
-from bot.decide import AskPerson, Conclude, Propose, decide
+from bot.decide import decide
 from bot.forge.base import Conflict, PullRequest, State
 from bot.history import ledger
 from bot.model import Direction, Outcome, Purpose, Reason

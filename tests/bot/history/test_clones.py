@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.actions import Conclude
 from bot.app import open_place
-from bot.decide import Conclude
 from bot.forge.base import NewPull
 from bot.forge.git import configure_refspecs
 from bot.git import Repository

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Conclude, Measure, Propose, Revise, Stop, decide
+from bot.actions import Conclude, Measure, Propose, Revise, Stop
+from bot.decide import decide
 from bot.forge.base import (
     Approval,
     Author,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bot.actions import BeginPhase, Propose, Stop
 from bot.commands.phase import command
-from bot.decide import BeginPhase, Propose, Stop, decide
+from bot.decide import decide
 from bot.forge.base import Conflict
 from bot.forge.git import GitForge
 from bot.phases import marks

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Conclude, Measure, decide
+from bot.actions import Conclude, Measure
+from bot.decide import decide
 from bot.forge.base import Conflict, ForgeError, NewPull, PullRequest, State
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context

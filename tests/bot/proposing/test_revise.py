@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Conclude, Measure, Resume, Revise, decide
+from bot.actions import Conclude, Measure, Resume, Revise
+from bot.decide import decide
 from bot.forge.base import PullRequest
 from bot.forge.git import GitForge
 from bot.history import ledger, revisions

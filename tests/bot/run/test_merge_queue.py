@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.decide import Conclude, Measure, decide
+from bot.actions import Conclude, Measure
+from bot.decide import decide
 from bot.history import ledger
 from bot.model import Reason
 from bot.run.scheduler import Scheduler

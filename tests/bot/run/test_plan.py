@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.actions import Conclude, Measure, Propose, Resume
 from bot.audits.plan import BeginAudit, ContinueAudit
-from bot.decide import Conclude, Measure, Propose, Resume
 from bot.model import Purpose, Reason, Verdict
 from bot.run.plan import at_once, in_flight, to_measure, to_propose
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.decide import Measure
+from bot.actions import Measure
 from bot.forge.base import Attempt
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient

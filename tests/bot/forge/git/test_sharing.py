@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from bot.decide import Propose, decide
+from bot.actions import Propose
+from bot.decide import decide
 from bot.forge.base import Conflict, State, Unreachable
 from bot.forge.git import GitForge
 from bot.forge.git.sharing import OutOfStep
