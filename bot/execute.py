@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.actions import AskPerson, BeginPhase, Conclude, Measure, Resume
+from bot.candidate import measured_digest
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun
 from bot.git import Identity, Repository
@@ -32,7 +33,8 @@ from bot.proposing.propose import BOT, PHASE
 from bot.report import committed
 from bot.run.base import Order
 from bot.settings import Settings
-from bot.snapshot import NEEDS_HUMAN, Standing, View, measured_digest, reverts_of
+from bot.snapshot import View
+from bot.standing import NEEDS_HUMAN, Standing, reverts_of
 from bot.verdict.drift import drift
 from bot.views import texts
 from bot.views.trend import trend

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from bench.simulation.bots import Books
+from bot.candidate import allowed_files
 from bot.forge.base import Attempt, PullRequest, State
 from bot.git import Repository
 from bot.history import ledger, scratchpad, spending
@@ -14,7 +15,7 @@ from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
 from bot.model import Reason
 from bot.proposing.propose import Place
-from bot.snapshot import NEEDS_HUMAN, allowed_files
+from bot.standing import NEEDS_HUMAN
 from runner.digests import candidate_digest
 
 _MEASURED = {Reason.IMPROVEMENT, Reason.SIMPLER, Reason.DID_NOT_REPLICATE}

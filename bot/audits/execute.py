@@ -16,6 +16,7 @@ from bot.audits import ledger as auditlog
 from bot.audits.ledger import AuditEntry, Gain
 from bot.audits.plan import BeginAudit, ConcludeAudit, ContinueAudit, Revert
 from bot.audits.state import runs_of_audit
+from bot.candidate import allowed_files, measured_digest
 from bot.errors import BotError, RunnerChanged
 from bot.forge.base import Audit, AuditedWinner, Conflict, Forge, NewPull, PlannedRun, PullRequest
 from bot.git import Identity, Repository
@@ -25,7 +26,7 @@ from bot.model import Direction, Purpose, Side
 from bot.proposing.propose import BOT, PHASE
 from bot.run.base import Order
 from bot.settings import Settings
-from bot.snapshot import View, allowed_files, measured_digest
+from bot.snapshot import View
 from bot.views import texts
 from runner.result import Measurement
 

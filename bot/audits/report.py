@@ -15,13 +15,13 @@ from bot.audits import ledger as auditlog
 from bot.audits import plan as audit
 from bot.audits.ledger import AuditEntry, Gain
 from bot.audits.state import Subject, sealed_of_audit
+from bot.candidate import measured_digest
 from bot.forge.base import Audit
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past
 from bot.model import Direction, Run
 from bot.proposing.propose import Place
 from bot.settings import Settings
-from bot.snapshot import measured_digest
 from bot.text.figures import rounded
 from bot.verdict import Evidence
 

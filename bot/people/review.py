@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.candidate import allowed_files
 from bot.forge.base import Note
 from bot.git import Repository
 from bot.history.related import related
 from bot.people.record import Record, hidden
 from bot.policy.inspection import check_change
 from bot.settings import Settings
-from bot.snapshot import Standing, View, allowed_files
+from bot.snapshot import View
+from bot.standing import Standing
 from bot.text.plain import inert_markdown
 from bot.views.related import related_text
 

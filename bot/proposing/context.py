@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import snapshot
+from bot.candidate import allowed_files
 from bot.history import spending
 from bot.model import Direction, Estimate
 from bot.phases.standing import grant, split_program
@@ -20,7 +21,7 @@ from bot.proposers.base import (
 from bot.proposers.portfolio import REVISING
 from bot.proposing import background
 from bot.settings import IMPORTED
-from bot.snapshot import View, allowed_files
+from bot.snapshot import View
 
 if TYPE_CHECKING:
     from bot.proposing.propose import Place

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.actions import Revise
+from bot.candidate import allowed_files
 from bot.history import revisions
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
@@ -19,7 +20,7 @@ from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Propos
 from bot.proposers.portfolio import reviser
 from bot.proposing.context import context
 from bot.proposing.propose import BOT, Place, Refused, ask, commit
-from bot.snapshot import View, allowed_files
+from bot.snapshot import View
 from bot.text.plain import inert_markdown
 
 

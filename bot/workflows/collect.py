@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.candidate import measured_digest
 from bot.forge.base import Attempt, Conflict, Forge, PullRequest, State
 from bot.forge.github.errors import NotFound, Rejected
 from bot.git import GitError, Repository
 from bot.history.reduce import foreign
 from bot.history.trees import remake_trees
 from bot.settings import Settings
-from bot.snapshot import measured_digest
 from bot.workflows.archive import BadArchive, read_one
 from bot.workflows.runs import Runs, WorkflowRun
 from runner.actions.documents import DOCUMENT, MOST_BYTES, Published, parse_published, title_of

@@ -15,7 +15,7 @@ from bot.forge.base import Attempt, Conflict, PlannedRun
 from bot.history.reduce import refusals, runs_of
 from bot.model import Purpose, Reason, Side
 from bot.proposing.propose import open_proposal
-from bot.snapshot import Standing
+from bot.standing import Standing
 from tests.bot.lab import COMPARABLE, TRAIN, Lab, ListProposer
 from tests.bot.test_execute import act
 

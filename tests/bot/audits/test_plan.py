@@ -21,7 +21,7 @@ from bot.forge.base import Conflict, PullRequest, State
 from bot.history import ledger
 from bot.model import Direction, Outcome, Purpose, Reason
 from bot.proposing.context import context
-from bot.snapshot import NEEDS_HUMAN
+from bot.standing import NEEDS_HUMAN
 from bot.verdict import VerdictRule
 from runner.result import Status
 from tests.bot.lab import TRAIN, Lab, git, quadratic, rate
