@@ -1,4 +1,4 @@
-"""One repository: objects, trees, commits, refs and who has what checked out.
+"""One repository: what is written to it, its refs, and who has what checked out.
 
 Paths are text as `os.fsdecode` gives it, so that names which are not UTF-8 survive.
 Object names are full hexadecimal ids; revisions come in through `resolve` only.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.git import trees
-from bot.git.batch import read_objects
-from bot.git.diffs import DIFF_OPTIONS, RAW_OPTIONS
+from bot.git.objects import Objects, split
 from bot.git.process import Git, GitError, GitFailed, NoIdentity, NotARepository, check_version
-from bot.git.refs import RefChange, Shared, finish_refs, resolve_ref, update_refs
-from bot.git.trees import clean_path
+from bot.git.refs import RefChange, Shared, finish_refs, update_refs
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,12 @@ class Conflicts:
     paths: tuple[str, ...]
 
 
-class Repository:
+class Repository(Objects):
     """A git repository, seen from one of its working trees."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(Git(path))
         self.path = path
-        self.git = Git(path)
         self.shared: Shared | None = None
         self._committer: Identity | None = None  # asked for once: it is needed for every commit
 
@@ -70,140 +68,6 @@ class Repository:
         """The folder that holds refs and objects, shared by all working trees of the clone."""
         answer = self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir")
         return Path(answer)
-
-    # Reading
-
-    def resolve(self, revision: str) -> str | None:
-        """The commit that a revision means (`HEAD`, `main`, a full ref, an id), or None."""
-        done = self.git.run(
-            *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"),
-            accepted=(0, 1, 128),
-        )
-        return done.stdout.decode().strip() if done.code == 0 else None
-
-    def has(self, name: str) -> bool:
-        """Whether this clone has the object with this id."""
-        return self.git.run("cat-file", "-e", name, accepted=(0, 1, 128)).code == 0
-
-    def tree(self, commit: str) -> str:
-        """The tree of a commit. Raises GitFailed when there is no such commit."""
-        return self.git.text("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}")
-
-    def ref(self, name: str) -> str | None:
-        """The object that a full ref name points to, or None."""
-        return resolve_ref(self.git, name)
-
-    def read_file(self, tree: str, path: str) -> bytes | None:
-        """The bytes of a file in a commit or tree; None when there is no file."""
-        return self.read_files(tree, [path])[path]
-
-    def read_files(
-        self, tree: str, paths: Iterable[str], limit: int | None = None
-    ) -> dict[str, bytes | None]:
-        """The bytes of several files, read by one process.
-
-        None stands for a file that does not exist, or is larger than `limit` bytes.
-        """
-        wanted = list(dict.fromkeys(paths))
-        names = [f"{tree}:".encode() + clean_path(path) for path in wanted]
-        found = read_objects(self.git, names, limit)
-        return {
-            path: None if entry is None or entry.kind != "blob" else entry.data
-            for path, entry in zip(wanted, found, strict=True)
-        }
-
-    def sizes(self, tree: str, paths: Sequence[str]) -> dict[str, int]:
-        """The sizes in bytes of those of these files that a commit or tree has; none is read."""
-        if not paths:
-            return {}
-        names = [clean_path(path) for path in paths]
-        done = self.git.run("ls-tree", "-z", "-l", "--full-tree", tree, "--", *names)
-        entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
-        facts = ((head.split(), path) for head, _, path in entries)
-        return {
-            os.fsdecode(path): int(size) for (_, kind, _, size), path in facts if kind == b"blob"
-        }
-
-    def files_below(self, tree: str, paths: Sequence[str]) -> tuple[str, ...]:
-        """The regular files of a commit or tree that are, or lie below, one of `paths`."""
-        return self._files(tree, [clean_path(path) for path in paths]) if paths else ()
-
-    def all_files(self, tree: str) -> tuple[str, ...]:
-        """The regular files of a commit or tree."""
-        return self._files(tree, [])
-
-    def _files(self, tree: str, names: Sequence[bytes]) -> tuple[str, ...]:
-        done = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree, "--", *names)
-        entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
-        return tuple(os.fsdecode(path) for head, _, path in entries if head.startswith(b"100"))
-
-    def is_shallow(self) -> bool:
-        """Whether the history ends early because the clone was made so."""
-        return self.git.text("rev-parse", "--is-shallow-repository") == "true"
-
-    def read_many(
-        self, wanted: Sequence[tuple[str, str]], limit: int = 1 << 20
-    ) -> dict[tuple[str, str], bytes | None]:
-        """The bytes of files (tree or commit, path), read by one process.
-
-        None stands for a file that does not exist, or is larger than `limit` bytes.
-        """
-        unique = list(dict.fromkeys(wanted))
-        names = [f"{tree}:".encode() + clean_path(path) for tree, path in unique]
-        found = read_objects(self.git, names, limit)
-        return {
-            key: None if entry is None or entry.kind != "blob" else entry.data
-            for key, entry in zip(unique, found, strict=True)
-        }
-
-    def diff(self, old: str, new: str) -> bytes:
-        """The whole difference of two commits or trees, in a form that no setting changes."""
-        return self.git.run(
-            *("-c", "diff.suppressBlankEmpty=false", "-c", f"core.attributesFile={os.devnull}"),
-            *("diff-tree", *DIFF_OPTIONS, "--end-of-options", old, new),
-            environment={"GIT_ATTR_NOSYSTEM": "1"},
-        ).stdout
-
-    def raw_diff(self, old: str, new: str) -> bytes:
-        """The changed entries of two commits or trees: modes, ids, status and path of each."""
-        done = self.git.run("diff-tree", *RAW_OPTIONS, "--end-of-options", old, new)
-        return done.stdout
-
-    def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
-        """The paths in which two commits or trees differ; a rename counts as both names."""
-        done = self.git.run(
-            *("diff-tree", "-r", "-z", "--name-only", "--no-renames"),
-            *("--ignore-submodules=none", f"-O{os.devnull}", "--end-of-options", old, new),
-        )
-        return _split(done.stdout)
-
-    def subject(self, commit: str) -> str:
-        """The first line of a commit's message."""
-        return self.git.text("log", "-1", "--no-show-signature", "--format=%s", commit, "--")
-
-    def messages(self, old: str, new: str) -> tuple[str, ...]:
-        """The messages of the commits on the first-parent line from `old` to `new`, latest first.
-
-        All of them where `old` is empty.
-        """
-        done = self.git.run(
-            *("log", "-z", "--first-parent", "--no-show-signature", "--no-notes", "--format=%B"),
-            *("--end-of-options", f"{old}..{new}" if old else new, "--"),
-        )
-        return tuple(text for text in done.stdout.decode(errors="replace").split("\0") if text)
-
-    def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor of two commits, or None."""
-        done = self.git.run("merge-base", "--end-of-options", one, other, accepted=(0, 1))
-        return done.stdout.decode().split("\n")[0] or None
-
-    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Whether `descendant` contains `ancestor` (a commit contains itself)."""
-        done = self.git.run(
-            *("merge-base", "--is-ancestor", "--end-of-options", ancestor, descendant),
-            accepted=(0, 1),
-        )
-        return done.code == 0
 
     # Writing objects: nothing is visible before a ref moves.
 
@@ -258,7 +122,7 @@ class Repository:
             *("--allow-unrelated-histories", "--end-of-options", base, head),
             accepted=(0, 1),
         )
-        tree, *paths = _split(done.stdout)
+        tree, *paths = split(done.stdout)
         return tree if done.code == 0 else Conflicts(tuple(paths))
 
     # Refs, people, working trees
@@ -308,7 +172,7 @@ class Repository:
     def checked_out(self, branch: str) -> Path | None:
         """The working tree (this or a linked one) that has `branch` checked out, if any."""
         place: Path | None = None
-        for field in _split(self.git.run("worktree", "list", "--porcelain", "-z").stdout):
+        for field in split(self.git.run("worktree", "list", "--porcelain", "-z").stdout):
             if field.startswith("worktree "):
                 place = Path(field.removeprefix("worktree "))
             elif field == f"branch refs/heads/{branch}" and place is not None and place.is_dir():
@@ -330,23 +194,19 @@ class Repository:
             *(f"--ignored={'matching' if ignored else 'no'}", "--ignore-submodules=none"),
             *("--", *(paths or ())),
         )
-        return tuple(sorted({entry[3:].rstrip("/") for entry in _split(done.stdout)}))
+        return tuple(sorted({entry[3:].rstrip("/") for entry in split(done.stdout)}))
 
     def changed_since(self, commit: str, place: str) -> set[str]:
         """Tracked paths below `place` that differ between `commit` and this working tree."""
         listing = self.git.run(
             "diff", "--name-only", "--no-renames", "-z", "--no-ext-diff", commit, "--", place
         )
-        return set(_split(listing.stdout))
+        return set(split(listing.stdout))
 
     def unmerged_paths(self) -> tuple[str, ...]:
         """Paths with conflicts that a person has not resolved yet."""
         listing = self.git.run("diff", "--name-only", "--diff-filter=U", "-z", "--no-ext-diff")
-        return tuple(dict.fromkeys(_split(listing.stdout)))
-
-
-def _split(output: bytes) -> tuple[str, ...]:
-    return tuple(os.fsdecode(part) for part in output.split(b"\0") if part)
+        return tuple(dict.fromkeys(split(listing.stdout)))
 
 
 def _one_line(text: str) -> str:
