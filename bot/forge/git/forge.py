@@ -8,16 +8,14 @@ comment while a result is recorded) is folded in, and the write tried again.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from bot.forge.base import (
     Attempt,
     Audit,
     Author,
-    BranchTaken,
     Check,
     Conflict,
     ForgeError,
@@ -38,24 +36,21 @@ from bot.forge.events import (
     Labelled,
     Measured,
     Merged,
-    Opened,
     Person,
     Plan,
-    Pushed,
 )
 from bot.forge.git import store
 from bot.forge.git.audits import Audits
-from bot.forge.git.chains import TRIES, Chains, Written, refusals
+from bot.forge.git.chains import Chains, Written, refusals
 from bot.forge.git.ending import Endings
+from bot.forge.git.heads import Heads, require_open
+from bot.forge.git.opening import Openings
 from bot.forge.git.sharing import Sharing
-from bot.forge.opening import in_the_way, title_of
-from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
+from bot.git import RefChange, Repository, Update, Verify
 from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
 _MANY_LOOSE = 250  # pull requests whose refs are files of their own
-
-_log = logging.getLogger(__name__)
 
 
 class GitForge:
@@ -85,8 +80,9 @@ class GitForge:
         self._base_ref = f"refs/heads/{base_branch}"
         self.bot = bot
         self._clock = clock
-        self._taken = taken
         self._chains = Chains(repository)
+        self._openings = Openings(self._chains, base_branch, self._now, taken, self._sharing)
+        self._heads = Heads(self._chains, self._now)
         self._endings = Endings(self._chains, base_branch, bot)
         self._audits = Audits(repository, bot)
 
@@ -104,10 +100,7 @@ class GitForge:
 
     def pulls(self, state: State | None = None) -> tuple[PullRequest, ...]:
         """Pull requests in order of their numbers; all of them, or those in one state."""
-        found = store.tips(self.repository)
-        wanted = [tip for tip in found if state is None or tip.state in {state, None}]
-        read = store.read(self.repository, wanted)
-        return tuple(pull for pull in read if state is None or pull.state is state)
+        return store.pulls(self.repository, state)
 
     def pull(self, number: int) -> PullRequest:
         """One pull request. Raises NoSuchPull."""
@@ -122,56 +115,14 @@ class GitForge:
     @refusals()
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request."""
-        title = title_of(self.repository, new, self.base_branch)
-        branch_ref = f"refs/heads/{new.branch}"
-        taken = self._taken()
-        for _ in range(TRIES):
-            # The number is looked for first: whoever opens after that takes the same number,
-            # and whoever opened before is seen in the list.
-            number = max(store.last_number(self.repository), taken) + 1
-            for other in self.pulls(State.OPEN):
-                if other.branch == new.branch:
-                    raise BranchTaken(f"Branch {new.branch} has pull request #{other.number} open.")
-            at = self.repository.ref(branch_ref)
-            if at is None and self._sharing and self._sharing.branch(new.branch):
-                raise BranchTaken(f"Branch {new.branch} exists already on the remote.")
-            if at not in {None, new.head}:
-                raise BranchTaken(f"Branch {new.branch} exists already, at {at}.")
-            if at is not None and self._sharing:
-                self._sharing.offer(new.branch, at)
-            event = Opened(
-                at=self._now(),
-                number=number,
-                branch=new.branch,
-                head=new.head,
-                title=title,
-                body=new.body,
-                author=Person.of(new.author),
-                record=dict(new.record),
-            )
-            tip, pull = self._chains.extend(None, None, [(event, new.author)])
-            changes: list[RefChange] = [
-                Create(store.head_ref(number), new.head),
-                Create(store.meta_ref(number), tip),
-                Verify(branch_ref, at) if at else Create(branch_ref, new.head),
-            ]
-            try:
-                self.repository.update_refs(changes, f"forge: open #{number}")
-            except RefMoved:
-                if self._sharing:
-                    self._sharing.catch_up()
-                continue
-            except GitFailed as error:
-                raise self._in_the_way(new.branch) or error from error
-            return pull
-        raise Conflict("Too many others open pull requests at this moment. Try again.")
+        return self._openings.open(new)
 
     def push(self, number: int, *, old: str, new: str, author: Author) -> None:
         """Move branch and head of an open pull request from `old` to `new`."""
         pull = self._open_pull(number)
         self._contains(old, new)
         branch = Update(f"refs/heads/{pull.branch}", new, old)
-        self._push(number, old, new, author, branch)
+        self._heads.push(number, old, new, author, branch)
 
     def sync_heads(self) -> tuple[Stray, ...]:
         """Take over what people pushed to the branches of open pull requests.
@@ -181,23 +132,7 @@ class GitForge:
         if self._sharing:
             branches = lambda: (pull.branch for pull in self.pulls(State.OPEN))  # noqa: E731
             self._sharing.fetch(branches, self._endings.advance)
-        strays: list[Stray] = []
-        pulls = self.pulls(State.OPEN)
-        at = self._branches(pull.branch for pull in pulls)
-        for pull in pulls:
-            branch = at.get(pull.branch)
-            if branch == pull.head:
-                continue
-            if branch is None or not self.repository.is_ancestor(pull.head, branch):
-                strays.append(Stray(pull.number, pull.head, branch))
-                continue
-            author = self._author_of(branch)
-            unchanged = Verify(f"refs/heads/{pull.branch}", branch)
-            try:
-                self._push(pull.number, pull.head, branch, author, unchanged)
-            except Conflict:  # another bot was first, or the person pushed again: next time
-                _log.debug("head of #%d moved while it was taken over", pull.number)
-        return tuple(strays)
+        return self._heads.take_over()
 
     # Talking and measuring
 
@@ -350,19 +285,6 @@ class GitForge:
 
     # How
 
-    def _push(self, number: int, old: str, new: str, author: Author, branch: RefChange) -> None:
-        def event(pull: PullRequest) -> Event:
-            _require_open(pull)
-            if pull.head != old:
-                raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
-            return Pushed(at=self._now(), head=new, author=Person.of(author))
-
-        self._chains.write(
-            number,
-            lambda pull: [(event(pull), author)],
-            [Update(store.head_ref(number), new, old), branch],
-        )
-
     def _add(self, number: int, event: Callable[[PullRequest], Event], *guards: RefChange) -> None:
         def events(pull: PullRequest) -> list[Written]:
             new = event(pull)
@@ -384,7 +306,7 @@ class GitForge:
 
     def _open_pull(self, number: int) -> PullRequest:
         pull = self.pull(number)
-        _require_open(pull)
+        require_open(pull)
         return pull
 
     def _now(self) -> int:
@@ -393,33 +315,3 @@ class GitForge:
     def _contains(self, old: str, new: str) -> None:
         if old != new and not self.repository.is_ancestor(old, new):
             raise ForgeError(f"{new} does not contain {old}; branches only move forward.")
-
-    def _branches(self, names: Iterable[str]) -> dict[str, str]:
-        refs = [f"refs/heads/{name}" for name in names]
-        if not refs:
-            return {}
-        listing = self.repository.git.text(
-            "for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", *refs
-        )
-        pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
-        return {name: commit for commit, name in pairs}
-
-    def _author_of(self, commit: str) -> Author:
-        answer = self.repository.git.text("log", "-1", "--format=%an%x00%ae", commit)
-        name, _, address = answer.partition("\0")
-        return Author(name, address)
-
-    def _in_the_way(self, branch: str) -> ForgeError | None:
-        """What to say when `branch` would be a folder of another one, or the other way round."""
-        other = in_the_way(self.repository, branch)
-        if not other:
-            return None
-        return ForgeError(
-            f"Branch {branch!r} cannot be created: a branch {other!r} is in its way, as a file is"
-            f" in the way of a folder. Give that one another name: git branch -m {other} NEW-NAME"
-        )
-
-
-def _require_open(pull: PullRequest) -> None:
-    if pull.state is not State.OPEN:
-        raise Conflict(f"#{pull.number} is {pull.state} already.")

@@ -156,6 +156,16 @@ def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]
         yield pull
 
 
+def pulls(repository: Repository, state: State | None = None) -> tuple[PullRequest, ...]:
+    """Pull requests in order of their numbers; all of them, or those in one state.
+
+    Raises BrokenChain.
+    """
+    wanted = [tip for tip in tips(repository) if state is None or tip.state in {state, None}]
+    found = read(repository, wanted)
+    return tuple(pull for pull in found if state is None or pull.state is state)
+
+
 def read_event(repository: Repository, ref: str, commit: str) -> Event:
     """The event that one commit, found by way of `ref`, holds. Raises BrokenChain."""
     name = f"{commit}:{EVENT_FILE}".encode()
