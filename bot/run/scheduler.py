@@ -17,16 +17,15 @@ from bot import interrupts
 from bot.actions import Action, Stop
 from bot.audits.execute import Auditor
 from bot.decide import Room, decide
-from bot.errors import BotError, RunnerFailed, Stopped
+from bot.errors import RunnerFailed, Stopped
 from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
-from bot.history.spending import CapReached, Totals
-from bot.proposers.base import NothingToPropose
-from bot.proposing.propose import Drafting, NoProposal, Place
-from bot.proposing.revise import Revising
+from bot.history.spending import Totals
+from bot.proposing.propose import Place
 from bot.run import plan
 from bot.run.acting import Hands
+from bot.run.asking import Asking
 from bot.run.base import (
     Answered,
     Concluded,
@@ -39,7 +38,7 @@ from bot.run.base import (
     Seen,
     StopAsked,
 )
-from bot.run.drafts import Draft, Drafts
+from bot.run.drafts import Drafts
 from bot.run.flights import Flights
 from bot.run.report import caps_of, state_of
 from bot.run.state import Phase
@@ -105,6 +104,7 @@ class Scheduler:
         runner_class = self.measurer.runner_class()
         self.flights = Flights(self.measurer, self.mailbox, self.teller, runner_class)
         self.drafts = Drafts(self.proposers, self.mailbox)
+        self._asking = Asking(self.place, self.drafts, self._troubles, self.teller, self._now)
         self._started = self.mailbox.now()
         try:
             while True:
@@ -160,7 +160,7 @@ class Scheduler:
             self._check_terms()
             return not self._enough()
         if self.drafts.arrived:
-            self._take_answer(view)
+            self._asking.take_answer(view)
             return True
         self.flights.keep_to(actions)
         if not self._why:
@@ -211,47 +211,7 @@ class Scheduler:
                 self._troubles.say_once(stop.why)
             else:
                 self._troubles.close(Stopped(stop.why))
-        drafts = self._to_ask(actions)
-        if drafts:
-            self.teller.thinking(len(drafts))
-        for draft in drafts:
-            try:
-                self.drafts.ask(next(self._jobs), view, draft)
-            except CapReached as reached:
-                if isinstance(draft, Revising):
-                    draft.give_up(view, reached)
-                else:
-                    self._troubles.close(reached)
-                    break
-
-    def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
-        """What to ask for now. Each is told what is left under the caps, and may spend all of it:
-        so with a cap on what they cost there is one at a time."""
-        caps = self.place.settings.caps
-        one_by_one = caps.max_usd is not None or caps.max_tokens is not None
-        if one_by_one and self.drafts.thinking:
-            return []
-        drafts: list[Draft] = []
-        for action in plan.to_revise(actions, self.drafts.revising):
-            drafts.append(Revising(self.place, action, self._now))
-        if one_by_one and drafts:
-            return drafts[:1]
-        if not self._troubles.no_proposals:
-            drafts += self.drafts.again()
-            drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
-        return drafts[:1] if one_by_one else drafts
-
-    def _take_answer(self, view: View) -> None:
-        try:
-            words = self.drafts.carry_out(view)
-        except NoProposal as none:
-            self._troubles.of_proposer(none)
-        except (NothingToPropose, BotError) as error:
-            self._troubles.close(error)
-        else:
-            if words:
-                self._troubles.proposers_are_well()
-                self.teller.say(words)
+        self._asking.ask(self._jobs, actions, view)
 
     def _carry_out(self, action: Action, view: View) -> None:
         try:

@@ -1,0 +1,74 @@
+"""Asking proposers: what for, how many at once, and what becomes of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bot.actions import Action
+from bot.errors import BotError
+from bot.history.spending import CapReached
+from bot.proposers.base import NothingToPropose
+from bot.proposing.propose import Drafting, NoProposal, Place
+from bot.proposing.revise import Revising
+from bot.run import plan
+from bot.run.drafts import Draft, Drafts
+from bot.run.teller import Teller
+from bot.run.troubles import Troubles
+from bot.snapshot import View
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks for what was decided on. `now` gives seconds since 1970."""
+
+    place: Place
+    drafts: Drafts
+    troubles: Troubles
+    teller: Teller
+    now: Callable[[], int]
+
+    def ask(self, jobs: Iterator[int], actions: tuple[Action, ...], view: View) -> None:
+        """Ask for revisions and for new experiments, each under the next number of `jobs`."""
+        drafts = self._to_ask(actions)
+        if drafts:
+            self.teller.thinking(len(drafts))
+        for draft in drafts:
+            try:
+                self.drafts.ask(next(jobs), view, draft)
+            except CapReached as reached:
+                if isinstance(draft, Revising):
+                    draft.give_up(view, reached)
+                else:
+                    self.troubles.close(reached)
+                    break
+
+    def take_answer(self, view: View) -> None:
+        """Carry out the answer that came first. Raises what the forge raises."""
+        try:
+            words = self.drafts.carry_out(view)
+        except NoProposal as none:
+            self.troubles.of_proposer(none)
+        except (NothingToPropose, BotError) as error:
+            self.troubles.close(error)
+        else:
+            if words:
+                self.troubles.proposers_are_well()
+                self.teller.say(words)
+
+    def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
+        """What to ask for now. Each is told what is left under the caps, and may spend all of it:
+        so with a cap on what they cost there is one at a time."""
+        caps = self.place.settings.caps
+        one_by_one = caps.max_usd is not None or caps.max_tokens is not None
+        if one_by_one and self.drafts.thinking:
+            return []
+        drafts: list[Draft] = []
+        for action in plan.to_revise(actions, self.drafts.revising):
+            drafts.append(Revising(self.place, action, self.now))
+        if one_by_one and drafts:
+            return drafts[:1]
+        if not self.troubles.no_proposals:
+            drafts += self.drafts.again()
+            drafts += [Drafting(self.place, self.now) for _ in range(plan.to_propose(actions))]
+        return drafts[:1] if one_by_one else drafts
