@@ -5,22 +5,19 @@ snapshot -> decide -> carry out -> snapshot again, by the same scheduler as `bot
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bot.actions import Action
 from bot.audits.plan import BeginAudit, due
 from bot.checkout import check_checkout
 from bot.decide import Room, audit_action
-from bot.errors import AlreadyRunning, BotError
-from bot.git import Identity, Repository
+from bot.errors import BotError
+from bot.git import Identity
 from bot.history import spending
+from bot.lock import only_one
 from bot.notify.send import watching
-from bot.proposing.propose import BOT, Place
+from bot.place import BOT, Place
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
 from bot.run.teller import Teller
@@ -91,53 +88,3 @@ class Stepper:
                 choose,
             )
             return scheduler.run()
-
-
-_LOCK = "mergelab.lock"
-_LOOKS = 4
-
-
-def at_work(repository: Repository) -> bool:
-    """Whether a process is carrying out a step in this clone now."""
-    try:
-        descriptor = os.open(repository.common_folder() / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int) -> None:
-    for again in range(_LOOKS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if again < _LOOKS - 1:
-                time.sleep(0.05)  # somebody may only be looking, see `at_work`
-    raise AlreadyRunning(
-        "Another `python -m bot` is carrying out a step in this clone. Wait for it, or "
-        "stop it with Ctrl-C; nothing it has done so far is lost."
-    )
-
-
-@contextmanager
-def only_one(repository: Repository) -> Iterator[None]:
-    """Hold this clone's lock: saves two bots double work; the forge's transactions guard truth.
-
-    Raises:
-        AlreadyRunning: another process holds it.
-    """
-    folder = repository.common_folder()
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        _take(descriptor)
-        yield
-    finally:
-        os.close(descriptor)

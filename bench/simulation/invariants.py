@@ -14,7 +14,7 @@ from bot.history import ledger, scratchpad, spending
 from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
 from bot.model import Reason
-from bot.proposing.propose import Place
+from bot.place import Place
 from bot.standing import NEEDS_HUMAN
 from runner.digests import candidate_digest
 

@@ -14,9 +14,9 @@ from bot.forge.base import ForgeError
 from bot.git import GitError, Repository
 from bot.history import ledger
 from bot.history.clones import advice
-from bot.proposing.propose import Place
+from bot.lock import at_work
+from bot.place import Place
 from bot.settings import Settings
-from bot.step import at_work
 
 _CLOCK_S = 300
 _WORKFLOWS = ("measure.yml", "step.yml")

@@ -24,7 +24,7 @@ from bot.settings import IMPORTED
 from bot.snapshot import View
 
 if TYPE_CHECKING:
-    from bot.proposing.propose import Place
+    from bot.place import Place
 
 HISTORY = 1_000
 """How many of the latest experiments a proposer is told about."""

@@ -14,14 +14,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bot.errors import BotError
-from bot.forge.base import Author, BranchTaken, Forge, ForgeError, NewPull, PullRequest
-from bot.git import Identity, Repository
+from bot.forge.base import BranchTaken, ForgeError, NewPull, PullRequest
+from bot.git import Identity
 from bot.history import beliefs, fingerprint, revisions, spending
 from bot.history.cost import Cost
 from bot.history.past import settled_by
 from bot.history.related import related
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
+from bot.place import BOT, Place
 from bot.policy import rules as policy
 from bot.policy.inspection import check_change
 from bot.proposers.base import (
@@ -31,7 +32,6 @@ from bot.proposers.base import (
 )
 from bot.proposers.portfolio import PORTFOLIO
 from bot.proposing.context import context
-from bot.settings import Settings
 from bot.snapshot import View
 from bot.text.hygiene import Secrets
 from bot.text.naming import slug
@@ -40,7 +40,6 @@ from bot.views import texts
 from bot.views.change import summary
 from bot.views.related import related_text
 
-BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
 PHASE = "default"
 
 
@@ -51,15 +50,6 @@ class NoProposal(BotError):
     """
 
     passing: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where proposals are made: the repository, its forge and its settings."""
-
-    repository: Repository
-    forge: Forge
-    settings: Settings
 
 
 @dataclass(frozen=True)

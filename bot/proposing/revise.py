@@ -16,10 +16,11 @@ from bot.candidate import allowed_files
 from bot.history import revisions
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
+from bot.place import BOT, Place
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Proposer, Revision
 from bot.proposers.portfolio import reviser
 from bot.proposing.context import context
-from bot.proposing.propose import BOT, Place, Refused, ask, commit
+from bot.proposing.propose import Refused, ask, commit
 from bot.snapshot import View
 from bot.text.plain import inert_markdown
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from bot.actions import Action
 from bot.errors import BotError
 from bot.history.spending import CapReached
+from bot.place import Place
 from bot.proposers.base import NothingToPropose
-from bot.proposing.propose import Drafting, NoProposal, Place
+from bot.proposing.propose import Drafting, NoProposal
 from bot.proposing.revise import Revising
 from bot.run import plan
 from bot.run.drafts import Draft, Drafts

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from bot.git import Identity
 from bot.history import spending
 from bot.history.cost import Cost
+from bot.place import BOT, Place
 from bot.proposers.base import Context, Proposer
-from bot.proposing.propose import BOT, Place, ask
+from bot.proposing.propose import ask
 from bot.run.base import Answered, Message, Post
 
 

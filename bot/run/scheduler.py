@@ -22,7 +22,7 @@ from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import Totals
-from bot.proposing.propose import Place
+from bot.place import Place
 from bot.run import plan
 from bot.run.acting import Hands
 from bot.run.asking import Asking

@@ -14,12 +14,11 @@ from bot.forge.base import PullRequest
 from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class
 from bot.history.spending import CapReached, Totals, left_under
-from bot.proposing.context import used
-from bot.proposing.propose import Place
+from bot.lock import at_work
+from bot.place import Place
 from bot.run import heartbeat
 from bot.run.heartbeat import Heartbeat
-from bot.snapshot import View, look
-from bot.step import at_work
+from bot.snapshot import View, look, used
 from bot.text.figures import number, rounded
 from bot.verdict.noise import Noise, is_relative, pool
 
@@ -57,7 +56,7 @@ class Status:
 def status(place: Place) -> Status:
     """Look, without a runner: in the runner class of the latest measured experiment."""
     view = look(place.repository, place.forge, place.settings)
-    totals = used(place, view)
+    totals = used(place.repository, view.entries, view.audits, view.standings)
     cap_reached = ""
     try:
         left_under(place.settings.caps, totals)

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.lock import at_work, only_one
 from bot.model import Purpose
 from bot.run import heartbeat
 from bot.run.state import Phase, SlotState, State
-from bot.step import at_work, only_one
 from tests.bot.commands.helpers import bot, bot_json, with_rate
 from tests.bot.lab import Lab
 

@@ -1,0 +1,20 @@
+"""Where the bot works, and under which name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.forge.base import Author, Forge
+from bot.git import Repository
+from bot.settings import Settings
+
+BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository with its forge and its settings."""
+
+    repository: Repository
+    forge: Forge
+    settings: Settings
