@@ -37,6 +37,8 @@ from bot.model import Estimate, Verdict
 ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
 _LOOK = """
+from bot import memory
+memory.collect_rarely()  # as in bot/__main__.py
 from bot.app import open_place
 from bot.decide import decide
 from bot.snapshot import look

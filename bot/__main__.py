@@ -11,12 +11,13 @@ _HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PT
 if os.path.realpath(sys.path[0]) == os.path.realpath(".") != _HERE:
     del sys.path[0]
 
-from bot import interrupts  # noqa: E402
+from bot import interrupts, memory  # noqa: E402
 
 
 def _run() -> int:
     try:
         interrupts.watch()
+        memory.collect_rarely()
         from bot.cli import main  # takes a moment, in which Ctrl-C may come
 
         return main()

@@ -20,12 +20,18 @@ def allowed_files(repository: Repository, tree: str, settings: Settings) -> dict
     return {path: data for path, data in found.items() if data is not None}
 
 
-def measured_digest(repository: Repository, tree: str, settings: Settings) -> str:
+def measured_digest(
+    repository: Repository,
+    tree: str,
+    settings: Settings,
+    allowed: Mapping[str, bytes] | None = None,
+) -> str:
     """The identity of what is measured of a commit or tree: the runner's digest of it.
 
-    That is the allowed files and those that the script needs beside them.
+    That is the allowed files and those that the script needs beside them. `allowed` saves
+    reading the former again.
     """
-    files = allowed_files(repository, tree, settings)
+    files = dict(allowed_files(repository, tree, settings) if allowed is None else allowed)
     if needed := repository.files_below(tree, settings.candidate.needs):
         found = repository.read_files(tree, needed)
         files |= {path: data for path, data in found.items() if data is not None}

@@ -59,7 +59,7 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
     kept = reading.read(repository, settings.repository.base)
     entries, audits = kept.entries, kept.audits
     files = allowed_files(repository, base, settings)
-    subject = measured_digest(repository, base, settings)
+    subject = measured_digest(repository, base, settings, files)
     inbox = Inbox(forge)
     reader = StandingReader(
         repository, settings, base, subject, runner_class, entries, strays, inbox

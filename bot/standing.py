@@ -73,7 +73,7 @@ class StandingReader:
     def standing(self, pull: PullRequest) -> Standing:
         """How the experiment of this pull request stands."""
         runs = runs_of(pull.attempts, self._asked_for)
-        contained = self.repository.is_ancestor(pull.head, self.base)
+        contained = self._fork(pull.head) == pull.head
         violations = () if contained else self._violations(pull)
         merged: str | Conflicts | None = None
         if not violations and not contained:
@@ -83,7 +83,7 @@ class StandingReader:
             # With several merge bases a three-way merge can change what the branch did not.
             violations = check_change(self.repository, self.base, tree, self.settings)
         files = allowed_files(self.repository, tree or pull.head, self.settings)
-        subject = self.subject(tree or pull.head)
+        subject = self.subject(tree or pull.head, files)
         mark = fingerprint.exact(files)
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
@@ -139,7 +139,7 @@ class StandingReader:
         return None, ""
 
     def _answered(self, pull: PullRequest) -> frozenset[str]:
-        fork = self.repository.merge_base(self.base, pull.head)
+        fork = self._fork(pull.head)
         return revisions.answered(self.repository, pull, fork)
 
     def _min_effect(self, pull: PullRequest) -> float | None:
@@ -156,10 +156,10 @@ class StandingReader:
             return ""
         return broken_smoke(pull.attempts, subject, self.runner_class)
 
-    def subject(self, tree: str) -> str:
-        """The digest of the allowed files in a commit or tree."""
+    def subject(self, tree: str, allowed: Mapping[str, bytes] | None = None) -> str:
+        """The digest of the allowed files in a commit or tree; `allowed` are its own, if known."""
         if tree not in self._subjects:
-            self._subjects[tree] = measured_digest(self.repository, tree, self.settings)
+            self._subjects[tree] = measured_digest(self.repository, tree, self.settings, allowed)
         return self._subjects[tree]
 
     def _asked_for(self, tree: str) -> str:
@@ -171,6 +171,16 @@ class StandingReader:
 
     @cached_property
     def _subjects(self) -> dict[str, str]:
+        return {}
+
+    def _fork(self, head: str) -> str | None:
+        """Where a branch left the base branch; the head itself where that contains it."""
+        if head not in self._forks:
+            self._forks[head] = self.repository.merge_base(self.base, head)
+        return self._forks[head]
+
+    @cached_property
+    def _forks(self) -> dict[str, str | None]:
         return {}
 
     def measurable(self, entry: LedgerEntry) -> bool:
@@ -189,7 +199,7 @@ class StandingReader:
         )
 
     def _violations(self, pull: PullRequest) -> tuple[policy.Violation, ...]:
-        fork = self.repository.merge_base(self.base, pull.head)
+        fork = self._fork(pull.head)
         if fork is None:
             message = "the branch shares no history with the base branch: start it from there"
             return (policy.Violation("", policy.Rule.UNREADABLE_DIFF, message),)
@@ -217,7 +227,7 @@ class StandingReader:
         """Whether a person brought the change to the base branch by squash or cherry-pick."""
         if subject != self.base_subject:
             return False
-        fork = self.repository.merge_base(self.base, pull.head)
+        fork = self._fork(pull.head)
         if fork is None:
             return False
         return self.subject(fork) != subject

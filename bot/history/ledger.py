@@ -26,7 +26,6 @@ from bot.text.plain import one_line, quiet
 
 GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
-_TRAILER = re.compile(r"^([A-Z][a-z]+): (.*)$", re.MULTILINE)
 _SELF_REPORTED = "self-reported"
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
 _SIDES = {str(side): side for side in Side}
@@ -101,15 +100,19 @@ class LedgerEntry:
     @cached_property
     def scores(self) -> tuple[Score, ...]:
         """The same runs, reduced: several times as fast as `runs`. Raises LedgerError."""
-        return self._rows(_score_from_row)
+        from pydantic_core import from_json  # `bot log` needs neither
+
+        return self._rows(from_json, _score_from_row)
 
     @cached_property
     def _runs(self) -> tuple[tuple[Side, Run], ...]:
-        return self._rows(_run_from_row)
+        return self._rows(json.loads, _run_from_row)
 
-    def _rows(self, read: Callable[[Sequence[Any]], _Row]) -> tuple[_Row, ...]:
+    def _rows(
+        self, parse: Callable[[str], Any], read: Callable[[Sequence[Any]], _Row]
+    ) -> tuple[_Row, ...]:
         try:
-            return tuple([read(row) for row in json.loads(self.evidence)])
+            return tuple([read(row) for row in parse(self.evidence)])
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise LedgerError(
                 f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
@@ -264,7 +267,7 @@ def commits(
     # Nothing in a person's configuration or environment may change what is found.
     command = ["git", "-C", str(repository), "--no-replace-objects", "log", "-z", "--first-parent"]
     command += ["--no-show-signature", "--no-notes", "--no-color", "--no-decorate", "--no-mailmap"]
-    command += ["--basic-regexp", *(f"--grep={pattern}" for pattern in patterns)]
+    command += ["--extended-regexp", f"--grep={'|'.join(patterns)}"]
     command += ["--encoding=UTF-8", "--format=%H %ct%n%B"]
     command += ["--end-of-options", where or f"refs/heads/{branch}", "--"]
     with (
@@ -298,7 +301,8 @@ def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
 
 def entry_of(text: str) -> LedgerEntry:
     """The entry that a commit with this message will be. Raises LedgerError."""
-    return _parse(text, _trailers(text), "", 0)
+    story, trailers = _parts(text)
+    return _parse(story, trailers, "", 0)
 
 
 def entry_in(chunk: str) -> LedgerEntry | None:
@@ -310,15 +314,14 @@ def entry_in(chunk: str) -> LedgerEntry | None:
     header, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None
-    trailers = _trailers(body)
+    story, trailers = _parts(body)
     if not trailers.keys() >= _REQUIRED:
         return None
     commit, _, committed_at = header.partition(" ")
-    return _parse(body, trailers, commit, int(committed_at))
+    return _parse(story, trailers, commit, int(committed_at))
 
 
-def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: int) -> LedgerEntry:
-    head = body.rstrip("\n").rpartition("\n\n")[0]
+def _parse(story: str, trailers: Mapping[str, str], commit: str, committed_at: int) -> LedgerEntry:
     try:
         interval = [float(part) for part in trailers.get("Interval", "").split()]
         metric, direction, value = trailers["Metric"].split()
@@ -341,7 +344,7 @@ def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: in
             head=trailers["Head"],
             fork=trailers["Fork"],
             fingerprint=trailers["Fingerprint"],
-            explanation=head.partition("\n\n")[2],
+            explanation=story.partition("\n\n")[2],
             evidence=trailers["Evidence"],
             reverts=_pair(trailers["Reverts"]) if "Reverts" in trailers else None,
             self_reported=trailers.get("Scored") == _SELF_REPORTED,
@@ -355,8 +358,11 @@ def _parse(body: str, trailers: Mapping[str, str], commit: str, committed_at: in
         ) from None
 
 
-def _trailers(body: str) -> dict[str, str]:
-    return dict(_TRAILER.findall(body.rstrip("\n").rpartition("\n\n")[2]))
+def _parts(body: str) -> tuple[str, dict[str, str]]:
+    """The story of a commit message, its subject included, and its trailers."""
+    story, _, block = body.rstrip("\n").rpartition("\n\n")
+    lines = [line.partition(": ") for line in block.split("\n")]
+    return story, {key: value for key, mark, value in lines if mark}
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -18,6 +18,9 @@ _FAILED_BY_ITSELF = {
 }
 
 
+_BOTH = len(Side)  # asked for thousands of times
+
+
 @dataclass(frozen=True)
 class Past:
     """The runs of experiments in one runner class, oldest first.
@@ -134,5 +137,5 @@ def _pairs(scores: Iterable[Score]) -> tuple[tuple[float, float], ...]:
     for score in scores:
         if score.value is not None:
             by_seed.setdefault((score.attempt, score.seed), {})[score.side] = score.value
-    both = (values for values in by_seed.values() if len(values) == len(Side))
+    both = (values for values in by_seed.values() if len(values) == _BOTH)
     return tuple((values[Side.CANDIDATE], values[Side.BASELINE]) for values in both)

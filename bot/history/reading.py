@@ -40,11 +40,10 @@ class _Known:
     changes: list[programme.Change] = field(default_factory=list)
 
     def add(self, chunk: str) -> None:
-        audit = auditlog.audit_in(chunk, len(self.entries))
-        if audit:
-            self.audits.setdefault((audit.session, audit.number), audit)
-        elif entry := ledger.entry_in(chunk):
+        if entry := ledger.entry_in(chunk):  # most of them
             self.entries.setdefault(entry.number, entry)
+        elif audit := auditlog.audit_in(chunk, len(self.entries)):
+            self.audits.setdefault((audit.session, audit.number), audit)
         elif mark := marks.mark_in(chunk):
             self.marks.append(mark)
         elif change := programme.change_in(chunk):

@@ -31,6 +31,7 @@ NAMESPACE = "refs/forge/pulls"
 EVENT_FILE = "event.json"
 _NAME = re.compile(rf"{NAMESPACE}/([1-9][0-9]{{0,17}})/(head|meta)")
 _STATE = re.compile(r"^State: (open|merged|closed)$", re.MULTILINE)
+_STATES = {str(state): state for state in State}
 _SUBJECT_LENGTH = 100
 _ADDRESSED = "Last word: a person"
 
@@ -129,8 +130,8 @@ def _read_tips(repository: Repository, *refs: str) -> dict[tuple[str, str], Tip]
         if kind != "commit":
             raise BrokenChain(name, commit, f"It is a {kind}, not a commit.")
         state = _STATE.search(body)
-        known = State(state[1]) if state else None
-        addressed = _ADDRESSED in body.splitlines()
+        known = _STATES[state[1]] if state else None
+        addressed = _ADDRESSED in body and _ADDRESSED in body.splitlines()
         result[name, commit] = Tip(int(match[1]), commit, known, addressed)
     return result
 
