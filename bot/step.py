@@ -18,6 +18,7 @@ from bot.history import spending
 from bot.lock import only_one
 from bot.notify.send import watching
 from bot.place import BOT, Place
+from bot.run import heartbeat
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
 from bot.run.teller import Teller
@@ -73,6 +74,7 @@ class Stepper:
         settings, folder = self.place.settings, self.place.repository.path
         with only_one(self.place.repository), watching(settings, folder):
             self.place.forge.recover()  # first: what a crash has left behind looks like edits
+            heartbeat.tidy(self.place.repository)
             bot = Identity(BOT.name, BOT.id)
             spending.share(self.place.repository, self.place.forge, bot, int(time.time()))
             note = check_checkout(self.place)

@@ -58,5 +58,16 @@ def write(repository: Repository, state: State) -> None:
     partial.replace(place)
 
 
+def tidy(repository: Repository) -> None:
+    """Remove what runs that were killed while they wrote have left; call it under `bot.lock`.
+
+    Raises OSError.
+    """
+    place = _place(repository)
+    for stray in place.parent.glob(f"{place.stem}.*"):
+        if stray.suffix.removeprefix(".").isdecimal():
+            stray.unlink(missing_ok=True)
+
+
 def _place(repository: Repository) -> Path:
     return repository.common_folder() / FILE_NAME

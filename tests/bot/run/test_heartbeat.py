@@ -46,6 +46,17 @@ def test_a_damaged_heartbeat_is_none(tmp_path: Path) -> None:
     assert heartbeat.read(repository) is None
 
 
+def test_what_a_killed_run_was_writing_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    repository = Repository(make_repository(tmp_path))
+    heartbeat.write(repository, STATE)
+    folder = repository.common_folder()
+    before = {path.name for path in folder.iterdir()}
+    (folder / "mergelab-heartbeat.4711").write_text('{"pid": 47')
+    heartbeat.tidy(repository)
+    assert {path.name for path in folder.iterdir()} == before
+    assert heartbeat.read(repository) is not None
+
+
 def test_the_lines_below_the_table_tell_queue_best_spend_share_and_caps() -> None:
     told = "\n".join(summary_lines(STATE, "mean_rank"))
     for words in ("#5, #6", "thought of: 2", "7 verdicts, 1 merged", "11.5", "98%", "$1.25"):
