@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.actions import Action
 from bot.errors import BotError
+from bot.forge.base import ForgeError
+from bot.git import Identity
+from bot.history import spending
 from bot.history.spending import CapReached
-from bot.place import Place
+from bot.place import BOT, Place
 from bot.proposers.base import NothingToPropose
 from bot.proposing.propose import Drafting, NoProposal
 from bot.proposing.revise import Revising
@@ -34,6 +38,7 @@ class Asking:
         drafts = self._to_ask(actions)
         if drafts:
             self.teller.thinking(len(drafts))
+            self._share()
         for draft in drafts:
             try:
                 self.drafts.ask(next(jobs), view, draft)
@@ -57,11 +62,22 @@ class Asking:
                 self.troubles.proposers_are_well()
                 self.teller.say(words)
 
+    def _share(self) -> None:
+        """Learn what other clones have spent meanwhile, where a cap counts that."""
+        if self._costs_are_capped:
+            who = Identity(BOT.name, BOT.id)
+            with suppress(ForgeError):  # then what is known has to do
+                spending.share(self.place.repository, self.place.forge, who, self.now())
+
+    @property
+    def _costs_are_capped(self) -> bool:
+        caps = self.place.settings.caps
+        return caps.max_usd is not None or caps.max_tokens is not None
+
     def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
         """What to ask for now. Each is told what is left under the caps, and may spend all of it:
         so with a cap on what they cost there is one at a time."""
-        caps = self.place.settings.caps
-        one_by_one = caps.max_usd is not None or caps.max_tokens is not None
+        one_by_one = self._costs_are_capped
         if one_by_one and self.drafts.thinking:
             return []
         drafts: list[Draft] = []

@@ -249,11 +249,13 @@ class GitForge:
         self._endings.advance(base, commit)
 
     def elsewhere(self, ref: str) -> str | None:
-        """Where this clone has it: nothing but experiments and the base branch is shared."""
-        return self.repository.ref(ref)
+        """Where the remote that clones share has it; where this clone has it if there is none."""
+        return self._sharing.look_up(ref) if self._sharing else self.repository.ref(ref)
 
     def publish(self, ref: str, *, old: str | None, new: str) -> None:
-        """Nothing: it is not shared."""
+        """Move it on that remote; nothing where there is none. Raises Conflict."""
+        if self._sharing:
+            self._sharing.publish(ref, old, new)
 
     # Audits
 

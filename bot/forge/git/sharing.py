@@ -5,8 +5,9 @@ only from the value that is known here, all or none of them. A refused push chan
 anywhere and looks like any other lost race: whoever wrote looks again. A process that ends
 between the two moves leaves a clone that is behind, which the next `fetch` mends.
 
-Shared are the base branch, the pull requests and their branches. Costs and audits stay with
-the clone that made them.
+Shared are the base branch, the pull requests and their branches, and by `look_up` and `publish`
+what proposals have cost, so that caps count what all clones have spent. Audits stay with the
+clone that made them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Sharing:
         self._remote = remote
         self._base = base_branch
         self._mirror = f"refs/forge/shared/{remote}/"
+        self._kept = f"refs/forge/kept/{remote}/"  # where the remote has refs of the bot's own
 
     def fetch(
         self, branches: Callable[[], Iterable[str]], advance: Callable[[str, str], None]
@@ -78,10 +80,30 @@ class Sharing:
                 f"{one_line(done.stderr, 300)}. Those that were made here before `forge.remote` "
                 "was set must make way: `git update-ref -d REF` for each of their refs."
             )
-        raise Unreachable(
-            f"Git could not fetch from {self._remote!r}: {one_line(done.stderr, 300)}. Look at "
+        raise self._unreachable(done.stderr)
+
+    def _unreachable(self, said: str) -> Unreachable:
+        return Unreachable(
+            f"Git could not fetch from {self._remote!r}: {one_line(said, 300)}. Look at "
             "the network and the remote's address, and run this again."
         )
+
+    def look_up(self, ref: str) -> str | None:
+        """Where the remote has a ref of the bot's own, with its objects. Raises Unreachable."""
+        pattern = f"+{ref}*:{self._kept}{ref}*"  # a plain name that is not there would be an error
+        done = self._git.run(
+            *(*_PATIENCE, *_FETCH, "--prune", self._remote, pattern), accepted=range(256)
+        )
+        if done.code:
+            raise self._unreachable(done.stderr)
+        return self._repository.ref(self._kept + ref)
+
+    def publish(self, ref: str, old: str | None, new: str) -> None:
+        """Move it there. Raises Conflict when it is not at `old`, and what `push` raises."""
+        try:
+            self._send([Update(ref, new, old) if old else Create(ref, new)])
+        except RefMoved as error:
+            raise Conflict(str(error)) from error
 
     def branch(self, name: str) -> str | None:
         """Where the remote had a branch when it was last asked."""
@@ -94,7 +116,7 @@ class Sharing:
         """
         there = self.branch(name)
         if there != here:
-            self._publish(_BRANCHES + name, here, there)
+            self.publish(_BRANCHES + name, there, here)
 
     def push(self, changes: Sequence[RefChange]) -> None:
         """Make these changes on the remote, those of shared refs.
@@ -103,8 +125,10 @@ class Sharing:
         remote forbids it, Unreachable when it does not answer.
         """
         shared = [change for change in changes if self._is_shared(change)]
-        if not any(not isinstance(change, Verify) for change in shared):
-            return
+        if any(not isinstance(change, Verify) for change in shared):
+            self._send(shared)
+
+    def _send(self, shared: Sequence[RefChange]) -> None:
         leases = [f"--force-with-lease={c.ref}:{expected_at(c) or ''}" for c in shared]
         specs = [f"{wanted_at(change) or ''}:{change.ref}" for change in shared]
         done = self._git.run(
@@ -174,7 +198,7 @@ class Sharing:
         if here is None:
             change = Create(ref, str(there))
         elif there is not None and self._repository.is_ancestor(there, here):
-            self._publish(ref, here, there)
+            self.publish(ref, there, here)
             return
         elif self._repository.checked_out(name) is not None:
             return
@@ -182,12 +206,6 @@ class Sharing:
             change = Delete(ref, here) if there is None else Update(ref, there, here)
         with contextlib.suppress(RefMoved):  # another bot in this clone did the same
             self._repository.update_refs([change], f"forge: as {self._remote} has it", local=True)
-
-    def _publish(self, ref: str, here: str, there: str | None) -> None:
-        try:
-            self.push([Update(ref, here, there) if there else Create(ref, here)])
-        except RefMoved as error:
-            raise Conflict(str(error)) from error
 
 
 def _lost(ref: str, said: str) -> bool:

@@ -16,16 +16,22 @@ from bot.decide import decide
 from bot.forge.base import Conflict, State, Unreachable
 from bot.forge.git import GitForge
 from bot.forge.git.sharing import OutOfStep
-from bot.git import RefChange
+from bot.git import Identity, RefChange
 from bot.git.process import Git
 from bot.git.refs import finish_refs
-from bot.history import ledger
+from bot.history import ledger, spending
+from bot.history.cost import Cost
 from bot.model import Reason
 from bot.open import open_branch
 from bot.people.plan import Review
 from bot.place import BOT
-from tests.bot.lab import TRAIN, Lab, git
+from bot.proposers.tables import CapsTable
+from bot.run.scheduler import Scheduler
+from bot.run.terms import STEP
+from tests.bot.lab import TRAIN, Lab, ListProposer, git
+from tests.bot.run.simulated import surroundings
 
+WHO = Identity("Bot", "bot@example.org")
 IDEAS = ("2.5", "-9.0", "2.9", "0.5")
 
 
@@ -87,6 +93,31 @@ def test_an_experiment_goes_on_in_another_clone(labs: tuple[Lab, Lab]) -> None:
     assert refs(one) == refs(two) == refs(one, "origin")
     assert git(one.folder, "status", "--porcelain") == ""
     assert "RATE = 2.5" in (one.folder / "train.py").read_text()
+
+
+def spend(lab: Lab, usd: float, when: int) -> None:
+    repository, forge = lab.place.repository, lab.place.forge
+    spending.note(repository, Cost(usd=usd, calls=1), "dropped", who=WHO, when=when)
+    spending.share(repository, forge, WHO, when)
+
+
+def test_what_clones_have_spent_adds_up_on_the_remote(labs: tuple[Lab, Lab]) -> None:
+    one, two = labs
+    spend(one, 6.0, 1)
+    spend(two, 5.0, 2)
+    spend(one, 1.0, 3)
+    spending.share(two.place.repository, two.place.forge, WHO, 4)
+    assert [spending.noted(lab.place.repository).usd for lab in labs] == [12.0, 12.0]
+
+
+def test_a_cap_counts_what_another_clone_has_spent(labs: tuple[Lab, Lab]) -> None:
+    one, two = labs
+    settings = two.place.settings.model_copy(update={"caps": CapsTable(max_usd=10.0)})
+    place = replace(two.place, settings=settings)
+    spend(one, 11.0, 1)
+    with pytest.raises(spending.CapReached, match=r"caps\.max_usd = 10"):
+        Scheduler(place, *surroundings(two, ListProposer([-9.0])), STEP).run()
+    assert two.place.forge.pulls() == ()
 
 
 def test_a_write_that_lost_the_race_changes_nothing(labs: tuple[Lab, Lab]) -> None:
