@@ -189,6 +189,23 @@ def test_the_last_check_tells_what_really_became_of_it(lab: Lab) -> None:
     assert lab.place.forge.pull(number).checks[-1].conclusion is Conclusion.CANCELLED
 
 
+def test_the_check_is_put_right_although_an_earlier_one_said_the_same(lab: Lab) -> None:
+    number = idea(lab, 2.5)
+    while not isinstance(decide(lab.view().snapshot)[0], Conclude):
+        act(lab)
+    head = lab.place.forge.pull(number).head
+    for path, in_between in (("train.py", ("-qD", "idea")), ("scratchpad.md", ("idea", head))):
+        (lab.folder / path).write_text("x = 1\n")
+        with pytest.raises(WorktreeDirty):  # as if killed between the check and the verdict
+            act(lab)
+        git(lab.folder, "checkout", "-q", path)
+        git(lab.folder, "branch", *in_between)
+    said = [check.conclusion for check in lab.place.forge.pull(number).checks]
+    assert said == [Conclusion.SUCCESS, Conclusion.CANCELLED]
+    assert finish(lab).verdict.reason is Reason.IMPROVEMENT
+    assert lab.place.forge.pull(number).checks[-1].conclusion is Conclusion.SUCCESS
+
+
 def test_a_squash_by_hand_is_recorded_as_unmeasured(lab: Lab) -> None:
     number = idea(lab, 2.5)
     git(lab.folder, "merge", "-q", "--squash", "idea")

@@ -39,7 +39,7 @@ class Checks:
         return parse_all(CheckRun, found)
 
     def post(self, check: Check, apps: Collection[int]) -> None:
-        """Show a check, once: where one of these Apps made the same already, nothing happens."""
+        """Show a check, once: where the last one of these Apps is the same, nothing happens."""
         if self._shows(check, apps):
             return
         if self._statuses:
@@ -71,12 +71,10 @@ class Checks:
             return
 
     def _shows(self, check: Check, apps: Collection[int]) -> bool:
-        return any(
-            run.app is not None
-            and run.app.id in apps
-            and (run.external_id, run.conclusion) == (check.attempt, check.conclusion)
-            for run in self.of(check.head)
-        )
+        own = [run for run in self.of(check.head) if run.app is not None and run.app.id in apps]
+        last = max(own, key=lambda run: run.id, default=None)
+        shown = last and (last.external_id, last.conclusion)
+        return shown == (check.attempt, check.conclusion)
 
     def _status(self, check: Check) -> None:
         """A status with the same context takes the place of the one before: no second look."""
