@@ -8,6 +8,8 @@ log, status, pulls   of that command with `--json`: `s` the wall time, `cpu_s` t
 look                 the same for what a step does before it acts: snapshot and decision
 growth               for each, how many times the processor's time of 1,000 experiments that of
                      10,000 is
+
+`--plot FILE.svg` draws them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from random import Random
 from typing import Any
 
 from bench import histories
+from bench.growth import chart
 from bench.simulation.project import TRAIN, measured
 from bot.forge import events
 from bot.forge.base import Author
@@ -33,6 +36,7 @@ from bot.forge.events import Person as EventPerson
 from bot.history import ledger
 from bot.history.ledger import LedgerEntry
 from bot.model import Estimate, Verdict
+from bot.report.image import svg
 
 ROOT = Path(__file__).parents[1]
 SIZES = (100, 1_000, 10_000)
@@ -73,6 +77,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="100 1000 10000")
     parser.add_argument("--repetitions", type=int, default=3, help="of each command (3)")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the figures as well")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
     figures: dict[str, Any] = {name: {} for name in COMMANDS}
@@ -82,7 +87,10 @@ def main(argv: Sequence[str]) -> int:
             write(place, size)
             for name, command in COMMANDS.items():
                 figures[name][str(size)] = _cost(command, place, options.repetitions)
-    found = {**figures, "growth": _growth(figures, options.sizes)}
+    growth = _growth(figures, options.sizes)
+    if options.plot:
+        options.plot.write_text(svg(chart(figures, growth)), encoding="utf-8")
+    found = {**figures, "growth": growth}
     if options.json:
         print(json.dumps(found))
         return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench import scale
+from bench.growth import chart
+from bot.report.image import svg
 
 
 def test_the_work_of_a_step_is_told_for_each_length_of_history(
@@ -16,6 +18,13 @@ def test_the_work_of_a_step_is_told_for_each_length_of_history(
     assert set(told) == {*scale.COMMANDS, "growth"}
     assert all(set(told[name]) == {"10", "20"} for name in scale.COMMANDS)
     assert set(told["look"]["20"]) == {"s", "cpu_s", "mb"}
+
+
+def test_the_picture_shows_every_command_at_every_length_and_states_the_growth() -> None:
+    costs = {"100": {"cpu_s": 0.25, "mb": 40.0}, "1000": {"cpu_s": 0.5, "mb": 50.0}}
+    picture = svg(chart({"log": costs, "status": costs}, {"log": 2.0, "status": 2.5}))
+    for words in ("log: 2 times", "status: 2.5 times", "100", "1,000", "processor time in seconds"):
+        assert words in picture
 
 
 def test_the_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:
