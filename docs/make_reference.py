@@ -8,11 +8,15 @@ python docs/make_reference.py --check   exit with 1 when they are not up to date
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +60,34 @@ from runner.result import Comparability, Measurement
 Keys = Mapping[str, str]
 
 
+@cache
+def texts_of(model: type[BaseModel]) -> dict[str, str]:
+    """The text below each field of a model, by the field's name: its description.
+
+    Pydantic can keep it too, but parses the sources of all models for that whenever the bot
+    starts, which is a tenth of the start.
+    """
+    found: dict[str, str] = {}
+    for kind in reversed(model.__mro__):
+        if not issubclass(kind, BaseModel) or kind is BaseModel:
+            continue
+        (source,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(source, ast.ClassDef)  # noqa: S101 (for mypy)
+        for field, text in pairwise(source.body):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(words))),
+                ):
+                    found[name] = " ".join(words.split())
+    return found
+
+
 def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
     """Every key of a model as JSON, with the description of its field, depth first."""
     keys: dict[str, str] = {}
     for name, field in model.model_fields.items():
-        keys[prefix + name] = " ".join((field.description or "").split()).removesuffix(".")
+        keys[prefix + name] = texts_of(model).get(name, "").removesuffix(".")
         inner = (field.annotation, *getattr(field.annotation, "__args__", ()))
         for kind in inner:
             if inspect.isclass(kind) and issubclass(kind, BaseModel):
@@ -174,10 +201,13 @@ def configuration() -> str:
     for name, field in Settings.model_fields.items():
         table, heading = table_of(field), name
         about = table.__doc__ or ""
-        if field.description:  # of a list of tables
-            heading, about = f"[{name}]", field.description
+        if name in texts_of(Settings):  # a list of tables
+            heading, about = f"[{name}]", texts_of(Settings)[name]
         properties = schema["$defs"][table.__name__]["properties"]
-        rows = [_setting_row(key, described) for key, described in properties.items()]
+        meanings = texts_of(table)
+        rows = [
+            _setting_row(key, described, meanings[key]) for key, described in properties.items()
+        ]
         head = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
         parts += [f"## `[{heading}]`", " ".join(about.split())]
         parts.append("\n".join([head, *rows]))
@@ -191,8 +221,7 @@ def table_of(field: FieldInfo) -> type[BaseModel]:
     return next(k for k in kinds if inspect.isclass(k) and issubclass(k, BaseModel))
 
 
-def _setting_row(key: str, described: Mapping[str, Any]) -> str:
-    meaning = " ".join(described.get("description", "").split())
+def _setting_row(key: str, described: Mapping[str, Any], meaning: str) -> str:
     meaning = _linked(meaning)
     default = "required"
     if "default" in described:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 class Table(BaseModel):
     """A table of bot.toml: unknown keys are errors."""
 
-    # The text under a field is its description: docs/configuration.md is made of them.
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # The text under a field is its description: docs/make_reference.py reads it.
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def plain_path(value: str) -> str:

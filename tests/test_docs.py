@@ -68,8 +68,9 @@ def test_a_page_that_is_missing_or_changed_is_noticed_and_made_anew(
 
 @pytest.mark.parametrize("table", Settings.model_fields)
 def test_every_setting_has_a_description(table: str) -> None:
-    fields = make_reference.table_of(Settings.model_fields[table]).model_fields
-    assert [key for key, field in fields.items() if not field.description] == []
+    model = make_reference.table_of(Settings.model_fields[table])
+    texts = make_reference.texts_of(model)
+    assert [key for key in model.model_fields if not texts.get(key)] == []
 
 
 def test_the_example_of_the_configuration_is_valid() -> None:

@@ -24,7 +24,7 @@ MAXIMUM_RUNS = 1_000
 class AuditRule(BaseModel):
     """When winners are measured again, and when one of them did not replicate."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     every: Annotated[int, Field(ge=0, le=10_000)] = 5
     """A step begins an audit after so many merges since the last one; 0: only

@@ -18,7 +18,7 @@ DURATION = "duration_s"  # the one secondary metric that every run has
 class Guard(BaseModel):
     """A secondary metric, such as peak memory, that must not grow too much."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """A secondary metric of the task, `peak_memory_bytes`, `peak_gpu_memory_bytes`, `train_s`,

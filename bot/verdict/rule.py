@@ -14,7 +14,7 @@ Level = Annotated[float, Field(gt=0, lt=0.5)]
 class VerdictRule(BaseModel):
     """When a candidate is better, and how many runs may be spent on finding out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: Level = 0.006
     """Probability, per experiment, of merging a candidate that is not better."""

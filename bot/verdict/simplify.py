@@ -28,7 +28,7 @@ from bot.verdict.study import Study, study
 class SimplicityRule(BaseModel):
     """When a smaller file may replace an equally good one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """The largest loss that passes as equal, relative to the baseline's mean."""
