@@ -9,7 +9,7 @@ the last word, so that those to look at are found among thousands without readin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.forge.base import ForgeError, PullRequest, State
@@ -98,8 +98,16 @@ def tips(repository: Repository, number: int | None = None) -> list[Tip]:
     global _latest  # noqa: PLW0603 (replaced as a whole: any thread may read it meanwhile)
     if number is not None:
         return list(_read_tips(repository, meta_ref(number)).values())
-    listing = repository.git.text("for-each-ref", "--format=%(refname) %(objectname)", _ALL)
     known = _latest
+    _latest = found = _read_new_tips(repository, known) if known else _read_tips(repository, _ALL)
+    return sorted(found.values(), key=lambda tip: tip.number)
+
+
+def _read_new_tips(
+    repository: Repository, known: Mapping[tuple[str, str], Tip]
+) -> dict[tuple[str, str], Tip]:
+    """All tips; of those that are not `known` the commits are read."""
+    listing = repository.git.text("for-each-ref", "--format=%(refname) %(objectname)", _ALL)
     found: dict[tuple[str, str], Tip] = {}
     new: list[str] = []
     for line in listing.split("\n"):
@@ -111,8 +119,7 @@ def tips(repository: Repository, number: int | None = None) -> list[Tip]:
             new.append(name)
     if new:
         found |= _read_tips(repository, *(new if len(new) <= _FEW else [_ALL]))
-    _latest = found
-    return sorted(found.values(), key=lambda tip: tip.number)
+    return found
 
 
 def _read_tips(repository: Repository, *refs: str) -> dict[tuple[str, str], Tip]:
