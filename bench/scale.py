@@ -48,6 +48,7 @@ from bot.decide import decide
 from bot.snapshot import look
 place = open_place()
 assert decide(look(place.repository, place.forge, place.settings).snapshot)
+memory.collect_no_more()
 """
 COMMANDS = {
     "log": ["-m", "bot", "log", "--json"],

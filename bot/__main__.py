@@ -27,4 +27,6 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    interrupts.leave(_run())
+    exit_code = _run()
+    memory.collect_no_more()
+    interrupts.leave(exit_code)

@@ -77,9 +77,10 @@ class StandingReader:
         violations = () if contained else self._violations(pull)
         merged: str | Conflicts | None = None
         if not violations and not contained:
-            merged = self.repository.merge_tree(self.base, pull.head)
+            merged = self._merged(pull.head)
         tree = merged if isinstance(merged, str) else None
-        if tree and tree != self.repository.tree(self.base):
+        moved = self._fork(pull.head) != self.base
+        if tree and moved and tree != self.repository.tree(self.base):
             # With several merge bases a three-way merge can change what the branch did not.
             violations = check_change(self.repository, self.base, tree, self.settings)
         files = allowed_files(self.repository, tree or pull.head, self.settings)
@@ -178,6 +179,12 @@ class StandingReader:
         if head not in self._forks:
             self._forks[head] = self.repository.merge_base(self.base, head)
         return self._forks[head]
+
+    def _merged(self, head: str) -> str | Conflicts:
+        """The merge tree; that of the head itself where nothing has landed since it left."""
+        if self._fork(head) == self.base:
+            return self.repository.tree(head)
+        return self.repository.merge_tree(self.base, head)
 
     @cached_property
     def _forks(self) -> dict[str, str | None]:

@@ -40,6 +40,7 @@ class Repository(Objects):
         super().__init__(Git(path))
         self.path = path
         self.shared: Shared | None = None
+        self._common: Path | None = None
         self._committer: Identity | None = None  # asked for once: it is needed for every commit
 
     @classmethod
@@ -66,8 +67,10 @@ class Repository(Objects):
 
     def common_folder(self) -> Path:
         """The folder that holds refs and objects, shared by all working trees of the clone."""
-        answer = self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir")
-        return Path(answer)
+        if self._common is None:
+            answer = self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir")
+            self._common = Path(answer)
+        return self._common
 
     # Writing objects: nothing is visible before a ref moves.
 

@@ -235,7 +235,7 @@ def score_of(side: Side, run: Run) -> Score:
 def _score_from_row(row: Sequence[Any]) -> Score:
     side, subject, seed, _, value, _, runner_class, attempt, _, _ = row
     number = None if value is None else float(value)
-    return Score(_SIDES[side], str(subject), int(seed), number, str(runner_class), str(attempt))
+    return Score(_SIDES[side], subject, int(seed), number, runner_class, attempt)
 
 
 def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
