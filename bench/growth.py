@@ -40,7 +40,7 @@ def chart(figures: Mapping[str, Costs], growth: Mapping[str, float]) -> dict[str
         _panel(alt, ("cpu_s", "processor time in seconds", TARGET_S), sizes, looks),
         _panel(alt, ("mb", "memory in MB", TARGET_MB), sizes, looks),
     )
-    both = alt.hconcat(*panels, data=alt.Data(values=rows), background="white")
+    both = alt.hconcat(*panels, data=alt.InlineData(values=rows), background="white")
     spec: dict[str, Any] = both.to_dict()
     return spec
 
@@ -65,6 +65,7 @@ def _panel(
     y = alt.Y(f"{field}:Q", scale=alt.Scale(zero=True), title=title)
     line = alt.Chart().mark_line().encode(x=x, y=y, color=looks["color"])
     points = alt.Chart().mark_point(filled=True, size=60).encode(x=x, y=y, **looks)
-    limit = alt.Chart(alt.Data(values=[{field: target}]))
+    limit = alt.Chart(alt.InlineData(values=[{field: target}]))
     rule = limit.mark_rule(strokeDash=[6, 4], color="#6b6b6b").encode(y=y)
-    return alt.layer(line, points, rule, width=_WIDTH, height=_HEIGHT)
+    layers: altair.LayerChart = alt.layer(line, points, rule, width=_WIDTH, height=_HEIGHT)
+    return layers
