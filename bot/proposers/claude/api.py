@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import anthropic
@@ -49,6 +50,20 @@ _BY_TYPE = {
     "timeout_error": Trouble.SERVER,
     "api_error": Trouble.SERVER,
 }
+# What the SDK raises beside failed connections and answers with an error status: its own errors,
+# and Python's from reading what no service should send.
+_OF_SDK = (
+    anthropic.AnthropicError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    AssertionError,
+    ImportError,  # a proxy of a kind that needs a further package
+    httpx2.InvalidURL,
+)
+_OF_ADDRESS = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError)
 _TOO_LONG_WORDS = (
     "prompt is too long",
     "exceed context limit",
@@ -84,10 +99,23 @@ class Api:
     def __init__(self, key: str, timeout_s: float, secrets: Secrets) -> None:
         # Its debug log would hold prompts.
         logging.getLogger("anthropic").setLevel(logging.ERROR)
-        self._secrets = secrets
-        self._client = anthropic.Anthropic(
-            api_key=key, timeout=timeout_s, max_retries=_RETRIES, open_telemetry=False
+        self._key, self._timeout_s, self._secrets = key, timeout_s, secrets
+        self._reading: _Reading | None = None
+
+    @cached_property
+    def _client(self) -> anthropic.Anthropic:
+        """Made with the first call: variables of the environment can make it fail, too."""
+        return anthropic.Anthropic(
+            api_key=self._key,
+            timeout=self._timeout_s,
+            max_retries=_RETRIES,
+            open_telemetry=False,
         )
+
+    @property
+    def in_flight(self) -> Cost:
+        """What an answer that is not complete has cost by now, as far as its stream told."""
+        return self._reading.usage() if self._reading else Cost()
 
     def ask(self, request: Request, on_progress: Callable[[str], None]) -> Answer:
         """Send `request`, read the answer to its end.
@@ -95,7 +123,18 @@ class Api:
         `on_progress` gets a few words now and then. Raises CallFailed, and what `on_progress`
         raises.
         """
-        reading = _Reading(request.max_tokens * _CHARACTERS_PER_TOKEN)
+        reading = self._reading = _Reading(request.max_tokens * _CHARACTERS_PER_TOKEN)
+        try:
+            answer = self._read(reading, request, on_progress)
+        except CallFailed:
+            self._reading = None  # whoever catches it counts what it has cost
+            raise
+        self._reading = None
+        return answer
+
+    def _read(
+        self, reading: _Reading, request: Request, on_progress: Callable[[str], None]
+    ) -> Answer:
         try:
             with self._client.messages.stream(**request.body()) as stream:
                 for words in reading.read(stream):
@@ -104,18 +143,16 @@ class Api:
         except anthropic.APIStatusError as error:
             raise self._of_status(error, reading.usage()) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as error:
-            words = f"the connection failed ({type(error).__name__})"
-            raise CallFailed(Trouble.BROKE_OFF, words, reading.usage()) from None
+            raise _no_connection(error, reading.usage()) from None
         except _BrokeOff as error:
             raise CallFailed(Trouble.BROKE_OFF, str(error), reading.usage()) from None
-        except ValueError as error:
-            # The SDK's word for tool input that is no JSON.
-            words = "the input of a tool call is not valid JSON"
-            if "JSON" not in str(error):
-                words = f"the answer cannot be read ({type(error).__name__})"
-                raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
-            raise CallFailed(Trouble.BAD_JSON, words, reading.usage()) from None
-        except (LookupError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+        except _OF_SDK as error:
+            if not reading.begun:
+                raise _not_sent(error) from None
+            # A ValueError is the SDK's word for tool input that is no JSON.
+            if isinstance(error, ValueError) and "JSON" in str(error):
+                words = "the input of a tool call is not valid JSON"
+                raise CallFailed(Trouble.BAD_JSON, words, reading.usage()) from None
             words = f"the answer cannot be read ({type(error).__name__})"
             raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
 
@@ -127,9 +164,10 @@ class Api:
             return self._client.messages.count_tokens(**body).input_tokens
         except anthropic.APIStatusError as error:
             raise self._of_status(error, Cost()) from None
-        except (anthropic.AnthropicError, httpx2.HTTPError) as error:
-            words = f"the connection failed ({type(error).__name__})"
-            raise CallFailed(Trouble.BROKE_OFF, words, Cost()) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise _no_connection(error, Cost()) from None
+        except _OF_SDK as error:
+            raise _not_sent(error) from None
 
     def _of_status(self, error: anthropic.APIStatusError, usage: Cost) -> CallFailed:
         kind = str(error.type or "")
@@ -143,6 +181,24 @@ class Api:
             f": {said}" if said else ""
         )
         return CallFailed(trouble, words, usage, _wait(error.response.headers))
+
+
+def _no_connection(error: Exception, usage: Cost) -> CallFailed:
+    """The failure of a connection; one that no address leads to will not come back."""
+    cause = error.__cause__ or error
+    if isinstance(cause, _OF_ADDRESS):
+        return _not_sent(cause)
+    words = f"the connection failed ({type(error).__name__})"
+    return CallFailed(Trouble.BROKE_OFF, words, usage)
+
+
+def _not_sent(error: BaseException) -> CallFailed:
+    """The failure of a request that never became one. The error's words may hold the key."""
+    trouble = Trouble.BAD_ADDRESS if isinstance(error, _OF_ADDRESS) else Trouble.NOT_SENT
+    if isinstance(error, anthropic.CredentialsError):
+        trouble = Trouble.REFUSED_KEY
+    words = f"the request could not be made ({type(error).__name__})"
+    return CallFailed(trouble, words, Cost())
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
@@ -165,6 +221,11 @@ class _Reading:
         self._ended = False
         self._characters = 0
         self._most = most_characters
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a stream to read."""
+        return self._stream is not None
 
     def read(self, stream: MessageStream[None]) -> Iterator[str]:
         """Read to the end; yields words for a person."""
