@@ -17,7 +17,7 @@ from bot.history.clones import ShallowClone
 from bot.model import Verdict
 from bot.proposers.base import Proposer
 from bot.proposers.portfolio import Portfolio
-from bot.proposing.propose import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.settings import FILE_NAME, Settings, load, parse
 
 if TYPE_CHECKING:

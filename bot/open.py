@@ -6,7 +6,7 @@ from bot.errors import BotError
 from bot.forge.base import Author, NewPull, PullRequest
 from bot.phases.present import present
 from bot.policy.inspection import check_change
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.text.plain import one_line
 
 

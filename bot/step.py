@@ -19,7 +19,7 @@ from bot.errors import AlreadyRunning, BotError
 from bot.git import Identity, Repository
 from bot.history import spending
 from bot.notify.send import watching
-from bot.proposing.propose import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
 from bot.run.teller import Teller

@@ -13,7 +13,7 @@ from bot.history import ledger, scratchpad, spending
 from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
 from bot.model import Reason
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.snapshot import NEEDS_HUMAN, allowed_files
 from runner.digests import candidate_digest
 

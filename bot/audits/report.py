@@ -19,7 +19,7 @@ from bot.forge.base import Audit
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past
 from bot.model import Direction, Run
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.settings import Settings
 from bot.snapshot import measured_digest
 from bot.text.figures import rounded

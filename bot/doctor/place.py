@@ -14,7 +14,7 @@ from bot.forge.base import ForgeError
 from bot.git import GitError, Repository
 from bot.history import ledger
 from bot.history.clones import advice
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.settings import Settings
 from bot.step import at_work
 

@@ -12,6 +12,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,7 @@ from bot.errors import BotError
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers import briefing
+from bot.proposers.account import Accounts, Left
 from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
 from bot.proposers.review import diff, outcome, review, too_much_believed
 from bot.proposers.tables import CommandTable
@@ -116,19 +118,23 @@ class CommandProposer:
         if problem:
             raise CommandNotReady(problem)
         price = self._table.usd_per_proposal
-        if context.left.usd is not None and price is not None and price > context.left.usd:
+        account = context.account or Accounts().open(lambda: context.left)
+        if not account.reserve(partial(_affords, price or 0.0)):
             raise ProposalFailed(
-                f"${price:.2f} for a proposal is more than is left of caps.max_usd",
+                f"${price or 0:.2f} for a proposal is more than is left of caps.max_usd",
                 self.spent,
                 capped=True,
             )
-        with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
-            place = Path(made)
-            place.chmod(0o755)  # the job may be another user
-            _lay_out(place / "task", self.task(context))
-            self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
-            outcome = self._run(place, context)
-            return self._read_back(place / "out", outcome, context)
+        try:
+            with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
+                place = Path(made)
+                place.chmod(0o755)  # the job may be another user
+                _lay_out(place / "task", self.task(context))
+                self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
+                outcome = self._run(place, context)
+                return self._read_back(place / "out", outcome, context)
+        finally:
+            account.settle(self.spent)
 
     def problem(self, context: Context) -> str:
         """What keeps the command line from being run, empty if nothing does."""
@@ -280,6 +286,11 @@ class CommandProposer:
 
     def _failed(self, reason: str, said: str) -> ProposalFailed:
         return ProposalFailed(f"{reason}; its last words: {said}" if said else reason, self.spent)
+
+
+def _affords(price: float, left: Left) -> tuple[bool, Left] | None:
+    """Whether one run fits into what is left, and what it costs at most."""
+    return None if left.usd is not None and price > left.usd else (True, Left(price, 0))
 
 
 def _lay_out(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -21,7 +21,7 @@ from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
 from bot.proposing.context import context, used
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.snapshot import View, look
 
 PREVIEW_KEYS = {

@@ -11,7 +11,7 @@ from bot.decide import Action, AskPerson, BeginPhase, Conclude
 from bot.execute import Executor, multiplicity
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, Review
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.run.base import Concluded
 from bot.snapshot import View
 

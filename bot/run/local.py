@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from bot.git import Identity
 from bot.history import spending
-from bot.history.cost import Cost
 from bot.proposers.base import Context, Proposer
-from bot.proposing.propose import BOT, Place, ask
+from bot.proposing.asking import ask, spent_by
+from bot.proposing.place import BOT, Place
 from bot.run.base import Answered, Message, Post
 
 
@@ -79,10 +79,12 @@ class _Draft:
     place: Place
     make: Callable[[str], Proposer]
     _proposer: Proposer | None = None
+    _told: Context | None = None
     _over: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, job: int, name: str, told: Context, post: Post) -> None:
+        self._told = told
         try:
             proposer = self._proposer = self.make(name)
             proposal = ask(self.place, proposer, told, int(time.time()))
@@ -105,7 +107,10 @@ class _Draft:
             if self._over:
                 return
             self._over = True
-        cost = getattr(self._proposer, "spent", None)
-        if isinstance(cost, Cost):
-            who, when = Identity(BOT.name, BOT.id), int(time.time())
-            spending.note(self.place.repository, cost, "interrupted", who=who, when=when)
+        cost = spent_by(self._proposer)
+        account = self._told.account if self._told else None
+        if account is not None:
+            account.close()  # what its thread still does is not waited for
+            cost = cost.beyond(account.settled)
+        who, when = Identity(BOT.name, BOT.id), int(time.time())
+        spending.note(self.place.repository, cost, "interrupted", who=who, when=when)

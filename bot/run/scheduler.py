@@ -22,7 +22,9 @@ from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import CapReached, Totals
 from bot.proposers.base import NothingToPropose
-from bot.proposing.propose import Drafting, NoProposal, Place
+from bot.proposing.adopting import orphans
+from bot.proposing.place import Place
+from bot.proposing.propose import Drafting, NoProposal
 from bot.proposing.revise import Revising
 from bot.run import plan
 from bot.run.acting import Hands
@@ -89,6 +91,7 @@ class Scheduler:
     _view: View | None = None
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
+    _adopted: bool = False
 
     def __post_init__(self) -> None:
         self._hands = Hands(self.place, self._now, self.seed)
@@ -158,6 +161,7 @@ class Scheduler:
             self._carry_out(first, view)
             self._check_terms()
             return not self._enough()
+        self._adopt(view)
         if self.drafts.arrived:
             self._take_answer(view)
             return True
@@ -166,7 +170,7 @@ class Scheduler:
             self._measure(actions, view)
             self._ask(actions, view)
         self._beat()
-        return False
+        return self.drafts.arrived  # an answer that was there already
 
     def _possible(self, view: View) -> tuple[Action, ...]:
         held = self._troubles.blocked()
@@ -203,6 +207,14 @@ class Scheduler:
         for action, slot in zip(chosen, free, strict=False):
             self.flights.begin(next(self._jobs), action, slot, view=view, by=self._by)
 
+    def _adopt(self, view: View) -> None:
+        """Open, once, what a process before this one was killed with; it is paid for."""
+        if self._adopted or self._why or self._paused() or view.snapshot.left == 0:
+            return
+        self._adopted = True
+        for draft, told, proposal in orphans(self.place, view, self._now):
+            self.drafts.arrive(draft, told, proposal)
+
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""
         for stop in (action for action in actions if isinstance(action, Stop)):
@@ -224,21 +236,14 @@ class Scheduler:
                     break
 
     def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
-        """What to ask for now. Each is told what is left under the caps, and may spend all of it:
-        so with a cap on what they cost there is one at a time."""
-        caps = self.place.settings.caps
-        one_by_one = caps.max_usd is not None or caps.max_tokens is not None
-        if one_by_one and self.drafts.thinking:
-            return []
+        """What to ask for now: all at once, for they spend from one account."""
         drafts: list[Draft] = []
         for action in plan.to_revise(actions, self.drafts.revising):
             drafts.append(Revising(self.place, action, self._now))
-        if one_by_one and drafts:
-            return drafts[:1]
         if not self._troubles.no_proposals:
             drafts += self.drafts.again()
             drafts += [Drafting(self.place, self._now) for _ in range(plan.to_propose(actions))]
-        return drafts[:1] if one_by_one else drafts
+        return drafts
 
     def _take_answer(self, view: View) -> None:
         try:

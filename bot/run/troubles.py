@@ -8,7 +8,8 @@ from bot.errors import BotError, RunnerFailed, Stopped
 from bot.history.spending import CapReached
 from bot.notify.send import tell_of
 from bot.proposers.base import NothingToPropose
-from bot.proposing.propose import NoProposal, Place
+from bot.proposing.place import Place
+from bot.proposing.propose import NoProposal
 from bot.run.base import Mailbox
 from bot.run.patience import Patience, passes
 from bot.run.teller import Teller

@@ -14,7 +14,7 @@ from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class
 from bot.history.spending import CapReached, Totals, left_under
 from bot.proposing.context import used
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from bot.run import heartbeat
 from bot.run.heartbeat import Heartbeat
 from bot.snapshot import View, look

@@ -37,7 +37,7 @@ from bot.open import open_branch
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, Review
 from bot.proposers.base import Context, Proposer
-from bot.proposing.propose import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.proposing.revise import revise
 from bot.run.base import Answered, Ended, Measured, Order
 from bot.run.local import LocalMailbox

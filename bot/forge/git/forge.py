@@ -49,7 +49,8 @@ from bot.forge.git.events import (
 )
 from bot.forge.git.sharing import Sharing
 from bot.forge.opening import in_the_way, title_of
-from bot.git import Create, GitFailed, RefChange, RefMoved, Repository, Update, Verify
+from bot.git import Create, Delete, GitFailed, RefChange, RefMoved, Repository, Update, Verify
+from bot.git.refs import refs_below
 from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
@@ -154,10 +155,13 @@ class GitForge:
                 Create(store.head_ref(number), new.head),
                 Create(store.meta_ref(number), tip),
                 Verify(branch_ref, at) if at else Create(branch_ref, new.head),
+                *([Delete(*new.instead_of)] if new.instead_of else []),
             ]
             try:
                 self.repository.update_refs(changes, f"forge: open #{number}")
-            except RefMoved:
+            except RefMoved as moved:
+                if new.instead_of and moved.ref == new.instead_of[0]:
+                    raise Conflict(f"Another bot has opened what {moved.ref} held.") from None
                 if self._sharing:
                     self._sharing.catch_up()
                 continue
@@ -317,7 +321,11 @@ class GitForge:
         """Where this clone has it: nothing but experiments and the base branch is shared."""
         return self.repository.ref(ref)
 
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+    def own_refs(self, prefix: str) -> Mapping[str, str]:
+        """The bot's own refs below `prefix` in this clone."""
+        return refs_below(self.repository.git, prefix)
+
+    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
         """Nothing: it is not shared."""
 
     # Audits

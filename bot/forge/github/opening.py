@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull
 from bot.forge.git.events import Opened, Person
@@ -15,6 +16,7 @@ from bot.forge.github.remote import MIRROR, Move, Remote
 from bot.forge.github.states import OPEN, managed
 from bot.forge.github.writing import Comments
 from bot.forge.opening import in_the_way, title_of
+from bot.git import Delete, RefMoved
 
 _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 
@@ -63,11 +65,18 @@ class Openings:
         moves = [Move(self._journal.ref(OPENING, new.branch), commit, None)]
         if tip is None:
             moves.append(Move(f"refs/heads/{new.branch}", new.head, None))
+        ended = []
+        if new.instead_of and new.instead_of[0] in self._remote.own(_folder(new.instead_of[0])):
+            ended = [Move(new.instead_of[0], None, new.instead_of[1])]
         try:
-            self._remote.push(moves)
+            self._remote.push([*moves, *ended])
         except Conflict:
             raise BranchTaken(f"Somebody else is opening {new.branch} at this moment.") from None
         undo = [Move(f"refs/heads/{new.branch}", None, new.head)] if tip is None else []
+        undo += [Move(move.ref, move.old, None) for move in ended]
+        if new.instead_of:
+            with suppress(RefMoved):  # it was kept in another clone
+                repository.update_refs([Delete(*new.instead_of)], "a pull request took its place")
         return self._carry_on(new.branch, commit, event, undo)
 
     def finish(self) -> None:
@@ -128,3 +137,7 @@ class Openings:
         if not any(managed(name) for name in shown.names):
             labels = {"labels": [OPEN]}
             self._client.post(f"issues/{number}/labels", labels, repeatable=True)
+
+
+def _folder(ref: str) -> str:
+    return ref.rpartition("/")[0]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from bot.errors import BotError
 from bot.history.cost import Cost
 from bot.model import Proposal, Source
+from bot.proposers.account import Accounts
 from bot.proposers.base import WEB_TOOLS, Context, NothingToPropose
 from bot.proposers.claude.pricing import PRICES_AS_OF, price_of, priced
 from bot.proposers.claude.prompt import Request, build
@@ -85,7 +86,8 @@ class ClaudeProposer:
                 "claude.price_output in bot.toml, or use caps.max_tokens alone."
             )
         api = self._api = self._api or self._connect()
-        purse = self._purse = Purse(price, context.left, self._table.max_proposal_tokens)
+        account = context.account or Accounts().open(lambda: context.left)
+        purse = self._purse = Purse(price, account, self._table.max_proposal_tokens)
         bench = Workbench(context, self._fence)
         granted = context.phase.tools
         web = bool(context.phase.web_domains and granted & WEB_TOOLS)

@@ -13,7 +13,8 @@ from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal, Reason
 from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.search import SearchProposer
-from bot.proposing.propose import BOT, open_proposal
+from bot.proposing.place import BOT
+from bot.proposing.propose import open_proposal
 from bot.proposing.revise import revise
 from bot.views.pull import pull_text
 from tests.bot.lab import TRAIN, Lab, git

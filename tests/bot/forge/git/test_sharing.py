@@ -22,7 +22,7 @@ from bot.history import ledger
 from bot.model import Reason
 from bot.open import open_branch
 from bot.people.plan import Review
-from bot.proposing.propose import BOT
+from bot.proposing.place import BOT
 from tests.bot.lab import TRAIN, Lab, git
 
 IDEAS = ("2.5", "-9.0", "2.9", "0.5")

@@ -9,7 +9,8 @@ import anthropic
 import pytest
 from anthropic.types import Model
 
-from bot.proposers.base import Context, Left, ProposalFailed
+from bot.proposers.account import Left
+from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.claude import ClaudeProposer
 from bot.proposers.claude.pricing import PRICES, WITHOUT_PRICE
 from bot.proposers.claude.proposer import NoKey, PriceUnknown

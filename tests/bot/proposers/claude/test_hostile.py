@@ -7,7 +7,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,6 @@ from bot.model import Reason
 from bot.policy.rules import Rules
 from bot.proposers.base import (
     LOCAL_TOOLS,
-    Context,
-    PastExperiment,
     PhaseGrant,
     ProposalFailed,
     Remark,
@@ -255,11 +253,6 @@ def test_every_piece_of_data_is_fenced_with_the_mark_of_this_run(researcher: Res
         told = script.requests[-2]["messages"][0]["content"][0]["text"]
         marks.add(told.split("[data ", 1)[1].split(":", 1)[0])
     assert len(marks) == 2
-
-
-def test_the_context_has_no_place_for_a_sealed_number() -> None:
-    names = {field.name for kind in (Context, PastExperiment) for field in fields(kind)}
-    assert not {name for name in names if "seal" in name or "audit" in name}
 
 
 # ---------------------------------------------------------------------------------------------
