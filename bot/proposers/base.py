@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.history.cost import Cost
+from bot.history.past import settles
 from bot.model import Direction, Estimate, Hypothesis, Proposal, Reason
 from bot.policy.rules import Rules
 from bot.proposers.account import Account, Left
@@ -37,6 +38,15 @@ class PastExperiment:
     comparable: bool = True  # measured in the runner class of today
     base_files: Mapping[str, bytes] | None = None
     proposer: str = ""
+    mark: str | None = None  # of the code that was judged, None: that of `files`; empty: of none
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody may repeat it: the same rule by which a pull request is a duplicate."""
+        if self.reason is None or self.mark == "":
+            return self.reason is None
+        compared = self.estimate is not None or None not in (self.metric, self.baseline)
+        return settles(self.reason, compared=compared, here=self.comparable)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def commit(
     mark = fingerprint.exact(changed)
     if mark == fingerprint.exact(told.files):
         raise Refused("it changes only comments or formatting")
-    earlier = settled_by(view.entries, mark, view.runner_class)
+    earlier = settled_by(view.entries, mark, view.runner_class, by_bot=True)
     if earlier is not None:
         raise Refused(f"experiment #{earlier} tried the same code")
     for standing in view.standings:

@@ -153,6 +153,7 @@ def _history(place: Place, view: View) -> list[PastExperiment]:
                 comparable=view.runner_class in entry.evidence,
                 base_files=files(entry.fork) or None,
                 proposer=entry.proposer,
+                mark="" if entry.fingerprint == "-" else entry.fingerprint,
             )
         )
     return past
@@ -176,6 +177,7 @@ def _open_ones(place: Place, view: View) -> list[PastExperiment]:
                 estimate=None,
                 base_files=before or None,
                 proposer=str(pull.record.get("proposer", "")),
+                mark=standing.fingerprint,
             )
         )
     return found
