@@ -65,9 +65,7 @@ class Openings:
         moves = [Move(self._journal.ref(OPENING, new.branch), commit, None)]
         if tip is None:
             moves.append(Move(f"refs/heads/{new.branch}", new.head, None))
-        ended = []
-        if new.instead_of and new.instead_of[0] in self._remote.own(_folder(new.instead_of[0])):
-            ended = [Move(new.instead_of[0], None, new.instead_of[1])]
+        ended = self._ended(new)
         try:
             self._remote.push([*moves, *ended])
         except Conflict:
@@ -78,6 +76,17 @@ class Openings:
             with suppress(RefMoved):  # it was kept in another clone
                 repository.update_refs([Delete(*new.instead_of)], "a pull request took its place")
         return self._carry_on(new.branch, commit, event, undo)
+
+    def _ended(self, new: NewPull) -> list[Move]:
+        """What ends with an opening, on GitHub. Raises Conflict when it has ended already."""
+        if new.instead_of is None:
+            return []
+        ref, at = new.instead_of
+        if ref in self._remote.own(ref.rpartition("/")[0]):
+            return [Move(ref, None, at)]
+        if self._remote.repository.ref(ref) is None:
+            raise Conflict(f"Another bot has opened what {ref} held.")
+        return []  # it never came to GitHub
 
     def finish(self) -> None:
         """Carry on with what a crash interrupted; what was fetched is fresh."""
@@ -137,7 +146,3 @@ class Openings:
         if not any(managed(name) for name in shown.names):
             labels = {"labels": [OPEN]}
             self._client.post(f"issues/{number}/labels", labels, repeatable=True)
-
-
-def _folder(ref: str) -> str:
-    return ref.rpartition("/")[0]

@@ -81,7 +81,8 @@ def test_a_closed_account_settles_nothing_more_and_holds_nothing() -> None:
 
 @given(st.integers(1, 8), st.floats(0.5, 20), st.integers(0, 2**32))
 def test_a_cap_is_never_passed_however_many_spend(threads: int, cap: float, seed: int) -> None:
-    accounts, books = Accounts(), []
+    accounts = Accounts()
+    books: list[float] = []
 
     def spend(number: int) -> None:
         chance = random.Random(seed + number)

@@ -67,6 +67,11 @@ def test_a_gpu_does_not_wait_for_proposals(lab: Lab) -> None:
     assert around[1].most_at_once > 1
 
 
+def four_dollars(left: Left) -> tuple[bool, Left] | None:
+    assert left.usd is not None
+    return (True, Left(4.0)) if left.usd >= 4 else None
+
+
 @dataclass
 class Spender(Ideas):
     """Ideas that cost three dollars each, in threads of their own."""
@@ -81,9 +86,7 @@ class Spender(Ideas):
             self.thinking += 1
             self.most_thinking = max(self.most_thinking, self.thinking)
         try:
-            if not context.account.reserve(
-                lambda left: (True, Left(4.0)) if left.usd >= 4 else None
-            ):
+            if not context.account.reserve(four_dollars):
                 raise ProposalFailed("$4 do not fit", Cost(), capped=True)
             threading.Event().wait(0.05)
             context.account.settle(Cost(usd=3, calls=1))
