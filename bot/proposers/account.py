@@ -94,6 +94,18 @@ class Account:
                 self.keep(cost)
             self._release()
 
+    def conclude(self, total: Cost, write: Callable[[Cost], None]) -> None:
+        """Settle what is not settled yet of a proposal's `total`, written down by `write`; close.
+
+        Nothing happens where it is closed already.
+        """
+        with self._all._changed:
+            if not self.closed:
+                rest = total.beyond(self.settled)
+                self._all._settled += rest
+                write(rest)
+                self.close()
+
     def close(self) -> None:
         """Nothing more is settled by this account."""
         with self._all._changed:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 
 from bot.forge.base import ForgeError
-from bot.git import Identity, RefChange
+from bot.git import GitError, Identity, RefChange
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
@@ -33,9 +34,11 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
         proposal = proposer.propose(replace(told, account=account))
     except ProposalFailed as failure:
         notes.write(failure.cost, f"dropped: {failure}")
+        notes.share()
         raise
     except BaseException:
         notes.write(spent_by(proposer), "interrupted")
+        notes.share()
         raise
     title = proposal.hypothesis.title
     proposal, changes = _kept(place, _redacted(proposal), told, when)
@@ -65,15 +68,10 @@ class _Notes:
 
     def write(self, total: Cost, what: str, changes: Sequence[RefChange] = ()) -> None:
         """What remains of a total, and other changes of refs in the same transaction."""
-        if self._account.closed:
-            return  # it was given up, and what it had cost by then is written down
-        rest = total.beyond(self._account.settled)
-        self._account.close()
-        if total and not rest:
-            rest = replace(rest, priced=total.priced)
-        self._note(rest, what, changes, always=bool(total))
-        if not changes:
-            self.share()
+        # An account that is closed was given up; what it had cost by then is written down.
+        always = bool(total)
+        write = partial(self._note, what=what, changes=changes, always=always)
+        self._account.conclude(total, write)
 
     def share(self) -> None:
         """Let other clones know."""
@@ -106,7 +104,10 @@ def _kept(
     before = told.files if told.revision is None else {**told.files, **told.revision.files}
     if credential_in(proposal.files, before):
         return proposal, ()
-    return kept.write(place.repository, proposal, told, _WHO, when)
+    try:
+        return kept.write(place.repository, proposal, told, _WHO, when)
+    except GitError:
+        return proposal, ()  # what it cost shall be written down all the same
 
 
 def _offer(place: Place, proposal: Proposal) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bot.git import Identity
 from bot.history import spending
+from bot.history.cost import Cost
 from bot.proposers.base import Context, Proposer
 from bot.proposing.asking import ask, spent_by
 from bot.proposing.place import BOT, Place
@@ -110,7 +111,8 @@ class _Draft:
         cost = spent_by(self._proposer)
         account = self._told.account if self._told else None
         if account is not None:
-            account.close()  # what its thread still does is not waited for
-            cost = cost.beyond(account.settled)
+            account.conclude(cost, self._note_interrupted)  # its thread is not waited for
+
+    def _note_interrupted(self, cost: Cost) -> None:
         who, when = Identity(BOT.name, BOT.id), int(time.time())
         spending.note(self.place.repository, cost, "interrupted", who=who, when=when)
