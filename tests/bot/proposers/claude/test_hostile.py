@@ -296,9 +296,9 @@ def anything(chance: random.Random, depth: int = 0) -> Any:
     return right if kind < 0.95 else {**right, chance.choice(KEYS): 1}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**63))
-def test_of_ten_thousand_malformed_calls_each_is_parsed_or_refused(seed: int) -> None:
+def test_of_two_thousand_malformed_calls_each_is_parsed_or_refused(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(100):
         try:
@@ -307,7 +307,7 @@ def test_of_ten_thousand_malformed_calls_each_is_parsed_or_refused(seed: int) ->
             assert len(str(problem)) < 2_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**63))
 def test_whatever_tools_do_only_allowed_files_change_and_nothing_bad_is_taken(seed: int) -> None:
     chance = random.Random(seed)
