@@ -15,9 +15,9 @@ from bot.git import Repository
 from bot.history import ledger
 from bot.history.clones import ShallowClone
 from bot.model import Verdict
-from bot.place import BOT, Place
 from bot.proposers.base import Proposer
 from bot.proposers.portfolio import Portfolio
+from bot.proposing.place import BOT, Place
 from bot.settings import FILE_NAME, Settings, load, parse
 
 if TYPE_CHECKING:

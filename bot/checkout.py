@@ -8,7 +8,7 @@ from pathlib import Path
 import runner
 from bot.errors import DirtyCheckout
 from bot.git import Repository
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.settings import FILE_NAME
 
 RUNNER = Path(runner.__file__).resolve().parent

@@ -29,8 +29,7 @@ from bot.notify.send import name_of, send
 from bot.notify.tables import NotifyTable
 from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
-from bot.place import BOT
-from bot.proposing.propose import PHASE
+from bot.proposing.place import BOT, PHASE
 from bot.report import committed
 from bot.run.base import Order
 from bot.settings import Settings

@@ -160,3 +160,4 @@ class Proposal:
     cost: Cost = field(default_factory=Cost)
     notes: str = ""  # the beliefs of the scratchpad as they should stand; empty: no change
     sources: tuple[Source, ...] = ()
+    kept: tuple[str, str] | None = None  # ref and commit, see bot.proposing.kept

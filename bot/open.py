@@ -5,8 +5,8 @@ from __future__ import annotations
 from bot.errors import BotError
 from bot.forge.base import Author, NewPull, PullRequest
 from bot.phases.present import present
-from bot.place import Place
 from bot.policy.inspection import check_change
+from bot.proposing.place import Place
 from bot.text.plain import one_line
 
 

@@ -217,7 +217,7 @@ class StandingReader:
         return tuple(run for run in own if run.subject == subject)
 
     def _duplicate(self, mark: str) -> int | None:
-        return settled_by(self.entries, mark, self.runner_class)
+        return settled_by(self.entries, mark, self.runner_class, by_bot=False)
 
     def _merged_before(self, pull: PullRequest, subject: str) -> int | None:
         """The winner that brought exactly these files, or this very head, to the base branch."""

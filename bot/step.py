@@ -17,7 +17,7 @@ from bot.git import Identity
 from bot.history import spending
 from bot.lock import only_one
 from bot.notify.send import watching
-from bot.place import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.run import heartbeat
 from bot.run.base import Concluded, Mailbox, Measurer, Proposers
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything

@@ -17,9 +17,9 @@ from bot.errors import RunnerFailed
 from bot.git import Repository
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
-from bot.place import Place
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
-from bot.proposing.propose import ask
+from bot.proposing.asking import ask
+from bot.proposing.place import Place
 from bot.run.base import Answered, Concluded, Ended, Measured, Message, Order, Post
 from bot.run.scheduler import Outcome, Scheduler, everything
 from bot.run.state import State

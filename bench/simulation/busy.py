@@ -14,7 +14,7 @@ from bench.simulation.faults import Faults
 from bench.simulation.quick import QuickGit, Store, quick_ledger
 from bench.simulation.shaky import repository_on
 from bot.forge.git import GitForge
-from bot.place import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.run.terms import Terms
 from bot.settings import parse
 

@@ -22,7 +22,7 @@ from bot.forge.base import ForgeError
 from bot.forge.git import GitForge
 from bot.git import GitError
 from bot.git.process import Git
-from bot.place import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.run.terms import Terms
 from bot.settings import parse
 

@@ -14,7 +14,8 @@ from bot.history import ledger, scratchpad, spending
 from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
 from bot.model import Reason
-from bot.place import Place
+from bot.proposing import kept
+from bot.proposing.place import Place
 from bot.standing import NEEDS_HUMAN
 from runner.digests import candidate_digest
 
@@ -127,6 +128,8 @@ def _costs_are_told(place: Place, pulls: Sequence[PullRequest], books: Books) ->
     _demand(noted >= books.calls - lost, f"{noted} of {books.calls} calls noted, {lost} lost")
     opened = sum(pull.record["proposer"] == "command" for pull in pulls)
     _demand(opened <= books.proposals, f"{opened} opened of {books.proposals}")
+    left = sorted(place.forge.own_refs(kept.PREFIX))
+    _demand(left == [], f"complete proposals that nobody opened: {left}")
 
 
 def _demand(holds: bool, otherwise: str) -> None:

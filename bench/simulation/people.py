@@ -10,7 +10,7 @@ from bench.simulation.project import TRAIN, constant, with_constant
 from bot.forge.base import Author, ForgeError, PullRequest, State
 from bot.git import Create, Delete, Identity, RefChange, RefMoved, Update
 from bot.open import CannotOpen, open_branch
-from bot.place import Place
+from bot.proposing.place import Place
 
 PERSON = Identity("Person", "person@example.org")
 AUTHOR = Author(PERSON.name, PERSON.email)

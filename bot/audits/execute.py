@@ -23,8 +23,7 @@ from bot.git import Identity, Repository
 from bot.history.ledger import LedgerEntry
 from bot.history.reduce import class_of, foreign
 from bot.model import Direction, Purpose, Side
-from bot.place import BOT
-from bot.proposing.propose import PHASE
+from bot.proposing.place import BOT, PHASE
 from bot.run.base import Order
 from bot.settings import Settings
 from bot.snapshot import View

@@ -14,7 +14,7 @@ from bot.history.imported import Row, Status
 from bot.views.output import json_option, print_json, say
 
 if TYPE_CHECKING:
-    from bot.place import Place
+    from bot.proposing.place import Place
 
 JSON_KEYS = {
     "experiments": "how many experiments the file has",

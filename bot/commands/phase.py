@@ -11,7 +11,7 @@ from bot.views.output import json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
     from bot.phases.standing import PhaseStanding
-    from bot.place import Place
+    from bot.proposing.place import Place
 
 JSON_KEYS = {
     "phase": "the phase that holds",

@@ -11,7 +11,7 @@ from bot.errors import BotError
 from bot.views.output import json_option, print_json, say
 
 if TYPE_CHECKING:
-    from bot.place import Place
+    from bot.proposing.place import Place
 
 JSON_KEYS = {
     "html": "the page that was written, null if none was",

@@ -11,7 +11,7 @@ from bot.views.output import json_option, print_json, say
 from bot.views.summary import concluded_json, summary
 
 if TYPE_CHECKING:
-    from bot.place import Place
+    from bot.proposing.place import Place
     from bot.run.base import Concluded, Proposers
     from bot.run.teller import Teller
     from bot.views.reporter import Reporter

@@ -9,7 +9,7 @@ from bot.app import make_forge
 from bot.doctor import machine, place, proposer
 from bot.doctor.finding import Finding, problem
 from bot.forge.base import ForgeError
-from bot.place import Place
+from bot.proposing.place import Place
 
 
 def examine(folder: Path, *, github: bool = False) -> Iterator[Finding]:

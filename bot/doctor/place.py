@@ -15,7 +15,7 @@ from bot.git import GitError, Repository
 from bot.history import ledger
 from bot.history.clones import advice
 from bot.lock import at_work
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.settings import Settings
 
 _CLOCK_S = 300

@@ -8,7 +8,7 @@ from bot.doctor.finding import Finding, ok, problem
 from bot.errors import BotError
 from bot.forge.base import ForgeError
 from bot.git import GitError
-from bot.place import Place
+from bot.proposing.place import Place
 
 
 def proposer(place: Place) -> Iterator[Finding]:

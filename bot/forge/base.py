@@ -95,7 +95,8 @@ class Forge(Protocol):
         Line breaks and control characters in the title become spaces. Raises BranchTaken when
         the branch exists elsewhere, or has an open pull request; ForgeError when the branch
         cannot have its name, is the base branch, cannot exist beside another (`exp/a` beside
-        `exp`), or the title is empty; Conflict when too many others open theirs just now.
+        `exp`), or the title is empty; Conflict when too many others open theirs just now, or
+        `instead_of` is not there any more, which else is removed in the same write.
         """
         ...
 
@@ -203,8 +204,13 @@ class Forge(Protocol):
         """
         ...
 
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
-        """Move it there from `old` to `new`; nothing where it is not shared.
+    def own_refs(self, prefix: str) -> Mapping[str, str]:
+        """The bot's own refs below `prefix` and where they are, in this clone and in the place
+        that all clones share as it was when it was looked at last."""
+        ...
+
+    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
+        """Move it there from `old` to `new` (None: remove it); nothing where it is not shared.
 
         Raises Conflict when it is not at `old`, ForgeError when it may not be moved.
         """

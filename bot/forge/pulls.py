@@ -161,6 +161,7 @@ class NewPull:
     body: str
     author: Author
     record: Mapping[str, Any]  # machine data: proposer, phase, cost, hypothesis
+    instead_of: tuple[str, str] | None = None  # a ref of the bot's own, and where it is: it ends
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,13 @@ def resolve_ref(git: Git, ref: str) -> str | None:
     return done.stdout.decode().strip() or None if done.code == 0 else None
 
 
+def refs_below(git: Git, prefix: str) -> dict[str, str]:
+    """The refs whose names begin with `prefix`, which ends in a slash, and where they are."""
+    listing = git.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+    pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
+    return {ref: at for at, ref in pairs}
+
+
 def expected_at(change: RefChange) -> str | None:
     """Where a ref must be before the change; None: it must not exist."""
     return None if isinstance(change, Create) else change.old

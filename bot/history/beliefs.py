@@ -16,7 +16,7 @@ from bot.text.plain import inert_markdown
 
 LONGEST = 400
 """Characters of one belief; a longer one is cut."""
-_BULLET = re.compile(r"^\s*(?:[-*•+]\s+)?")
+_ITEM = re.compile(r"^\s*[-*•+]\s+")  # whatever marker people like
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Change:
 
 
 def of(text: str) -> tuple[str, ...]:
-    """The beliefs in the text of a scratchpad."""
-    part = scratchpad.beliefs(text)
-    return tuple(line[2:] for line in part.splitlines() if line.startswith("- "))
+    """The beliefs in the text of a scratchpad: its list items, whatever their marker."""
+    lines = scratchpad.beliefs(text).splitlines()
+    items = (_ITEM.sub("", line).rstrip() for line in lines if _ITEM.match(line))
+    return tuple(filter(None, items))
 
 
 def size(beliefs: Iterable[str]) -> int:
@@ -51,7 +52,7 @@ def size(beliefs: Iterable[str]) -> int:
 
 def change(now: Sequence[str], wanted: str) -> Change:
     """From the beliefs of now to those of `wanted`, a text with one a line; empty: no change."""
-    lines = [_BULLET.sub("", line).rstrip() for line in wanted.splitlines()]
+    lines = [_ITEM.sub("", line).strip() for line in wanted.splitlines()]
     new = list(dict.fromkeys(filter(None, (_inert(line, now) for line in lines))))
     if not new:
         return Change()

@@ -105,15 +105,30 @@ class Past:
         return next((score.subject for score in every if score.side is Side.BASELINE), "")
 
 
-def settled_by(entries: Iterable[LedgerEntry], mark: str, runner_class: str) -> int | None:
-    """The earlier experiment that judged the same code (by its fingerprint) here, if any.
+def settles(reason: Reason, *, compared: bool, here: bool, by_bot: bool = True) -> bool:
+    """Whether an experiment has settled what its code is worth, so that no other may repeat it.
 
-    One that ended for another reason than its code (stale, closed by a person, a baseline
-    that failed) has settled nothing: the idea may be tried again.
+    `compared`: there is a difference to a baseline; `here`: it ran in the runner class of today.
+    One that ended for another reason than its code (stale, a baseline that failed) has settled
+    nothing: the idea may be tried again. What a person closed, only a person may try again, so
+    that it depends on whether it would be repeated `by_bot`.
     """
+    if reason is Reason.BY_HUMAN and by_bot:
+        return True
+    return here and (compared or reason in _FAILED_BY_ITSELF)
+
+
+def settled_by(
+    entries: Iterable[LedgerEntry], mark: str, runner_class: str, *, by_bot: bool
+) -> int | None:
+    """The earlier experiment that settled the same code (by its fingerprint) here, if any."""
     for entry in entries:
-        judged = entry.difference is not None or entry.reason in _FAILED_BY_ITSELF
-        if judged and entry.fingerprint == mark and runner_class in entry.evidence:
+        if entry.fingerprint == mark and settles(
+            entry.reason,
+            compared=entry.difference is not None,
+            here=runner_class in entry.evidence,
+            by_bot=by_bot,
+        ):
             return entry.number
     return None
 

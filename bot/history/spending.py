@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from bot.errors import Stopped
 from bot.forge.base import Conflict
-from bot.git import Create, Identity, RefMoved, Repository, Update
+from bot.git import Create, Identity, RefChange, RefMoved, Repository, Update
 from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
-from bot.proposers.base import Left
+from bot.proposers.account import Left
 from bot.proposers.tables import CapsTable
 from bot.text.plain import one_line
 
@@ -50,12 +50,17 @@ def note(
     who: Identity,
     when: int,
     experiment: int | None = None,
+    always: bool = False,
+    together_with: Sequence[RefChange] = (),
 ) -> None:
-    """Write down what a proposal cost. Writes nothing when it cost nothing.
+    """Write down what a proposal cost. Writes nothing when it cost nothing, unless `always`.
 
-    `experiment` is the one that it revises. Raises GitError when git fails.
+    `experiment` is the one that it revises; `together_with` are changes of other refs, made in
+    the same transaction. Raises GitError when git fails.
     """
-    if not cost:
+    if not cost and not always:
+        if together_with:
+            repository.update_refs(together_with, "note what costs nothing")
         return
     for attempt in range(_TRIES):
         tip = repository.ref(REF)
@@ -70,7 +75,7 @@ def note(
         commit = repository.commit_tree(tree, [tip] if tip else [], message, who, when)
         change = Update(REF, commit, tip) if tip else Create(REF, commit)
         try:
-            repository.update_refs([change], "note a cost")
+            repository.update_refs([change, *together_with], "note a cost")
             return
         except RefMoved:
             if attempt == _TRIES - 1:

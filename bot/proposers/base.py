@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.history.cost import Cost
+from bot.history.past import settles
 from bot.model import Direction, Estimate, Hypothesis, Proposal, Reason
 from bot.policy.rules import Rules
+from bot.proposers.account import Account, Left
 
 LOCAL_TOOLS = frozenset({"view", "edit", "write", "history", "check", "submit"})
 WEB_TOOLS = frozenset({"web_search", "web_fetch"})
@@ -36,6 +38,15 @@ class PastExperiment:
     comparable: bool = True  # measured in the runner class of today
     base_files: Mapping[str, bytes] | None = None
     proposer: str = ""
+    mark: str | None = None  # of the code that was judged, None: that of `files`; empty: of none
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody may repeat it: the same rule by which a pull request is a duplicate."""
+        if self.reason is None or self.mark == "":
+            return self.reason is None
+        compared = self.estimate is not None or None not in (self.metric, self.baseline)
+        return settles(self.reason, compared=compared, here=self.comparable)
 
 
 @dataclass(frozen=True)
@@ -80,12 +91,7 @@ class Revision:
     guidance: str = ""
 
 
-@dataclass(frozen=True)
-class Left:
-    """What may still be spent under the caps of bot.toml; None where there is no cap."""
-
-    usd: float | None = None
-    tokens: int | None = None
+_UNLIMITED = Left()
 
 
 def _no_curve(number: int) -> tuple[tuple[float, float], ...]:
@@ -118,7 +124,9 @@ class Context:
     phase: PhaseGrant = PhaseGrant()
     remarks: Sequence[Remark] = ()  # oldest first
     revision: Revision | None = None
-    left: Left = Left()
+    base: str = ""  # the commit on the base branch that `files` are of
+    left: Left = _UNLIMITED  # when it was asked; `account` knows what is left by now
+    account: Account | None = None
     curve: Callable[[int], Sequence[tuple[float, float]]] = _no_curve
     """Pairs of (seconds, loss) that a finished experiment's candidate printed, if it did."""
 

@@ -9,30 +9,36 @@ are the allowed files and `hypothesis.json`, through the same review as any prop
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.errors import BotError
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers import briefing
+from bot.proposers.account import Accounts, Left
 from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
 from bot.proposers.review import diff, outcome, review, too_much_believed
+from bot.proposers.scratch import (
+    HYPOTHESIS,
+    Stated,
+    Unusable,
+    allowed_files,
+    lay_out,
+    script,
+    stated,
+)
 from bot.proposers.tables import CommandTable
 from bot.text.hygiene import Fence, Secrets, bounded, clean, name
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
 from runner.text import clean_line, clean_text
 
-HYPOTHESIS = "hypothesis.json"
 TASK = "TASK.md"
 HISTORY = 100
 """So many of the latest experiments lie in the folder `history`."""
-_MOST_STATED = 64 << 10  # bytes of hypothesis.json
 _PROCESSES = 512
 _SCRATCH = 1 << 30
 
@@ -57,18 +63,6 @@ repeat is refused.
 
 class CommandNotReady(BotError):
     """The command line cannot be run as bot.toml has it."""
-
-
-class _Stated(BaseModel):
-    """`hypothesis.json`, as an agent wrote it."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    title: str = Field(min_length=1, max_length=300)
-    rationale: str = Field(min_length=1, max_length=10_000)
-    expected: str = Field(default="", max_length=10_000)
-    falsified_by: str = Field(default="", max_length=10_000)
-    notes: str = Field(default="", max_length=20_000)
 
 
 def _silent(words: str) -> None:
@@ -116,19 +110,23 @@ class CommandProposer:
         if problem:
             raise CommandNotReady(problem)
         price = self._table.usd_per_proposal
-        if context.left.usd is not None and price is not None and price > context.left.usd:
+        account = context.account or Accounts().open(lambda: context.left)
+        if not account.reserve(partial(_affords, price or 0.0)):
             raise ProposalFailed(
-                f"${price:.2f} for a proposal is more than is left of caps.max_usd",
+                f"${price or 0:.2f} for a proposal is more than is left of caps.max_usd",
                 self.spent,
                 capped=True,
             )
-        with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
-            place = Path(made)
-            place.chmod(0o755)  # the job may be another user
-            _lay_out(place / "task", self.task(context))
-            self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
-            outcome = self._run(place, context)
-            return self._read_back(place / "out", outcome, context)
+        try:
+            with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
+                place = Path(made)
+                place.chmod(0o755)  # the job may be another user
+                lay_out(place / "task", self.task(context))
+                self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
+                outcome = self._run(place, context)
+                return self._read_back(place / "out", outcome, context)
+        finally:
+            account.settle(self.spent)
 
     def problem(self, context: Context) -> str:
         """What keeps the command line from being run, empty if nothing does."""
@@ -191,7 +189,7 @@ class CommandProposer:
         environment = dict(one.split("=", 1) for one in table.variables)
         environment |= {one: os.environ[one] for one in table.credentials}
         job = Job(
-            argv=("/bin/sh", "-c", _script(rules.paths), "agent", *table.argv),
+            argv=("/bin/sh", "-c", script(rules.paths), "agent", *table.argv),
             limits=Limits(
                 wall_s=table.timeout_s,
                 memory_bytes=int(table.memory_gb * 1024**3),
@@ -233,14 +231,14 @@ class CommandProposer:
         if outcome.exit_code != 0:
             code = outcome.exit_code if outcome.signal is None else f"signal {outcome.signal}"
             raise self._failed(f"the agent ended with {code}", said)
-        files = {**context.files, **_allowed_files(folder, context)}
+        files = {**context.files, **allowed_files(folder, context.allowed)}
         found = review(files, context)
         if not found.fine:
             problems = self._secrets.redact("; ".join(found.problems))
             raise self._failed(f"what the agent left cannot be proposed: {problems}", "")
         changed = {path: data for path, data in files.items() if context.files.get(path) != data}
-        stated, hypothesis = self._stated(folder)
-        notes = self._plain(stated.notes, 20_000)
+        told, hypothesis = self._stated(folder)
+        notes = self._plain(told.notes, 20_000)
         if too_much := too_much_believed(notes, context):
             raise self._failed(too_much, "")
         for path, data in changed.items():
@@ -254,25 +252,20 @@ class CommandProposer:
             notes=notes,
         )
 
-    def _stated(self, folder: Path) -> tuple[_Stated, Hypothesis]:
-        path = folder / HYPOTHESIS
-        if not path.is_file():
-            raise self._failed(f"the agent left no {HYPOTHESIS}", "")
+    def _stated(self, folder: Path) -> tuple[Stated, Hypothesis]:
         try:
-            with path.open("rb") as file:
-                stated = _Stated.model_validate_json(file.read(_MOST_STATED + 1)[:_MOST_STATED])
-        except (ValidationError, ValueError, RecursionError):
-            reason = f"{HYPOTHESIS} is not a JSON object with `title` and `rationale` as texts"
-            raise self._failed(reason, "") from None
-        title = name(self._plain(stated.title), 150)
-        rationale = self._plain(stated.rationale)
+            said = stated(folder)
+        except Unusable as reason:
+            raise self._failed(str(reason), "") from None
+        title = name(self._plain(said.title), 150)
+        rationale = self._plain(said.rationale)
         if not title or not rationale:
             raise self._failed(f"{HYPOTHESIS} says nothing", "")
-        return stated, Hypothesis(
+        return said, Hypothesis(
             title,
             rationale,
-            falsified_by=self._plain(stated.falsified_by),
-            expected=self._plain(stated.expected),
+            falsified_by=self._plain(said.falsified_by),
+            expected=self._plain(said.expected),
         )
 
     def _plain(self, text: str, limit: int = 4_000) -> str:
@@ -282,41 +275,6 @@ class CommandProposer:
         return ProposalFailed(f"{reason}; its last words: {said}" if said else reason, self.spent)
 
 
-def _lay_out(folder: Path, files: Mapping[str, bytes]) -> None:
-    for path, data in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        target.chmod(0o644)
-    for one in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-        one.chmod(0o755)
-
-
-def _script(paths: tuple[str, ...]) -> str:
-    """Run the agent in a scratch copy, then put what may be read back into the output folder."""
-    wanted = " ".join(shlex.quote(path) for path in (*paths, HYPOTHESIS))
-    return (
-        "work=/tmp/work\n"
-        'mkdir -p "$work" && cp -R /task/. "$work" && cd "$work" || exit 97\n'
-        '"$@"\n'
-        "code=$?\n"
-        'cd "$work" || exit 98\n'
-        f"for file in {wanted}; do\n"
-        '  if [ -f "./$file" ] && [ ! -L "./$file" ]; then\n'
-        '    mkdir -p "/out/$(dirname "$file")" && cp "./$file" "/out/$file" || exit 99\n'
-        "  fi\n"
-        "done\n"
-        'exit "$code"\n'
-    )
-
-
-def _allowed_files(folder: Path, context: Context) -> dict[str, bytes]:
-    """The allowed files that the agent left; those that are too large are cut one byte later."""
-    rules = context.allowed
-    found = {}
-    for path in rules.paths:
-        file = folder / path
-        if file.is_file() and not file.is_symlink():
-            with file.open("rb") as opened:
-                found[path] = opened.read(rules.max_bytes + 1)
-    return found
+def _affords(price: float, left: Left) -> tuple[bool, Left] | None:
+    """Whether one run fits into what is left, and what it costs at most."""
+    return None if left.usd is not None and price > left.usd else (True, Left(price, 0))

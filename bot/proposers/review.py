@@ -96,10 +96,13 @@ def _nothing_new(files: Files, context: Context) -> str | None:
     if mark == fingerprint.exact(context.files):
         return "it changes nothing that is run (comments and formatting do not count)"
     for past in context.history:
-        known = past.comparable or past.metric is None
-        if known and past.files and fingerprint.exact({**context.files, **past.files}) == mark:
+        if past.settled and past.files and _mark(past, context) == mark:
             return f"experiment #{past.number} tried the same code: {outcome(past)}"
     return None
+
+
+def _mark(past: PastExperiment, context: Context) -> str:
+    return past.mark or fingerprint.exact({**context.files, **past.files})
 
 
 def too_much_believed(notes: str, context: Context) -> str:

@@ -148,11 +148,10 @@ class _Tried:
         self._source = source
         self._code = code_of(space.context.files)
         self._current = space.current
-        # What was measured in another runner class may be measured again in this one.
         self._known = [
             (one.vector, one.experiment.files)
             for one in space.observations
-            if one.experiment.comparable or one.experiment.metric is None
+            if one.experiment.settled
         ]
 
     def new_files(self, values: Mapping[str, Value]) -> dict[str, bytes] | None:

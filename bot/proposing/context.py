@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import snapshot
+from bot.audits.sealed import sealed
 from bot.candidate import allowed_files
 from bot.history import spending
 from bot.model import Direction, Estimate
 from bot.phases.standing import grant, split_program
 from bot.phases.tables import PhaseTable
 from bot.policy import rules as policy
-from bot.proposers.base import (
-    Context,
-    Left,
-    PastExperiment,
-    Revision,
-)
+from bot.proposers.account import Left
+from bot.proposers.base import Context, PastExperiment, Revision
 from bot.proposers.portfolio import REVISING
 from bot.proposing import background
 from bot.settings import IMPORTED
 from bot.snapshot import View
 
 if TYPE_CHECKING:
-    from bot.place import Place
+    from bot.proposing.place import Place
 
 HISTORY = 1_000
 """How many of the latest experiments a proposer is told about."""
@@ -34,17 +33,22 @@ def context(
     place: Place,
     view: View,
     refused: tuple[str, ...] = (),
+    *,
     revision: Revision | None = None,
     ahead: int = 0,
+    phase: str | None = None,
 ) -> Context:
     """What a proposer may know about the present state and the past.
 
-    `ahead` is how many others are being thought of just now. Raises CapReached.
+    `ahead` is how many others are being thought of just now; `phase` names another phase than the
+    one that holds. Raises CapReached.
     """
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
-    program = _text(place, view, "program.md")
     reads = any(name in REVISING for name in settings.shares)
+    # Nothing that people wrote carries a number of the sealed split to somebody who reads.
+    plain = sealed(place).redact if reads else _as_it_is
+    program = plain(_text(place, view, "program.md"))
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
     return Context(
@@ -55,29 +59,47 @@ def context(
         metric=settings.metric.name,
         direction=Direction(settings.metric.direction),
         baseline=sum(values) / len(values) if values else None,
-        history=[*_history(place, view), *_open_ones(place, view)],
+        history=[
+            replace(past, title=plain(past.title))
+            for past in (*_history(place, view), *_open_ones(place, view))
+        ],
         program=split_program(program)[0],
-        scratchpad=_text(place, view, settings.scratchpad.path),
-        imported=_text(place, view, IMPORTED) if reads else "",
+        scratchpad=plain(_text(place, view, settings.scratchpad.path)),
+        imported=plain(_text(place, view, IMPORTED)) if reads else "",
         most_beliefs=settings.scratchpad.beliefs,
         ahead=ahead,
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
-        phase=grant(_phase(place, view, revision), program),
-        remarks=background.remarks(place.forge, numbers) if reads else (),
-        revision=revision,
+        phase=grant(_phase(place, view, revision, phase), program),
+        remarks=tuple(
+            replace(remark, text=plain(remark.text))
+            for remark in (background.remarks(place.forge, numbers) if reads else ())
+        ),
+        revision=_plain_revision(revision, plain),
+        base=view.snapshot.base,
         left=left(place, view, opening=revision is None),
         curve=partial(background.curve, place.forge),
     )
 
 
-def _phase(place: Place, view: View, revision: Revision | None) -> PhaseTable:
-    """The phase that holds, for a revision that of its experiment."""
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _plain_revision(revision: Revision | None, plain: Callable[[str], str]) -> Revision | None:
+    if revision is None:
+        return None
+    said = revision.hypothesis
+    idea = replace(said, title=plain(said.title), rationale=plain(said.rationale))
+    return replace(revision, hypothesis=idea, guidance=plain(revision.guidance))
+
+
+def _phase(place: Place, view: View, revision: Revision | None, name: str | None) -> PhaseTable:
+    """The phase of this name; else the one that holds, for a revision that of its experiment."""
     holds = view.snapshot.phase
-    named = None
-    if revision is not None:
-        record = view.standing(revision.number).pull.record
-        named = place.settings.phase_named(record.get("phase"))
+    if name is None and revision is not None:
+        name = view.standing(revision.number).pull.record.get("phase")
+    named = place.settings.phase_named(name)
     return named or (holds.phase if holds else place.settings.programme[0])
 
 
@@ -132,6 +154,7 @@ def _history(place: Place, view: View) -> list[PastExperiment]:
                 comparable=view.runner_class in entry.evidence,
                 base_files=files(entry.fork) or None,
                 proposer=entry.proposer,
+                mark="" if entry.fingerprint == "-" else entry.fingerprint,
             )
         )
     return past
@@ -155,6 +178,7 @@ def _open_ones(place: Place, view: View) -> list[PastExperiment]:
                 estimate=None,
                 base_files=before or None,
                 proposer=str(pull.record.get("proposer", "")),
+                mark=standing.fingerprint,
             )
         )
     return found

@@ -17,12 +17,12 @@ from bot.decide import next_idea
 from bot.history.spending import CapReached, Totals, left_under
 from bot.phases.marks import PhaseMark
 from bot.phases.standing import standing
-from bot.place import Place
 from bot.proposers.base import Context, Proposer
 from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
 from bot.proposing.context import context, used
+from bot.proposing.place import Place
 from bot.snapshot import View, look
 
 PREVIEW_KEYS = {

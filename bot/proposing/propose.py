@@ -7,40 +7,29 @@ proposal goes back to the proposer with the reason, a bounded number of times.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bot.errors import BotError
-from bot.forge.base import BranchTaken, ForgeError, NewPull, PullRequest
-from bot.git import Identity
-from bot.history import beliefs, fingerprint, revisions, spending
+from bot.forge.base import BranchTaken, NewPull, PullRequest
+from bot.history import beliefs
 from bot.history.cost import Cost
-from bot.history.past import settled_by
 from bot.history.related import related
 from bot.history.spending import CapReached
-from bot.model import Hypothesis, Proposal
-from bot.place import BOT, Place
-from bot.policy import rules as policy
-from bot.policy.inspection import check_change
-from bot.proposers.base import (
-    Context,
-    ProposalFailed,
-    Proposer,
-)
+from bot.model import Proposal
+from bot.proposers.base import Context, ProposalFailed, Proposer
 from bot.proposers.portfolio import PORTFOLIO
+from bot.proposing import kept
+from bot.proposing.asking import ask
+from bot.proposing.checks import Refused, commit
 from bot.proposing.context import context
+from bot.proposing.place import BOT, Place
 from bot.snapshot import View
-from bot.text.hygiene import Secrets
 from bot.text.naming import slug
-from bot.text.plain import for_terminal, one_line, quiet
 from bot.views import texts
 from bot.views.change import summary
 from bot.views.related import related_text
-
-PHASE = "default"
 
 
 class NoProposal(BotError):
@@ -101,9 +90,12 @@ class Drafting:
         if self._tried is not None and (opened := self._opened_before()):
             self.pull = opened
             return True
+        if not kept.is_waiting(self.place, proposal):
+            return True  # another bot has found and opened it
         try:
             head = commit(self.place, view, proposal, told, self.now())
         except Refused as reason:
+            kept.forget(self.place, proposal)
             self._note(str(reason), proposal.cost, again=True)
             return False
         # The pull request answers for everything that it took to come to it.
@@ -169,98 +161,6 @@ def open_proposal(
     return drafting.pull
 
 
-def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
-    """One proposal; what it cost is written down, also when it fails or is interrupted."""
-    of = told.revision.number if told.revision else None
-    who = Identity(BOT.name, BOT.id)
-
-    def note(cost: Cost, what: str) -> None:
-        spending.note(place.repository, cost, what, who=who, when=when, experiment=of)
-        with suppress(ForgeError):  # then it is shared by the next one, or by the next step
-            spending.share(place.repository, place.forge, who, when)
-
-    try:
-        proposal = proposer.propose(told)
-    except ProposalFailed as failure:
-        note(failure.cost, f"dropped: {failure}")
-        raise
-    except BaseException:
-        cost = getattr(proposer, "spent", Cost())
-        note(cost if isinstance(cost, Cost) else Cost(), "interrupted")
-        raise
-    note(proposal.cost, f"{'revised' if of else 'proposed'}: {proposal.hypothesis.title}")
-    return _redacted(proposal)
-
-
-class Refused(Exception):
-    """This proposal is not opened; the message says why, for the proposer and the log."""
-
-
-def commit(
-    place: Place,
-    view: View,
-    proposal: Proposal,
-    told: Context,
-    when: int,
-    *,
-    onto: str | None = None,
-    request: str | None = None,
-) -> str:
-    """Put the proposal into a commit on the base branch, or on the head `onto`. Moves no ref.
-
-    `request` is what it revises the experiment for, see `bot.history.revisions`.
-
-    Raises:
-        Refused: it may not be opened; the message says why.
-    """
-    outside = set(proposal.files) - set(place.settings.candidate.paths)
-    if outside:
-        raise Refused(f"it edits {', '.join(sorted(outside))}, which bot.toml does not allow")
-    _check_for_secrets(view, proposal)
-    changed = {**view.files, **proposal.files}
-    if changed == view.files:
-        raise Refused("it changes nothing")
-    mark = fingerprint.exact(changed)
-    if mark == fingerprint.exact(view.files):
-        raise Refused("it changes only comments or formatting")
-    earlier = settled_by(view.entries, mark, view.runner_class)
-    if earlier is not None:
-        raise Refused(f"experiment #{earlier} tried the same code")
-    for standing in view.standings:
-        if standing.fingerprint == mark and standing.pull.head != onto:
-            raise Refused(f"experiment #{standing.pull.number}, which is open, tries the same code")
-    repository, base = place.repository, view.snapshot.base
-    fork = base if onto is None else repository.merge_base(base, onto) or base
-    tree = repository.tree_with(onto or base, dict(changed if onto else proposal.files))
-    if onto and tree == repository.tree(onto):
-        raise Refused("it changes nothing of the experiment")
-    idea = proposal.hypothesis
-    words = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}"
-    message = revisions.message(words, request)
-    head = repository.commit_tree(tree, [onto or base], message, Identity(BOT.name, BOT.id), when)
-    violations = check_change(repository, fork, head, place.settings)
-    if not violations and told.phase.max_changed_lines is not None:
-        violations = policy.check_diff(repository.diff(fork, head), told.allowed)
-    if violations:
-        raise Refused("; ".join(str(violation) for violation in violations[:3]))
-    return head
-
-
-def _check_for_secrets(view: View, proposal: Proposal) -> None:
-    known = Secrets.of(os.environ)
-    for path, data in proposal.files.items():
-        old = view.files.get(path, b"").decode("utf-8", errors="replace")
-        if known.found_in(data.decode("utf-8", errors="replace")) and not known.found_in(old):
-            raise Refused(f"{path} would hold what looks like a credential")
-
-
-def _redacted(proposal: Proposal) -> Proposal:
-    """The proposal with no secret of this process in its words."""
-    known = Secrets.of(os.environ)
-    said = {key: known.redact(text) for key, text in asdict(proposal.hypothesis).items()}
-    return replace(proposal, hypothesis=Hypothesis(**said), notes=known.redact(proposal.notes))
-
-
 def _record(
     view: View, proposal: Proposal, told: Context, dropped: Sequence[Dropped]
 ) -> Mapping[str, Any]:
@@ -276,7 +176,7 @@ def _record(
                 "sources": [asdict(source) for source in proposal.sources],
                 "hypothesis": asdict(proposal.hypothesis),
                 "beliefs": asdict(changed),
-                "fork": view.snapshot.base,
+                "fork": told.base or view.snapshot.base,
             }
         )
     )
@@ -293,7 +193,8 @@ def _open(
             continue
         try:
             title = proposal.hypothesis.title
-            return place.forge.open(NewPull(branch, head, title, body, BOT, record))
+            new = NewPull(branch, head, title, body, BOT, record, instead_of=proposal.kept)
+            return place.forge.open(new)
         except BranchTaken:
             continue  # by somebody, in the meantime
     raise NoProposal(f"100 branches exp/{name}* exist already; delete the ones you do not need.")
@@ -302,7 +203,7 @@ def _open(
 def _body(
     place: Place, view: View, proposal: Proposal, told: Context, changed: beliefs.Change
 ) -> str:
-    before, after = view.files, {**view.files, **proposal.files}
+    before, after = told.files, {**told.files, **proposal.files}
     entry = place.settings.candidate.entry
     known = related(place.repository, view.entries, before=before, after=after, entry_file=entry)
     return texts.pull_body(

@@ -9,18 +9,21 @@ request as it was: at most the call in flight is paid again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.actions import Revise
 from bot.candidate import allowed_files
 from bot.history import revisions
 from bot.history.spending import CapReached
 from bot.model import Hypothesis, Proposal
-from bot.place import BOT, Place
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed, Proposer, Revision
 from bot.proposers.portfolio import reviser
+from bot.proposers.tables import CapsTable
+from bot.proposing import kept
+from bot.proposing.asking import ask
+from bot.proposing.checks import Refused, commit
 from bot.proposing.context import context
-from bot.proposing.propose import Refused, ask, commit
+from bot.proposing.place import BOT, Place
 from bot.snapshot import View
 from bot.text.plain import inert_markdown
 
@@ -45,9 +48,21 @@ class Revising:
         author = view.standing(self.action.number).pull.record.get("proposer")
         return reviser(self.place.settings.shares, str(author))
 
+    def given(self, view: View) -> tuple[Context, Proposal] | None:
+        """What a process before this one was given for the same request; no cap counts for it."""
+        if kept.waiting(self.place):
+            settings = self.place.settings.model_copy(update={"caps": CapsTable()})
+            told = self._told(view, replace(self.place, settings=settings))
+            if (found := kept.answer(self.place, told)) is not None:
+                return told, found
+        return None
+
     def told(self, view: View, ahead: int = 0) -> Context:
         """What it is told. Raises CapReached."""
         del ahead
+        return self._told(view, self.place)
+
+    def _told(self, view: View, place: Place) -> Context:
         standing = view.standing(self.action.number)
         pull = standing.pull
         self._head = pull.head
@@ -58,7 +73,7 @@ class Revising:
         guidance = self.action.guidance or ""
         error = "" if guidance else standing.experiment.broken
         asked = Revision(self.action.number, hypothesis, files, error, guidance)
-        return context(self.place, view, revision=asked)
+        return context(place, view, revision=asked)
 
     def take(self, view: View, proposal: Proposal, told: Context) -> bool:
         """Push a revision, or say why not. Always True: there is no other attempt.
@@ -66,14 +81,17 @@ class Revising:
         Raises Conflict when somebody else moved the branch, ForgeError and GitError.
         """
         if not self._wanted(view):
+            kept.forget(self.place, proposal)
             return True
         place, action, head = self.place, self.action, self._head
         try:
             new = commit(place, view, proposal, told, self.now(), onto=head, request=action.request)
         except Refused as reason:
             self.give_up(view, reason)
+            kept.forget(place, proposal)
             return True
         place.forge.push(action.number, old=head, new=new, author=BOT)
+        kept.forget(place, proposal)
         cost = f" That cost {proposal.cost}." if proposal.cost else ""
         title = inert_markdown(proposal.hypothesis.title)
         self._comment(view, f"The proposer revised it ({new[:12]}): {title}.{cost}")

@@ -12,7 +12,7 @@ from bot.git import Repository
 from bot.history import imported
 from bot.history.ledger import LedgerEntry
 from bot.model import Direction, Outcome
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.report.data import History, history
 from bot.report.page import Content, Figure, Table
 from bot.text.figures import number, rounded

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.report.build import figures
 from bot.report.data import History
 from bot.text.figures import number, rounded

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from bot.errors import BotError
 from bot.forge.base import ForgeError
 from bot.git import GitError
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.report.build import content_of
 from bot.report.page import render
 

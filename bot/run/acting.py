@@ -11,7 +11,7 @@ from bot.audits.plan import ConcludeAudit, Revert
 from bot.execute import Executor, multiplicity
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, Review
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.run.base import Concluded
 from bot.snapshot import View
 

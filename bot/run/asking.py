@@ -12,8 +12,8 @@ from bot.forge.base import ForgeError
 from bot.git import Identity
 from bot.history import spending
 from bot.history.spending import CapReached
-from bot.place import BOT, Place
 from bot.proposers.base import NothingToPropose
+from bot.proposing.place import BOT, Place
 from bot.proposing.propose import Drafting, NoProposal
 from bot.proposing.revise import Revising
 from bot.run import plan
@@ -64,28 +64,19 @@ class Asking:
 
     def _share(self) -> None:
         """Learn what other clones have spent meanwhile, where a cap counts that."""
-        if self._costs_are_capped:
-            who = Identity(BOT.name, BOT.id)
-            with suppress(ForgeError):  # then what is known has to do
-                spending.share(self.place.repository, self.place.forge, who, self.now())
-
-    @property
-    def _costs_are_capped(self) -> bool:
         caps = self.place.settings.caps
-        return caps.max_usd is not None or caps.max_tokens is not None
+        if caps.max_usd is None and caps.max_tokens is None:
+            return
+        who = Identity(BOT.name, BOT.id)
+        with suppress(ForgeError):  # then what is known has to do
+            spending.share(self.place.repository, self.place.forge, who, self.now())
 
     def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
-        """What to ask for now. Each is told what is left under the caps, and may spend all of it:
-        so with a cap on what they cost there is one at a time."""
-        one_by_one = self._costs_are_capped
-        if one_by_one and self.drafts.thinking:
-            return []
+        """What to ask for now: all at once, for they spend from one account."""
         drafts: list[Draft] = []
         for action in plan.to_revise(actions, self.drafts.revising):
             drafts.append(Revising(self.place, action, self.now))
-        if one_by_one and drafts:
-            return drafts[:1]
         if not self.troubles.no_proposals:
             drafts += self.drafts.again()
             drafts += [Drafting(self.place, self.now) for _ in range(plan.to_propose(actions))]
-        return drafts[:1] if one_by_one else drafts
+        return drafts

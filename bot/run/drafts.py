@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from bot.forge.base import ForgeError
 from bot.git import GitError
 from bot.history.cost import Cost
 from bot.model import Proposal
+from bot.proposers.account import Accounts
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
+from bot.proposing.context import left
+from bot.proposing.place import Place
 from bot.proposing.propose import Drafting
 from bot.proposing.revise import Revising
 from bot.run.base import Answered, Job, Mailbox, Proposers
@@ -20,6 +24,8 @@ _REMEMBERED = 50  # latest proposals whose durations are kept
 
 class Draft(Protocol):
     """Something a proposer is asked for: an experiment, or the revision of one."""
+
+    place: Place
 
     @property
     def words(self) -> str:
@@ -62,6 +68,7 @@ class Drafts:
         self._asked: dict[int, _Asked] = {}
         self._again: list[Draft] = []
         self._arrived: list[_Asked] = []
+        self._accounts = Accounts()
 
     @property
     def count(self) -> int:
@@ -89,11 +96,22 @@ class Drafts:
 
     def ask(self, number: int, view: View, draft: Draft) -> None:
         """Ask for a draft. Raises CapReached when none may be begun."""
+        if isinstance(draft, Revising) and (given := draft.given(view)):
+            self.arrive(draft, *given)
+            return
         told = draft.told(view, ahead=len(self._asked))
+        # Looked up once more, in between which nobody spends anything.
+        account = self._accounts.open(partial(left, draft.place, view, opening=not told.revision))
+        told = replace(told, account=account)
         asked = _Asked(draft, told, self.mailbox.now())
         self._asked[number] = asked  # before: an answer may come at once
         name = draft.proposer(view)
         asked.job = self.proposers.start(number, name, told, self.mailbox.post)
+
+    def arrive(self, draft: Draft, told: Context, proposal: Proposal) -> None:
+        """Take a proposal that is there already: `carry_out` comes next."""
+        answered = Answered(0, proposal)
+        self._arrived.append(_Asked(draft, told, self.mailbox.now(), answer=answered))
 
     def again(self) -> list[Draft]:
         """Those that have to be asked for once more; they are forgotten here."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from bot.git import Identity
 from bot.history import spending
 from bot.history.cost import Cost
-from bot.place import BOT, Place
 from bot.proposers.base import Context, Proposer
-from bot.proposing.propose import ask
+from bot.proposing.asking import ask, spent_by
+from bot.proposing.place import BOT, Place
 from bot.run.base import Answered, Message, Post
 
 
@@ -80,10 +80,12 @@ class _Draft:
     place: Place
     make: Callable[[str], Proposer]
     _proposer: Proposer | None = None
+    _told: Context | None = None
     _over: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, job: int, name: str, told: Context, post: Post) -> None:
+        self._told = told
         try:
             proposer = self._proposer = self.make(name)
             proposal = ask(self.place, proposer, told, int(time.time()))
@@ -106,7 +108,11 @@ class _Draft:
             if self._over:
                 return
             self._over = True
-        cost = getattr(self._proposer, "spent", None)
-        if isinstance(cost, Cost):
-            who, when = Identity(BOT.name, BOT.id), int(time.time())
-            spending.note(self.place.repository, cost, "interrupted", who=who, when=when)
+        cost = spent_by(self._proposer)
+        account = self._told.account if self._told else None
+        if account is not None:
+            account.conclude(cost, self._note_interrupted)  # its thread is not waited for
+
+    def _note_interrupted(self, cost: Cost) -> None:
+        who, when = Identity(BOT.name, BOT.id), int(time.time())
+        spending.note(self.place.repository, cost, "interrupted", who=who, when=when)

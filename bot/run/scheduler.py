@@ -22,7 +22,8 @@ from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import Totals
-from bot.place import Place
+from bot.proposing.adopting import orphans
+from bot.proposing.place import Place
 from bot.run import plan
 from bot.run.acting import Hands
 from bot.run.asking import Asking
@@ -89,6 +90,7 @@ class Scheduler:
     _view: View | None = None
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
+    _adopted: bool = False
 
     def __post_init__(self) -> None:
         self._hands = Hands(self.place, self._now, self.seed)
@@ -159,6 +161,7 @@ class Scheduler:
             self._carry_out(first, view)
             self._check_terms()
             return not self._enough()
+        self._adopt(view)
         if self.drafts.arrived:
             self._asking.take_answer(view)
             return True
@@ -167,7 +170,7 @@ class Scheduler:
             self._measure(actions, view)
             self._ask(actions, view)
         self._beat()
-        return False
+        return self.drafts.arrived  # an answer that was there already
 
     def _possible(self, view: View) -> tuple[Action, ...]:
         held = self._troubles.blocked()
@@ -203,6 +206,14 @@ class Scheduler:
         chosen = plan.to_measure(actions, len(free), busy, auditing=self.flights.auditing)
         for action, slot in zip(chosen, free, strict=False):
             self.flights.begin(next(self._jobs), action, slot, view=view, by=self._by)
+
+    def _adopt(self, view: View) -> None:
+        """Open, once, what a process before this one was killed with; it is paid for."""
+        if self._adopted or self._why or self._paused() or view.snapshot.left == 0:
+            return
+        self._adopted = True
+        for draft, told, proposal in orphans(self.place, view, self._now):
+            self.drafts.arrive(draft, told, proposal)
 
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""

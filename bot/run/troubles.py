@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from bot.errors import BotError, RunnerFailed, Stopped
 from bot.history.spending import CapReached
 from bot.notify.send import tell_of
-from bot.place import Place
 from bot.proposers.base import NothingToPropose
+from bot.proposing.place import Place
 from bot.proposing.propose import NoProposal
 from bot.run.base import Mailbox
 from bot.run.patience import Patience, passes

@@ -27,9 +27,8 @@ from bot.settings import Settings
 from bot.text.figures import number
 from bot.text.plain import for_terminal, one_line
 from bot.views.reporter import Reporter
-from bot.views.telling import begun, result_line, run_name, stage_name
+from bot.views.telling import begun, result_line, stage_of
 from runner.events import Event, NoticeEvent, OutputEvent, StageEvent, WaitingEvent
-from runner.result import Stage
 
 _BEAT_S = 10.0  # at most so long between two heartbeats
 _SOON_S = 1.0  # at least so long
@@ -101,10 +100,9 @@ class RunTeller:
         running = self._slots.setdefault(slot, _Running())
         match event:
             case StageEvent():
-                training = event.stage is Stage.TRAIN
-                running.title = f"{run_name(order, int(event.run))}: {stage_name(event)}"
+                stage = stage_of(order, event)
+                running.title, running.limit_s = stage.title, stage.limit_s
                 running.since, running.line = time.time(), ""
-                running.limit_s = event.budget_s if training else event.limit_s
             case OutputEvent():
                 running.line = event.line
             case WaitingEvent():

@@ -15,7 +15,7 @@ from bot.history.multiplicity import Multiplicity
 from bot.history.past import latest_class
 from bot.history.spending import CapReached, Totals, left_under
 from bot.lock import at_work
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.run import heartbeat
 from bot.run.heartbeat import Heartbeat
 from bot.snapshot import View, look, used

@@ -12,6 +12,7 @@ from bot.run.base import Concluded, Order
 from bot.run.state import State
 from bot.text.figures import number
 from bot.views.reporter import Reporter
+from bot.views.reporter import Stage as Shown
 from runner.events import Event, NoticeEvent, OutputEvent, StageEvent, WaitingEvent
 from runner.result import Measurement, Stage, Status
 
@@ -52,10 +53,9 @@ class StepTeller:
         del slot
         match event:
             case StageEvent():
-                training = event.stage is Stage.TRAIN
-                title = f"{run_name(order, int(event.run))}: {stage_name(event)}"
-                limit = event.budget_s if training else event.limit_s
-                self.reporter.stage(title, limit, lasting=training)
+                stage = stage_of(order, event)
+                lasting = event.stage is Stage.TRAIN
+                self.reporter.stage(stage.title, stage.limit_s, lasting=lasting)
             case OutputEvent():
                 self.reporter.output(event.line)
             case WaitingEvent():
@@ -103,10 +103,11 @@ def run_name(order: Order, index: int) -> str:
     return f"run {indices.index(index) + 1} of {len(indices)}, {dict(order.runs)[index].side}"
 
 
-def stage_name(event: StageEvent) -> str:
-    """A stage of a run in words."""
-    group = f" {event.group}" if event.group else ""
-    return f"{_STAGES.get(event.stage, event.stage)}{group}"
+def stage_of(order: Order, event: StageEvent) -> Shown:
+    """A stage of a run as people see it: training uses its budget up, others have a limit."""
+    what = f"{_STAGES.get(event.stage, event.stage)}" + (f" {event.group}" if event.group else "")
+    limit_s = event.budget_s if event.stage is Stage.TRAIN else event.limit_s
+    return Shown(f"{run_name(order, int(event.run))}: {what}", limit_s)
 
 
 def result_line(order: Order, index: int, result: Mapping[str, Any], metric: str) -> str:

@@ -17,7 +17,7 @@ from bot.history.reduce import class_of, comparable_class
 from bot.measuring import needs_smoke
 from bot.people.commands import Verb, commands_in
 from bot.people.record import is_own
-from bot.place import BOT
+from bot.proposing.place import BOT
 from bot.run.base import Ended, Order, Post
 from bot.settings import Settings
 from bot.workflows.collect import MOST_TRIES, Collector, Found

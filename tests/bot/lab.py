@@ -36,8 +36,8 @@ from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, Review
-from bot.place import BOT, Place
 from bot.proposers.base import Context, Proposer
+from bot.proposing.place import BOT, Place
 from bot.proposing.revise import revise
 from bot.run.base import Answered, Ended, Measured, Order
 from bot.run.local import LocalMailbox

@@ -19,7 +19,8 @@ from bot.policy.rules import check_diff, check_files
 from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.claude.tools import InvalidInput, parse
 from bot.proposers.claude.workbench import Workbench
-from bot.proposers.command import HYPOTHESIS, CommandProposer
+from bot.proposers.command import CommandProposer
+from bot.proposers.scratch import HYPOTHESIS
 from bot.proposers.tables import CommandTable
 from bot.settings import Settings
 from bot.settings import parse as parse_settings

@@ -45,8 +45,9 @@ from bot.forge.git.chains import Chains, Written, refusals
 from bot.forge.git.ending import Endings
 from bot.forge.git.heads import Heads, require_open
 from bot.forge.git.opening import Openings
-from bot.forge.git.sharing import Sharing
+from bot.forge.git.sharing import Sharing, is_shared
 from bot.git import RefChange, Repository, Update, Verify
+from bot.git.refs import refs_below
 from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
@@ -249,12 +250,18 @@ class GitForge:
         self._endings.advance(base, commit)
 
     def elsewhere(self, ref: str) -> str | None:
-        """Where the remote that clones share has it; where this clone has it if there is none."""
-        return self._sharing.look_up(ref) if self._sharing else self.repository.ref(ref)
+        """Where the remote has it that clones share; this clone where it is not shared."""
+        if self._sharing and is_shared(ref):
+            return self._sharing.look_up(ref)
+        return self.repository.ref(ref)
 
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
-        """Move it on that remote; nothing where there is none. Raises Conflict."""
-        if self._sharing:
+    def own_refs(self, prefix: str) -> Mapping[str, str]:
+        """The bot's own refs below `prefix` in this clone."""
+        return refs_below(self.repository.git, prefix)
+
+    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
+        """Move it on that remote; nothing where it is not shared. Raises Conflict."""
+        if self._sharing and is_shared(ref):
             self._sharing.publish(ref, old, new)
 
     # Audits

@@ -10,7 +10,7 @@ from bot.forge.git import store
 from bot.forge.git.chains import TRIES, Chains
 from bot.forge.git.sharing import Sharing
 from bot.forge.opening import in_the_way, title_of
-from bot.git import Create, GitFailed, RefChange, RefMoved, Verify
+from bot.git import Create, Delete, GitFailed, RefChange, RefMoved, Verify
 
 
 class Openings:
@@ -72,10 +72,13 @@ class Openings:
                 Create(store.head_ref(number), new.head),
                 Create(store.meta_ref(number), tip),
                 Verify(branch_ref, at) if at else Create(branch_ref, new.head),
+                *([Delete(*new.instead_of)] if new.instead_of else []),
             ]
             try:
                 self._repository.update_refs(changes, f"forge: open #{number}")
-            except RefMoved:
+            except RefMoved as moved:
+                if new.instead_of and moved.ref == new.instead_of[0]:
+                    raise Conflict(f"Another bot has opened what {moved.ref} held.") from None
                 if self._sharing:
                     self._sharing.catch_up()
                 continue

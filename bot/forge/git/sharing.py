@@ -32,6 +32,11 @@ _BRANCHES = "refs/heads/"
 _TRIES = 5
 
 
+def is_shared(ref: str) -> bool:
+    """Whether a ref of the bot's own is on the remote as well: what proposals have cost."""
+    return ref == "refs/forge/costs"
+
+
 class OutOfStep(ForgeError):
     """This clone and the remote went different ways, which only a person can settle."""
 
@@ -98,10 +103,15 @@ class Sharing:
             raise self._unreachable(done.stderr)
         return self._repository.ref(self._kept + ref)
 
-    def publish(self, ref: str, old: str | None, new: str) -> None:
+    def publish(self, ref: str, old: str | None, new: str | None) -> None:
         """Move it there. Raises Conflict when it is not at `old`, and what `push` raises."""
+        change: RefChange
+        if new is None:
+            change = Delete(ref, str(old))
+        else:
+            change = Update(ref, new, old) if old else Create(ref, new)
         try:
-            self._send([Update(ref, new, old) if old else Create(ref, new)])
+            self._send([change])
         except RefMoved as error:
             raise Conflict(str(error)) from error
 

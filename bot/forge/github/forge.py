@@ -47,6 +47,7 @@ from bot.forge.github.reviews import Reviews
 from bot.forge.github.states import MEASURING, WANTED, managed, with_state
 from bot.forge.github.writing import Comments
 from bot.git import Identity, Repository
+from bot.git.refs import refs_below
 from bot.model import Verdict
 
 _LARGEST_NUMBER = 2**31
@@ -310,7 +311,11 @@ class GitHubForge:
         """Where GitHub has a ref of the bot's own; it is fetched now."""
         return self._remote.look_up(ref)
 
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+    def own_refs(self, prefix: str) -> Mapping[str, str]:
+        """The bot's own refs below `prefix`, here and on GitHub when it was fetched."""
+        return {**self._remote.own(prefix), **refs_below(self.repository.git, prefix)}
+
+    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
         """Move it on GitHub. Raises Conflict when it is somewhere else."""
         self._remote.push([Move(ref, new, old)])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull
 from bot.forge.events import Opened, Person
@@ -15,6 +16,7 @@ from bot.forge.github.remote import MIRROR, Move, Remote
 from bot.forge.github.states import OPEN, managed
 from bot.forge.github.writing import Comments
 from bot.forge.opening import in_the_way, title_of
+from bot.git import Delete, RefMoved
 
 _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
 
@@ -63,12 +65,28 @@ class Openings:
         moves = [Move(self._journal.ref(OPENING, new.branch), commit, None)]
         if tip is None:
             moves.append(Move(f"refs/heads/{new.branch}", new.head, None))
+        ended = self._ended(new)
         try:
-            self._remote.push(moves)
+            self._remote.push([*moves, *ended])
         except Conflict:
             raise BranchTaken(f"Somebody else is opening {new.branch} at this moment.") from None
         undo = [Move(f"refs/heads/{new.branch}", None, new.head)] if tip is None else []
+        undo += [Move(move.ref, move.old, None) for move in ended]
+        if new.instead_of:
+            with suppress(RefMoved):  # it was kept in another clone
+                repository.update_refs([Delete(*new.instead_of)], "a pull request took its place")
         return self._carry_on(new.branch, commit, event, undo)
+
+    def _ended(self, new: NewPull) -> list[Move]:
+        """What ends with an opening, on GitHub. Raises Conflict when it has ended already."""
+        if new.instead_of is None:
+            return []
+        ref, at = new.instead_of
+        if ref in self._remote.own(ref.rpartition("/")[0]):
+            return [Move(ref, None, at)]
+        if self._remote.repository.ref(ref) is None:
+            raise Conflict(f"Another bot has opened what {ref} held.")
+        return []  # it never came to GitHub
 
     def finish(self) -> None:
         """Carry on with what a crash interrupted; what was fetched is fresh."""

@@ -19,7 +19,12 @@ from bot.git import GitFailed, Repository
 from bot.text.plain import one_line
 
 MIRROR = "refs/mergelab"
-_FETCHED = {"refs/heads": "heads", "refs/forge/opening": "opening", "refs/forge/ending": "ending"}
+_FETCHED = {
+    "refs/heads": "heads",
+    "refs/forge/opening": "opening",
+    "refs/forge/ending": "ending",
+    "refs/forge/proposals": "proposals",
+}
 _RACE = (
     *("stale info", "fetch first", "cannot lock ref", "already exists", "failed to update ref"),
     *("remote ref updated since checkout", "incorrect old value"),
@@ -92,6 +97,12 @@ class Remote:
         )
         pairs = (line.split(" ", 1) for line in listing.split("\n") if line)
         return {ref.removeprefix(prefix): commit for commit, ref in pairs}
+
+    def own(self, prefix: str) -> dict[str, str]:
+        """The refs of GitHub's below `prefix` by their full names, if it is one that is fetched."""
+        source = prefix.rstrip("/")
+        found = self.kept(_FETCHED[source]) if source in _FETCHED else {}
+        return {f"{source}/{name}": at for name, at in found.items()}
 
     def push(self, moves: Sequence[Move]) -> None:
         """Make all moves or none.

@@ -2,7 +2,7 @@
 
 `proposer` is the public face; `prompt` says what the model is told, `tools` and `workbench`
 what it can do, `talk` how the conversation goes, `api` is the only module that imports the
-SDK, `pricing` turns usage into dollars.
+SDK, `reading` takes its answers in, `pricing` turns usage into dollars.
 """
 
 from bot.proposers.claude.proposer import ClaudeProposer

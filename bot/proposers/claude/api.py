@@ -7,18 +7,16 @@ is plain data and `CallFailed`, whose words are cleaned and redacted.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import anthropic
 import httpx2
-from anthropic.lib.streaming import MessageStream
 
 from bot.history.cost import Cost
-from bot.model import Source
 from bot.proposers.claude.failures import CallFailed, Trouble
-from bot.proposers.claude.prompt import Block, Request
+from bot.proposers.claude.prompt import Request
+from bot.proposers.claude.reading import Answer, BrokeOff, Reading
 from bot.text.hygiene import Secrets, clean, name
 
 _RETRIES = 2  # of the SDK, before an answer has begun
@@ -49,6 +47,20 @@ _BY_TYPE = {
     "timeout_error": Trouble.SERVER,
     "api_error": Trouble.SERVER,
 }
+# What the SDK raises beside failed connections and answers with an error status: its own errors,
+# and Python's from reading what no service should send.
+_OF_SDK = (
+    anthropic.AnthropicError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    AssertionError,
+    ImportError,  # a proxy of a kind that needs a further package
+    httpx2.InvalidURL,
+)
+_OF_ADDRESS = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError)
 _TOO_LONG_WORDS = (
     "prompt is too long",
     "exceed context limit",
@@ -57,37 +69,29 @@ _TOO_LONG_WORDS = (
 )
 
 
-@dataclass(frozen=True)
-class ToolCall:
-    """A tool call as it came: nothing of it is checked."""
-
-    id: str
-    tool: str
-    input: object
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One complete answer. `blocks` go back to the interface unchanged; `usage` has no dollars."""
-
-    blocks: list[Block]
-    calls: tuple[ToolCall, ...]
-    stop: str
-    usage: Cost
-    refusal: str = ""
-    sources: tuple[Source, ...] = ()
-
-
 class Api:
     """Asks the model. One object serves one run."""
 
     def __init__(self, key: str, timeout_s: float, secrets: Secrets) -> None:
         # Its debug log would hold prompts.
         logging.getLogger("anthropic").setLevel(logging.ERROR)
-        self._secrets = secrets
-        self._client = anthropic.Anthropic(
-            api_key=key, timeout=timeout_s, max_retries=_RETRIES, open_telemetry=False
+        self._key, self._timeout_s, self._secrets = key, timeout_s, secrets
+        self._reading: Reading | None = None
+
+    @cached_property
+    def _client(self) -> anthropic.Anthropic:
+        """Made with the first call: variables of the environment can make it fail, too."""
+        return anthropic.Anthropic(
+            api_key=self._key,
+            timeout=self._timeout_s,
+            max_retries=_RETRIES,
+            open_telemetry=False,
         )
+
+    @property
+    def in_flight(self) -> Cost:
+        """What an answer that is not complete has cost by now, as far as its stream told."""
+        return self._reading.usage() if self._reading else Cost()
 
     def ask(self, request: Request, on_progress: Callable[[str], None]) -> Answer:
         """Send `request`, read the answer to its end.
@@ -95,7 +99,18 @@ class Api:
         `on_progress` gets a few words now and then. Raises CallFailed, and what `on_progress`
         raises.
         """
-        reading = _Reading(request.max_tokens * _CHARACTERS_PER_TOKEN)
+        reading = self._reading = Reading(request.max_tokens * _CHARACTERS_PER_TOKEN)
+        try:
+            answer = self._read(reading, request, on_progress)
+        except CallFailed:
+            self._reading = None  # whoever catches it counts what it has cost
+            raise
+        self._reading = None
+        return answer
+
+    def _read(
+        self, reading: Reading, request: Request, on_progress: Callable[[str], None]
+    ) -> Answer:
         try:
             with self._client.messages.stream(**request.body()) as stream:
                 for words in reading.read(stream):
@@ -104,18 +119,16 @@ class Api:
         except anthropic.APIStatusError as error:
             raise self._of_status(error, reading.usage()) from None
         except (anthropic.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as error:
-            words = f"the connection failed ({type(error).__name__})"
-            raise CallFailed(Trouble.BROKE_OFF, words, reading.usage()) from None
-        except _BrokeOff as error:
+            raise _no_connection(error, reading.usage()) from None
+        except BrokeOff as error:
             raise CallFailed(Trouble.BROKE_OFF, str(error), reading.usage()) from None
-        except ValueError as error:
-            # The SDK's word for tool input that is no JSON.
-            words = "the input of a tool call is not valid JSON"
-            if "JSON" not in str(error):
-                words = f"the answer cannot be read ({type(error).__name__})"
-                raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
-            raise CallFailed(Trouble.BAD_JSON, words, reading.usage()) from None
-        except (LookupError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+        except _OF_SDK as error:
+            if not reading.begun:
+                raise _not_sent(error) from None
+            # A ValueError is the SDK's word for tool input that is no JSON.
+            if isinstance(error, ValueError) and "JSON" in str(error):
+                words = "the input of a tool call is not valid JSON"
+                raise CallFailed(Trouble.BAD_JSON, words, reading.usage()) from None
             words = f"the answer cannot be read ({type(error).__name__})"
             raise CallFailed(Trouble.UNREADABLE, words, reading.usage()) from None
 
@@ -127,9 +140,10 @@ class Api:
             return self._client.messages.count_tokens(**body).input_tokens
         except anthropic.APIStatusError as error:
             raise self._of_status(error, Cost()) from None
-        except (anthropic.AnthropicError, httpx2.HTTPError) as error:
-            words = f"the connection failed ({type(error).__name__})"
-            raise CallFailed(Trouble.BROKE_OFF, words, Cost()) from None
+        except (anthropic.APIConnectionError, httpx2.HTTPError) as error:
+            raise _no_connection(error, Cost()) from None
+        except _OF_SDK as error:
+            raise _not_sent(error) from None
 
     def _of_status(self, error: anthropic.APIStatusError, usage: Cost) -> CallFailed:
         kind = str(error.type or "")
@@ -145,123 +159,27 @@ class Api:
         return CallFailed(trouble, words, usage, _wait(error.response.headers))
 
 
+def _no_connection(error: Exception, usage: Cost) -> CallFailed:
+    """The failure of a connection; one that no address leads to will not come back."""
+    cause = error.__cause__ or error
+    if isinstance(cause, _OF_ADDRESS):
+        return _not_sent(cause)
+    words = f"the connection failed ({type(error).__name__})"
+    return CallFailed(Trouble.BROKE_OFF, words, usage)
+
+
+def _not_sent(error: BaseException) -> CallFailed:
+    """The failure of a request that never became one. The error's words may hold the key."""
+    trouble = Trouble.BAD_ADDRESS if isinstance(error, _OF_ADDRESS) else Trouble.NOT_SENT
+    if isinstance(error, anthropic.CredentialsError):
+        trouble = Trouble.REFUSED_KEY
+    words = f"the request could not be made ({type(error).__name__})"
+    return CallFailed(trouble, words, Cost())
+
+
 def _wait(headers: Mapping[str, str]) -> float | None:
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
     return min(_LONGEST_WAIT_S, seconds) if seconds >= 0 else None
-
-
-class _BrokeOff(Exception):
-    """The answer ended where no answer ends."""
-
-
-class _Reading:
-    """Reads one stream; knows what it has cost so far, however it ends."""
-
-    def __init__(self, most_characters: int) -> None:
-        self._stream: MessageStream[None] | None = None
-        self._ended = False
-        self._characters = 0
-        self._most = most_characters
-
-    def read(self, stream: MessageStream[None]) -> Iterator[str]:
-        """Read to the end; yields words for a person."""
-        self._stream = stream
-        for event in stream:
-            if event.type == "message_stop":
-                self._ended = True
-            elif event.type == "content_block_start":
-                yield _doing(event.content_block)
-            elif event.type == "content_block_delta":
-                self._characters += _length(event.delta)
-                if self._characters > self._most:
-                    raise _BrokeOff("the answer was longer than it may be and was cut off")
-        if not self._ended:
-            raise _BrokeOff("the answer ended in the middle")
-
-    def answer(self) -> Answer:
-        """The whole answer."""
-        message = self._message()
-        if message is None or message.stop_reason is None:
-            raise _BrokeOff("the answer ended without a reason to stop")
-        details = message.stop_details
-        blocks = [
-            _fit_to_send(block.to_dict(mode="json", warnings=False)) for block in message.content
-        ]
-        blocks = [block for block in blocks if block.get("text") != ""]
-        return Answer(
-            blocks=blocks,
-            calls=tuple(
-                ToolCall(str(block.id), str(block.name), block.input)
-                for block in message.content
-                if block.type == "tool_use"
-            ),
-            stop=str(message.stop_reason),
-            usage=self.usage(),
-            refusal=name(str(details.category or "no category")) if details else "",
-            sources=tuple(_sources(blocks)),
-        )
-
-    def usage(self) -> Cost:
-        """What was reported; the length of what has come where the report is not complete."""
-        message = self._message()
-        if message is None:
-            return Cost()
-        usage = message.usage
-        output = usage.output_tokens or 0
-        if not self._ended:
-            output = max(output, self._characters // 3)
-        web = usage.server_tool_use
-        return Cost(
-            input_tokens=usage.input_tokens or 0,
-            output_tokens=output,
-            cache_write_tokens=usage.cache_creation_input_tokens or 0,
-            cache_read_tokens=usage.cache_read_input_tokens or 0,
-            web_searches=web.web_search_requests if web else 0,
-            web_fetches=web.web_fetch_requests if web else 0,
-            calls=1,
-        )
-
-    def _message(self) -> Any:
-        try:
-            return self._stream.current_message_snapshot if self._stream else None
-        except AssertionError:
-            return None  # nothing has come yet
-
-
-def _fit_to_send(block: Block) -> Block:
-    """A block as the interface takes it back: the input of a call must be an object."""
-    if block.get("type") == "tool_use" and not isinstance(block.get("input"), dict):
-        return {**block, "input": {}}
-    return block
-
-
-def _doing(block: Any) -> str:
-    kind = getattr(block, "type", "")
-    if kind in ("tool_use", "server_tool_use"):
-        return name(str(getattr(block, "name", "a tool")), 40)
-    return "thinking" if "thinking" in kind else "writing"
-
-
-def _length(delta: Any) -> int:
-    texts = (getattr(delta, field, None) for field in ("text", "thinking", "partial_json"))
-    return sum(len(text) for text in texts if isinstance(text, str))
-
-
-def _sources(blocks: list[Block]) -> Iterator[Source]:
-    """Pages that were fetched or are cited, from anywhere in an answer."""
-    for block in blocks:
-        if block.get("type") == "web_fetch_tool_result":
-            content = block.get("content")
-            if isinstance(content, dict) and isinstance(content.get("url"), str):
-                yield Source(content["url"], _title(content.get("content")))
-        citations = block.get("citations")
-        for citation in citations if isinstance(citations, list) else ():
-            if isinstance(citation, dict) and isinstance(citation.get("url"), str):
-                yield Source(citation["url"], str(citation.get("title") or ""))
-
-
-def _title(document: object) -> str:
-    return str(document.get("title") or "") if isinstance(document, dict) else ""

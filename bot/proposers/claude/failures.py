@@ -21,6 +21,8 @@ class Trouble(StrEnum):
     NO_CREDIT = "no-credit"
     NO_SUCH_MODEL = "no-such-model"
     BAD_REQUEST = "request-refused"
+    BAD_ADDRESS = "no-such-address"
+    NOT_SENT = "not-sent"  # the SDK itself could not make the request
 
 
 PASSING = frozenset({Trouble.OVERLOADED, Trouble.RATE_LIMITED, Trouble.BROKE_OFF, Trouble.SERVER})

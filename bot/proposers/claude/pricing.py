@@ -80,6 +80,10 @@ PRICES: dict[str, Price] = {
     "claude-haiku-4-5-20251001": Price(1, 5, 1.25, 0.10),
 }
 
+WITHOUT_PRICE = frozenset({"claude-fable-5-2", "claude-mythos-5-2", "claude-mythos-preview"})
+"""Models that the SDK names and the price list did not have: a cap in dollars asks for a price in
+bot.toml, and without one their cost is said to be a lower bound."""
+
 
 def price_of(model: str, table: ClaudeTable) -> Price | None:
     """The price in bot.toml, else the known one, else None.

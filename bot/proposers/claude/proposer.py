@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from bot.errors import BotError
 from bot.history.cost import Cost
 from bot.model import Proposal, Source
+from bot.proposers.account import Accounts
 from bot.proposers.base import WEB_TOOLS, Context, NothingToPropose
-from bot.proposers.claude.pricing import PRICES_AS_OF, price_of
+from bot.proposers.claude.pricing import PRICES_AS_OF, price_of, priced
 from bot.proposers.claude.prompt import Request, build
 from bot.proposers.claude.purse import Purse
 from bot.proposers.claude.talk import Asks, Bounds, Talk
@@ -59,8 +60,11 @@ class ClaudeProposer:
 
     @property
     def spent(self) -> Cost:
-        """What `propose` has cost since it was last called, also while it runs."""
-        return self._purse.spent if self._purse else Cost()
+        """What `propose` has cost since it was last called, also in the middle of an answer."""
+        if self._purse is None:
+            return Cost()
+        begun = self._api.in_flight if self._api else Cost()
+        return self._purse.spent + (priced(begun, self._purse.price) if begun else begun)
 
     def propose(self, context: Context) -> Proposal:
         """One new proposal of the model.
@@ -82,7 +86,8 @@ class ClaudeProposer:
                 "claude.price_output in bot.toml, or use caps.max_tokens alone."
             )
         api = self._api = self._api or self._connect()
-        purse = self._purse = Purse(price, context.left, self._table.max_proposal_tokens)
+        account = context.account or Accounts().open(lambda: context.left)
+        purse = self._purse = Purse(price, account, self._table.max_proposal_tokens)
         bench = Workbench(context, self._fence)
         granted = context.phase.tools
         web = bool(context.phase.web_domains and granted & WEB_TOOLS)
@@ -158,6 +163,11 @@ def _key() -> str:
         raise NoKey(
             f"The proposer `claude` needs a key in the environment variable {KEY_VARIABLE}. Set "
             'it, or set proposer.name = "search" in bot.toml, which needs none.'
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise NoKey(
+            f"The key in the environment variable {KEY_VARIABLE} has characters that no key has "
+            "(a line break, a quotation mark of a text editor?). Copy it again."
         )
     return key
 

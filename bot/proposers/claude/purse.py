@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot.history.cost import Cost
-from bot.proposers.base import Left, ProposalFailed
+from bot.proposers.account import Account, Left
+from bot.proposers.base import ProposalFailed
 from bot.proposers.claude.pricing import Price, priced
 from bot.proposers.claude.prompt import Request, estimate
 
@@ -20,7 +21,7 @@ class Purse:
     """Counts what is spent and says how long the next answer may be."""
 
     price: Price | None
-    left: Left  # under the caps of bot.toml when the proposal began
+    account: Account  # what all proposals together may still spend
     most_tokens: int  # for this proposal
     spent: Cost = field(default_factory=Cost)
     _known_input: int = 0  # tokens of a request so far, as the interface counted them
@@ -30,6 +31,7 @@ class Purse:
         """Count the usage of one answer to `request`; the same with its dollars."""
         cost = priced(usage, self.price)
         self.spent = self.spent + cost
+        self.account.settle(cost)
         if request is not None and usage.tokens:
             self._known_input = usage.tokens - usage.output_tokens
             self._known_estimate = request.estimate()
@@ -56,38 +58,45 @@ class Purse:
                 self.spent,
                 again=False,
             )
-        limits = [request.max_tokens, own, *self._under_caps(inputs, web_uses)]
-        room = min(limits)
-        if room < LEAST_OUTPUT:
+
+        def fit(left: Left) -> tuple[int, Left] | None:
+            room = min(request.max_tokens, own, *self._under_caps(left, inputs, web_uses))
+            if room < LEAST_OUTPUT:
+                return None
+            usd = self.price.at_most(inputs, room, web_uses) if self.price else 0.0
+            return room, Left(usd, inputs + room)
+
+        found = self.account.reserve(fit)
+        if found is None:
             raise ProposalFailed(
                 "the next answer could pass a cap of bot.toml "
-                f"({self._caps()}); {self.spent} spent on this proposal",
+                f"({_caps(self.account.left)}); {self.spent} spent on this proposal",
                 self.spent,
                 capped=True,
             )
-        return room
+        return found
 
-    def _under_caps(self, inputs: int, web_uses: int) -> list[int]:
+    def _under_caps(self, left: Left, inputs: int, web_uses: int) -> list[int]:
         limits = []
-        if self.left.tokens is not None:
-            limits.append(self.left.tokens - self.spent.tokens - inputs)
-        if self.left.usd is not None and self.price is not None:
-            money = self.left.usd - self.spent.usd - self.price.at_most(inputs, 0, web_uses)
+        if left.tokens is not None:
+            limits.append(left.tokens - inputs)
+        if left.usd is not None and self.price is not None:
+            money = left.usd - self.price.at_most(inputs, 0, web_uses)
             # The dearest band: a long input makes the output dearer, too.
             dearest = self.price.at_most(inputs, 1_000_000) - self.price.at_most(inputs, 0)
             limits.append(int(money / dearest * 1_000_000) if dearest > 0 else LEAST_OUTPUT)
         return limits
 
-    def _caps(self) -> str:
-        caps = []
-        if self.left.usd is not None:
-            caps.append(f"${max(0.0, self.left.usd - self.spent.usd):.4f} left of caps.max_usd")
-        if self.left.tokens is not None:
-            left = max(0, self.left.tokens - self.spent.tokens)
-            caps.append(f"{left:,} tokens left of caps.max_tokens")
-        return ", ".join(caps)
-
     def _input_bound(self, request: Request) -> int:
         guess = estimate(request.system, request.tools, request.messages)
         new = max(0, guess - self._known_estimate)
         return self._known_input + round(_SAFETY * new)
+
+
+def _caps(left: Left) -> str:
+    caps = []
+    if left.usd is not None:
+        caps.append(f"${max(0.0, left.usd):.4f} left of caps.max_usd")
+    if left.tokens is not None:
+        caps.append(f"{max(0, left.tokens):,} tokens left of caps.max_tokens")
+    return ", ".join(caps)

@@ -39,6 +39,10 @@ _ADVICE = {
     Trouble.NO_CREDIT: "Add credit to the account of the key.",
     Trouble.NO_SUCH_MODEL: "Check claude.model in bot.toml.",
     Trouble.BAD_REQUEST: "Check the model and the settings in [claude] of bot.toml.",
+    Trouble.BAD_ADDRESS: "Check ANTHROPIC_BASE_URL and the proxy variables (HTTPS_PROXY, "
+    "ALL_PROXY): unset them, or correct them.",
+    Trouble.NOT_SENT: "Check the variables ANTHROPIC_... and those of a proxy (HTTPS_PROXY, "
+    "ALL_PROXY), and that the package anthropic is the one of requirements/bot.txt.",
 }
 
 
@@ -72,6 +76,11 @@ class AnswerLike(Protocol):
 
 class Asks(Protocol):
     """Asks the model (`bot.proposers.claude.api.Api`)."""
+
+    @property
+    def in_flight(self) -> Cost:
+        """What an answer that is not complete has cost by now, without dollars."""
+        ...
 
     def ask(self, request: Request, on_progress: Callable[[str], None]) -> AnswerLike:
         """Raises CallFailed."""

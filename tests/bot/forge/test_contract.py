@@ -22,6 +22,9 @@ from bot.forge.base import (
     State,
     Stray,
 )
+from bot.forge.git import GitForge
+from bot.forge.github.forge import GitHubForge
+from bot.git import Create
 from bot.model import Estimate, Purpose, Reason, Side, Verdict
 from tests.bot.forge.hub import (
     CLOSED,
@@ -54,6 +57,21 @@ def test_open_gives_the_pull_request_and_its_branch(hub: Hub) -> None:
     assert hub.branch("exp/one") == new.head
     assert hub.forge.pull(1) == pull
     assert hub.forge.pulls(State.OPEN) == (pull,)
+
+
+def test_what_a_pull_request_takes_the_place_of_ends_with_its_opening(hub: Hub) -> None:
+    prefix = "refs/forge/proposals/"
+    ref, forge = f"{prefix}1-abc", hub.forge
+    assert isinstance(forge, GitForge | GitHubForge)
+    commit = hub.commit({"proposal.json": b"{}"}, forge.base())
+    forge.repository.update_refs([Create(ref, commit)], "kept")
+    forge.publish(ref, old=None, new=commit)
+    assert forge.own_refs(prefix) == {ref: commit}
+    forge.open(dataclasses.replace(propose(hub), instead_of=(ref, commit)))
+    assert forge.own_refs(prefix) == {}
+    with pytest.raises(Conflict, match="Another bot"):
+        forge.open(dataclasses.replace(propose(hub, "two", b"x"), instead_of=(ref, commit)))
+    assert len(forge.pulls()) == 1 and hub.branch("exp/two") is None
 
 
 def test_numbers_go_up_by_one(hub: Hub) -> None:

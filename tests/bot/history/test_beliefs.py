@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,14 @@ def test_the_list_is_begun_with_the_first_belief_and_peoples_text_stays() -> Non
     both = with_entries(written, [], Bounds())
     assert beliefs.of(both) == NOW
     assert with_entries(beliefs.write(both, NOW[:1]), [], Bounds()).startswith(text)
+
+
+@pytest.mark.parametrize("marker", ["-", "*", "+", "  *"])
+def test_a_belief_counts_whatever_marker_its_list_has(marker: str) -> None:
+    text = scratchpad.with_beliefs("", "\n".join(f"{marker} {one}" for one in NOW))
+    assert beliefs.of(text) == NOW
+    changed = beliefs.change(NOW, f"{NOW[0]}\nNew.")
+    assert beliefs.of(beliefs.write(text, beliefs.after(NOW, changed))) == (NOW[0], "New.")
 
 
 texts = st.text(max_size=200)

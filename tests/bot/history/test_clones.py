@@ -12,7 +12,7 @@ from bot.git import Repository
 from bot.history.clones import ShallowClone, advice
 from bot.history.peek import peek
 from bot.open import open_branch
-from bot.place import BOT
+from bot.proposing.place import BOT
 from tests.bot.lab import TRAIN, Lab, git
 
 IDEA = {"train.py": TRAIN.replace("1.0", "-9.0")}

@@ -13,7 +13,7 @@ from bot.git import Create, Delete, Identity, Repository
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.history.spending import REF, CapReached, Totals, left_under
-from bot.proposers.base import Left
+from bot.proposers.account import Left
 from bot.proposers.tables import CapsTable
 from tests.bot.lab import git, make_repository
 

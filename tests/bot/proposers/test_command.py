@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model import Hypothesis, Reason
-from bot.proposers.base import Left, PhaseGrant, ProposalFailed, Revision
+from bot.proposers.account import Left
+from bot.proposers.base import PhaseGrant, ProposalFailed, Revision
 from bot.proposers.command import CommandNotReady, CommandProposer
 from bot.proposers.tables import CommandTable
 from runner.sandbox.base import Ended, Job, Outcome

@@ -12,9 +12,9 @@ from bot.forge.git import GitForge
 from bot.history import ledger, revisions
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal, Reason
-from bot.place import BOT
 from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.search import SearchProposer
+from bot.proposing.place import BOT
 from bot.proposing.propose import open_proposal
 from bot.proposing.revise import revise
 from bot.views.pull import pull_text

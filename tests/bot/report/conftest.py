@@ -9,7 +9,7 @@ from bot.audits import ledger as auditlog
 from bot.forge.git import GitForge
 from bot.git import Repository
 from bot.model import Direction
-from bot.place import BOT, Place
+from bot.proposing.place import BOT, Place
 from bot.report.data import History, history
 from bot.settings import parse
 from tests.bot.lab import make_repository

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import BotError
-from bot.place import Place
+from bot.proposing.place import Place
 from bot.report.serve import HOST, make_server
 from tests.bot.lab import git
 from tests.bot.report.conftest import make_place

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,18 @@ import pytest
 from bot.errors import BotError, RunnerFailed
 from bot.forge.base import Author, State, Unreachable
 from bot.forge.git import GitForge
-from bot.history import ledger
+from bot.history import ledger, spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
+from bot.proposers.account import Left
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
+from bot.proposing import kept
 from bot.run.base import StopAsked
+from bot.run.local import InThreads, LocalMailbox
 from bot.run.scheduler import ASKED, CAPPED, TIME_UP, Scheduler
 from bot.run.terms import STEP, Terms
-from tests.bot.lab import Lab, git
-from tests.bot.run.simulated import START, surroundings
+from tests.bot.lab import AtOnce, Lab, git
+from tests.bot.run.simulated import START, Quiet, surroundings
 
 PERSON = Author("Person", "person@example.org")
 PATIENT = Terms(max_in_flight=None, patient=True, look_every_s=30)
@@ -63,15 +67,53 @@ def test_a_gpu_does_not_wait_for_proposals(lab: Lab) -> None:
     assert around[1].most_at_once > 1
 
 
-def test_under_a_cap_in_dollars_no_two_proposals_are_promised_the_same_money(
-    tmp_path: Path,
-) -> None:
-    lab = Lab.build(tmp_path / "project", settings="[caps]\nmax_usd = 10\n")
-    failure = ProposalFailed("it came to nothing", Cost(usd=0.5, calls=1))
-    around = surroundings(lab, Ideas([failure]), slots=3)
-    terms = Terms(verdicts=4, max_in_flight=6)
-    assert len(Scheduler(lab.place, *around, terms).run().concluded) == 4
-    assert around[1].most_at_once == 1
+def four_dollars(left: Left) -> tuple[bool, Left] | None:
+    assert left.usd is not None
+    return (True, Left(4.0)) if left.usd >= 4 else None
+
+
+@dataclass
+class Spender(Ideas):
+    """Ideas that cost three dollars each, in threads of their own."""
+
+    thinking: int = 0
+    most_thinking: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def propose(self, context: Context) -> Proposal:
+        assert context.account is not None
+        with self.lock:
+            self.thinking += 1
+            self.most_thinking = max(self.most_thinking, self.thinking)
+        try:
+            if not context.account.reserve(four_dollars):
+                raise ProposalFailed("$4 do not fit", Cost(), capped=True)
+            threading.Event().wait(0.05)
+            context.account.settle(Cost(usd=3, calls=1))
+            with self.lock:
+                return replace(super().propose(context), cost=Cost(usd=3, calls=1))
+        finally:
+            with self.lock:
+                self.thinking -= 1
+
+
+def test_under_a_cap_in_dollars_several_think_at_once_and_never_pass_it(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project", settings="[caps]\nmax_usd = 8\n")
+    proposer, teller = Spender(), Quiet()
+    jobs = AtOnce(lab.measurer, proposer)
+    asking = InThreads(lab.place, lambda name: proposer)
+    terms = Terms(max_in_flight=6, patient=True)
+    outcome = Scheduler(lab.place, jobs, asking, LocalMailbox(), teller, terms).run()
+    assert re.search(r"cap of bot\.toml.*\$4 do not fit", outcome.why)
+    assert proposer.most_thinking > 1
+    # A third would have needed four dollars of the two that were left.
+    assert spending.noted(lab.place.repository) == Cost(usd=6, calls=2)
+    assert [pull.state for pull in lab.place.forge.pulls()] == [State.CLOSED] * 2
+    assert proposing_refs(lab) == {}
+
+
+def proposing_refs(lab: Lab) -> dict[str, str]:
+    return dict(lab.place.forge.own_refs(kept.PREFIX))
 
 
 def test_a_step_does_one_thing_after_another(lab: Lab) -> None:

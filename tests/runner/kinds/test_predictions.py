@@ -121,6 +121,8 @@ def test_the_scorer_s_number_is_the_metric_and_no_word_of_the_script_is(project:
 
 LOOKS = """
 import os, pathlib
+if os.environ["SEED"] != "7":
+    raise KeyError("SEED")
 for place in ("/scorer", "/targets", "/inputs", "/predictions", {private!r}, {hidden!r}):
     if os.path.exists(place):
         raise KeyError(place)

@@ -24,8 +24,8 @@ from bot.history.cost import Cost
 from bot.model import Reason
 from bot.open import open_branch
 from bot.people.plan import Review
-from bot.place import BOT
 from bot.proposers.tables import CapsTable
+from bot.proposing.place import BOT
 from bot.run.scheduler import Scheduler
 from bot.run.terms import STEP
 from tests.bot.lab import TRAIN, Lab, ListProposer, git

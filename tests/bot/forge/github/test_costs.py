@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bot.git import Delete, Identity
+from bot.git import Create, Delete, Identity
 from bot.history import spending
 from bot.history.cost import Cost
+from bot.proposing import kept
 from tests.bot.forge.github.hub import GitHubHub
 
 WHO = Identity("Bot", "bot@example.org")
@@ -25,3 +26,16 @@ def test_costs_of_dropped_proposals_are_known_to_the_next_clone(on_github: GitHu
     spending.note(repository, SOME, "dropped: again", who=WHO, when=4)
     spending.share(repository, on_github.forge, WHO, 5)
     assert on_github.forge.elsewhere(spending.REF) == repository.ref(spending.REF) != there
+
+
+def test_a_proposal_on_its_way_is_known_to_the_next_clone(on_github: GitHubHub) -> None:
+    repository, forge = on_github.repository, on_github.forge
+    ref, commit = f"{kept.PREFIX}1-abc", on_github.commit({"a": b"1"}, forge.base())
+    repository.update_refs([Create(ref, commit)], "kept")
+    forge.publish(ref, old=None, new=commit)
+    repository.update_refs([Delete(ref, commit)], "a fresh clone")
+    fresh = on_github.another_bot()
+    fresh.recover()
+    assert fresh.own_refs(kept.PREFIX) == {ref: commit}
+    fresh.publish(ref, old=commit, new=None)
+    assert fresh.own_refs(kept.PREFIX) == {} and forge.elsewhere(ref) is None

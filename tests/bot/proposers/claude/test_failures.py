@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
+import anthropic
 import pytest
+from anthropic.types import Model
 
-from bot.proposers.base import Context, Left, ProposalFailed
-from bot.proposers.claude.proposer import PriceUnknown
+from bot.proposers.account import Left
+from bot.proposers.base import Context, ProposalFailed
+from bot.proposers.claude import ClaudeProposer
+from bot.proposers.claude.pricing import PRICES, WITHOUT_PRICE
+from bot.proposers.claude.proposer import NoKey, PriceUnknown
+from bot.proposers.tables import ClaudeTable
 from tests.bot.proposers.claude.conftest import Researcher, make_context
 from tests.bot.proposers.claude.server import (
     KEY,
@@ -117,6 +123,104 @@ def test_a_server_that_is_not_there_ends_the_proposal(
     monkeypatch.setattr("anthropic._base_client.INITIAL_RETRY_DELAY", 0.0, raising=False)
     failed = failure(researcher, context, *WORKS)
     assert "the connection failed" in str(failed) and "Check the connection" in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("ANTHROPIC_BASE_URL", "ftp://127.0.0.1", "Check ANTHROPIC_BASE_URL"),
+        ("ANTHROPIC_BASE_URL", "nonsense", "Check ANTHROPIC_BASE_URL"),
+        ("HTTPS_PROXY", "http://here:noport", "Check ANTHROPIC_BASE_URL and the proxy"),
+        ("HTTPS_PROXY", "pigeon://here", "Check the variables ANTHROPIC_"),
+    ],
+)
+def test_an_environment_that_leads_nowhere_is_named_at_once(
+    researcher: Researcher,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    advice: str,
+) -> None:
+    monkeypatch.setattr("anthropic._base_client.INITIAL_RETRY_DELAY", 0.0)
+    monkeypatch.setenv(variable, value)
+    failed = failure(researcher, context, *WORKS)
+    assert advice in str(failed)
+    assert not failed.again and not failed.passing and researcher.slept == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "advice"),
+    [
+        (anthropic.AnthropicError("odd"), "Check the variables ANTHROPIC_"),
+        (anthropic.CredentialsError("odd"), "Check ANTHROPIC_API_KEY"),
+        (anthropic.RetryableError("odd"), "Check the variables ANTHROPIC_"),
+        (TypeError("no authentication method"), "Check the variables ANTHROPIC_"),
+    ],
+)
+def test_an_error_of_the_sdk_itself_is_typed_and_says_what_to_do(
+    researcher: Researcher,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    advice: str,
+) -> None:
+    def send(*arguments: object, **more: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("anthropic.resources.messages.Messages.stream", send)
+    failed = failure(researcher, context, *WORKS)
+    assert advice in str(failed) and "odd" not in str(failed)
+    assert not failed.again and not failed.cost
+
+
+def test_a_key_that_no_header_can_carry_is_named_before_it_is_sent(
+    researcher: Researcher, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "“sk-ant-quoted-by-an-editor”")
+    with pytest.raises(NoKey, match="Copy it again"):
+        researcher.propose(context, *WORKS)
+
+
+def test_every_model_that_the_sdk_names_has_a_price_or_is_known_to_have_none() -> None:
+    named = {name for kind in get_args(Model) for name in get_args(kind)}
+    assert len(named) > 15
+    assert named == PRICES.keys() | WITHOUT_PRICE
+    assert not PRICES.keys() & WITHOUT_PRICE
+
+
+@pytest.mark.parametrize("model", sorted(WITHOUT_PRICE))
+def test_a_cap_in_dollars_and_a_model_without_a_price_do_not_go_together(
+    researcher: Researcher, model: str
+) -> None:
+    capped = make_context(left=Left(usd=1.0))
+    with pytest.raises(PriceUnknown, match=r"claude\.price_input"):
+        researcher.propose(capped, *WORKS, model=model)
+    assert researcher.script.requests == []
+    proposal = researcher.propose(make_context(), *WORKS, model=model)
+    assert not proposal.cost.priced and "or more" in str(proposal.cost)
+
+
+def test_an_answer_in_flight_is_counted_by_what_its_stream_told(
+    researcher: Researcher, context: Context
+) -> None:
+    def interrupt(words: str) -> None:
+        if words.startswith("answer 2: submit"):
+            raise KeyboardInterrupt
+
+    proposer = ClaudeProposer(ClaudeTable(), progress=interrupt)
+    long = text("I think of it. " * 200)
+    researcher.script.replies = [
+        answer(call("edit", **EDIT)),
+        answer(long, call("submit", **SUBMIT), usage=Usage(input_tokens=7_000)),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        proposer.propose(context)
+    spent = proposer.spent
+    assert spent.calls == 2
+    assert spent.input_tokens == 1_000 + 7_000
+    assert spent.output_tokens == 200 + 3_000 // 3  # that of the second from its length so far
+    assert spent.usd > 0 and spent.priced
 
 
 def test_a_refusal_drops_the_proposal(researcher: Researcher, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""Where the bot works, and under which name."""
+"""Where proposals are made, and who makes them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from bot.git import Repository
 from bot.settings import Settings
 
 BOT = Author(name="Mergelab", id="mergelab@users.noreply.invalid", is_bot=True)
+PHASE = "default"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A repository with its forge and its settings."""
+    """Where proposals are made: the repository, its forge and its settings."""
 
     repository: Repository
     forge: Forge

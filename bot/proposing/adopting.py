@@ -1,0 +1,39 @@
+"""Proposals that were complete when a process ended: opened by the next one, asked for by none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bot.candidate import allowed_files
+from bot.model import Proposal
+from bot.proposers.base import Context
+from bot.proposers.tables import CapsTable
+from bot.proposing import kept
+from bot.proposing.context import context
+from bot.proposing.place import Place
+from bot.proposing.propose import Drafting
+from bot.snapshot import View
+
+
+def orphans(
+    place: Place, view: View, now: Callable[[], int]
+) -> list[tuple[Drafting, Context, Proposal]]:
+    """Kept proposals of new experiments, ready to be handed in.
+
+    They are paid for: a cap on what proposals cost does not keep them from being opened. Kept
+    revisions of experiments that are not open any more are forgotten.
+    """
+    uncapped = replace(place, settings=place.settings.model_copy(update={"caps": CapsTable()}))
+    still_open = {standing.pull.number for standing in view.standings}
+    found = []
+    for one in kept.waiting(place):
+        if one.revises is None:
+            told = context(uncapped, view, phase=one.phase)
+            if one.base:
+                files = allowed_files(place.repository, one.base, place.settings)
+                told = replace(told, base=one.base, files=files)
+            found.append((Drafting(place, now), told, one.proposal))
+        elif one.revises not in still_open:
+            kept.forget(place, one.proposal)
+    return found

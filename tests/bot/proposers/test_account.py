@@ -1,0 +1,109 @@
+"""One account for all proposals in flight: no cap is passed, and nobody waits for nothing."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.history.cost import Cost
+from bot.proposers.account import Account, Accounts, Left
+
+
+def usd(amount: float) -> Cost:
+    return Cost(usd=amount, calls=1)
+
+
+def reserve(account: Account, amount: float) -> bool:
+    """Reserve so many dollars if they are left."""
+
+    def fit(left: Left) -> tuple[bool, Left] | None:
+        assert left.usd is not None
+        return (True, Left(amount, 0)) if amount <= left.usd else None
+
+    return bool(account.reserve(fit))
+
+
+def test_what_one_has_reserved_is_not_left_for_another() -> None:
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0, 1_000)) for _ in range(2))
+    assert reserve(one, 6)
+    assert other.left == Left(4.0, 1_000)
+    one.settle(usd(2))
+    assert other.left == Left(8.0, 1_000) == one.left
+
+
+def test_what_was_settled_before_an_account_was_opened_is_in_what_was_left_by_then() -> None:
+    accounts = Accounts()
+    first = accounts.open(lambda: Left(10.0))
+    first.settle(usd(4))
+    assert accounts.open(lambda: Left(6.0)).left == Left(6.0)
+    assert first.left == Left(6.0)
+
+
+def test_without_a_cap_nothing_is_limited() -> None:
+    account = Accounts().open(lambda: Left())
+    account.settle(usd(4))
+    assert account.left == Left()
+
+
+def test_who_does_not_fit_and_has_nobody_to_wait_for_is_told_so() -> None:
+    account = Accounts().open(lambda: Left(1.0))
+    assert not reserve(account, 2)
+
+
+def test_who_does_not_fit_only_for_what_others_reserved_waits_for_them() -> None:
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0)) for _ in range(2))
+    assert reserve(one, 8)
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(reserve(other, 5)))
+    thread.start()
+    assert not found
+    one.settle(usd(1))
+    thread.join(timeout=30)
+    assert found == [True]
+
+
+def test_a_closed_account_settles_nothing_more_and_holds_nothing() -> None:
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0)) for _ in range(2))
+    assert reserve(one, 8)
+    one.close()
+    assert other.left.usd == 10
+    one.settle(usd(3))
+    assert one.settled == Cost() and other.left.usd == 10
+
+
+@given(st.integers(1, 8), st.floats(0.5, 20), st.integers(0, 2**32))
+def test_a_cap_is_never_passed_however_many_spend(threads: int, cap: float, seed: int) -> None:
+    accounts = Accounts()
+    books: list[float] = []
+
+    def spend(number: int) -> None:
+        chance = random.Random(seed + number)
+        account = accounts.open(lambda: Left(cap - sum(books)))
+        account.keep = lambda cost: books.append(cost.usd)
+        while reserve(account, worst := chance.uniform(0.1, 3)):
+            time.sleep(0)
+            account.settle(usd(chance.uniform(0, worst)))
+
+    running = [threading.Thread(target=spend, args=(n,)) for n in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert sum(books) <= cap + 1e-9
+
+
+def test_what_cannot_be_looked_up_opens_no_account() -> None:
+    def fail() -> Left:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        Accounts().open(fail)
