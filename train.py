@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 # Threads that wait must sleep: spinning makes training several times slower on a busy machine.
@@ -30,7 +31,7 @@ from torch import nn
 
 # --- constants (tunable) ---
 # optimisation
-BATCH_SIZE = 64  # 32 .. 512, log; pairs in a step, eight times as many on a GPU
+BATCH_SIZE = 64  # 32 .. 512, log; pairs in a step, times 8 on a GPU (2 below 6 GB)
 LEARNING_RATE = 3e-3  # 1e-4 .. 1e-2, log; highest rate of the schedule
 WEIGHT_DECAY = 0.05  # 0.0 .. 0.5; AdamW, matrices only
 ADAM_BETA2 = 0.98  # 0.9 .. 0.999; decay of the second moment
@@ -69,6 +70,8 @@ MIN_WORD_COUNT = 2  # rarer words are unknown
 PADDING, UNKNOWN = 0, 1
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
+IN_BF16 = ON_GPU and torch.cuda.get_device_capability() >= (8, 0)  # older cards emulate it
+BATCH_FACTOR = (8 if torch.cuda.mem_get_info()[1] > 6e9 else 2) if ON_GPU else 1  # of BATCH_SIZE
 
 
 def elapsed():
@@ -124,10 +127,7 @@ def words_of(caption):
 
 def make_vocabulary(captions):
     """Words in order of first use; their numbers start behind padding and unknown."""
-    counts = {}
-    for caption in captions:
-        for word in words_of(caption):
-            counts[word] = counts.get(word, 0) + 1
+    counts = Counter(word for caption in captions for word in words_of(caption))
     return [word for word, count in counts.items() if count >= MIN_WORD_COUNT]
 
 
@@ -230,10 +230,10 @@ class HeatmapProcessor(nn.Module):
         seen = images * heat.unsqueeze(1)
         patches = F.unfold(images, EXPERT_PATCH, stride=EXPERT_PATCH).mT
         focus = F.unfold(seen, EXPERT_PATCH, stride=EXPERT_PATCH).mT
-        attended = F.scaled_dot_product_attention(
-            self.query(focus), self.key(patches), self.value(patches)
-        )
-        view = self.out(attended).mT
+        # One head, in a dimension of its own: the fused kernels want it.
+        query, key, value = self.query(focus), self.key(patches), self.value(patches)
+        attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
+        view = self.out(attended[:, 0]).mT
         return seen + F.fold(view, images.shape[2:], EXPERT_PATCH, stride=EXPERT_PATCH)
 
 
@@ -261,7 +261,7 @@ def contrastive_loss(image, text, scale, scenes):
     """Symmetric InfoNCE; two pairs of one scene are not each other's negatives."""
     logits = scale * F.normalize(image.float(), dim=1) @ F.normalize(text.float(), dim=1).T
     same = scenes.unsqueeze(0) == scenes.unsqueeze(1)
-    logits = logits.masked_fill(same.fill_diagonal_(False), -scale.detach())
+    logits = torch.where(same.fill_diagonal_(False), -scale.detach(), logits)
     target = torch.arange(len(logits), device=logits.device)
     forth = F.cross_entropy(logits, target, label_smoothing=LABEL_SMOOTHING)
     return (forth + F.cross_entropy(logits.T, target, label_smoothing=LABEL_SMOOTHING)) / 2
@@ -309,6 +309,9 @@ def train():
     annotated, boxes = annotated.to(DEVICE), pad_boxes(boxes).to(DEVICE)
     images, rows = images.to(DEVICE), rows.to(DEVICE)
     height, width = images.shape[1:3]
+    # Drawn ahead: nothing in a step may wait for a copy to the device.
+    mixes = np.random.beta(EXPERT_MIX_ALPHA, EXPERT_MIX_ALPHA, (1 << 16, 1, 1, 1))
+    mixes = torch.from_numpy(mixes).float().to(DEVICE)
 
     shape = (len(vocabulary) + 2, length, IMAGE_WIDTH * (2 if ON_GPU else 1))
     model = Eclip(*shape).to(DEVICE, memory_format=torch.channels_last)
@@ -316,9 +319,11 @@ def train():
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, ADAM_BETA2), weight_decay=0.0, fused=True)
-    average = {name: value.clone() for name, value in model.state_dict().items()}
+    state = model.state_dict()  # the weights themselves, not copies
+    average = {name: value.clone() for name, value in state.items()}
+    averaged = [[v for v in part.values() if v.is_floating_point()] for part in (average, state)]
 
-    batch_size = min(BATCH_SIZE * (8 if ON_GPU else 1), len(rows))
+    batch_size = min(BATCH_SIZE * BATCH_FACTOR, len(rows))
     begin, end = elapsed(), budget - RESERVE_S
     order, step, step_s, printed = torch.empty(0, dtype=torch.long, device=DEVICE), 0, 0.0, 0.0
     size = sum(p.numel() for p in model.parameters())
@@ -334,13 +339,12 @@ def train():
         scenes, order = order[:batch_size], order[batch_size:]
         pixels = to_float(images[rows[scenes]])
         experts = round(expert_share(progress) * batch_size) if len(annotated) else 0
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=ON_GPU):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=IN_BF16):
             if experts:
                 chosen = annotated[torch.randint(len(annotated), (experts,), device=DEVICE)]
                 plain = to_float(images[rows[chosen]])
                 view = model.expert(plain, heat_maps(boxes[chosen], height, width))
-                mix = np.random.beta(EXPERT_MIX_ALPHA, EXPERT_MIX_ALPHA, (experts, 1, 1, 1))
-                mix = torch.from_numpy(mix).float().to(DEVICE)
+                mix = mixes[torch.randint(len(mixes), (experts,), device=DEVICE)]
                 pixels = torch.cat([pixels, mix * plain + (1 - mix) * view])
                 scenes = torch.cat([scenes, chosen])
             image, text = model.images(shift(pixels)), model.captions(tokens[scenes])
@@ -351,15 +355,14 @@ def train():
         optimizer.step()
         with torch.no_grad():
             model.log_scale.clamp_(max=math.log(MAX_LOGIT_SCALE))
-            for name, value in model.state_dict().items() if EMA_DECAY else ():
-                average[name].lerp_(value, 1 - EMA_DECAY) if value.is_floating_point() else None
+            if EMA_DECAY:
+                torch._foreach_lerp_(*averaged, 1 - EMA_DECAY)
         step += 1
         if elapsed() - printed >= 1.0 or step == 1:
             printed = elapsed()
             print(f"step {step}  loss {loss.item():.3f}  elapsed {printed:.1f} s", flush=True)
         step_s = max(0.9 * step_s, elapsed() - step_began)
-    state = average if EMA_DECAY else model.state_dict()
-    state = {name: value.cpu() for name, value in state.items()}
+    state = {name: value.cpu() for name, value in (average if EMA_DECAY else state).items()}
     saved = {"state": state, "vocabulary": vocabulary, "shape": shape}
     torch.save(saved, Path(os.environ["OUT_DIR"]) / "model.pt")
     print(f"step {step}  loss {loss.item():.3f}  elapsed {elapsed():.1f} s  saved", flush=True)

@@ -15,6 +15,9 @@ NAMES = {
     "calls": "calls to GitHub for one experiment",
     "simulate": "many experiments through a simulated forge, with faults",
     "scale": "long histories and many runners",
+    "headroom": "how much room the default task leaves, and how noisy it is",
+    "night": "a night of the bot beside plain Optuna and random search",
+    "gpu": "where the training time of train.py goes, and how well it uses a GPU",
 }
 
 

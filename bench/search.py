@@ -249,7 +249,7 @@ def main(argv: list[str]) -> int:
     """`python -m bench search [--json] [--seeds N]`."""
     parser = argparse.ArgumentParser(prog="python -m bench search", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--seeds", type=int, default=100, help="objectives of each kind")
+    parser.add_argument("--seeds", type=int, default=50, help="objectives of each kind")
     parser.add_argument("--synthetic", action="store_true", help="ten made-up constants")
     options = parser.parse_args(argv)
     if options.seeds < 2:

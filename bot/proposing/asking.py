@@ -112,8 +112,10 @@ def _kept(
 
 def _offer(place: Place, proposal: Proposal) -> None:
     """Keep it where clones share it, too: this one may live for a single step."""
-    if proposal.kept is not None:
-        ref, commit = proposal.kept
+    if proposal.kept is None:
+        return
+    ref, commit = proposal.kept
+    if place.repository.ref(ref) == commit:  # not so where it was given up by now
         with suppress(ForgeError):  # it is kept here
             place.forge.publish(ref, old=None, new=commit)
 

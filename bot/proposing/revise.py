@@ -126,6 +126,8 @@ def revise(
 ) -> bool:
     """Ask for a revision once and push it, here and now; whether there is a new head to measure.
 
+    One that a process before this one was given is taken instead of asking again.
+
     The request is answered when this returns, whatever came of it. Raises Conflict when somebody
     else moved the branch, ForgeError, GitError, and what a proposer raises when a person has to
     put something right.
@@ -134,8 +136,9 @@ def revise(
     if not revising._wanted(view):
         return False
     try:
-        told = revising.told(view)
-        proposal = ask(place, proposer, told, now())
+        given = revising.given(view)
+        told = given[0] if given else revising.told(view)
+        proposal = given[1] if given else ask(place, proposer, told, now())
     except (ProposalFailed, NothingToPropose, CapReached) as reason:
         revising.give_up(view, reason)
     else:

@@ -14,6 +14,7 @@ from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal, Reason
 from bot.proposers.base import Context, ProposalFailed
 from bot.proposers.search import SearchProposer
+from bot.proposing import kept
 from bot.proposing.place import BOT
 from bot.proposing.propose import open_proposal
 from bot.proposing.revise import revise
@@ -167,7 +168,7 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def test_killed_before_the_commit_is_on_its_branch_only_the_call_is_made_again(
+def test_killed_before_the_commit_is_on_its_branch_nothing_is_asked_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object, **__: object) -> None:
@@ -179,10 +180,26 @@ def test_killed_before_the_commit_is_on_its_branch_only_the_call_is_made_again(
         patch.setattr(GitForge, "push", killed)
         lab.act()
     assert lab.act() == Revise(1)
-    assert revised(lab) == 2 and len(proposer.seen) == 3
+    assert revised(lab) == 2 and len(proposer.seen) == 2
+    assert lab.place.forge.own_refs(kept.PREFIX) == {}
     lab.until_idle()
     (entry,) = ledger.read(lab.folder, "main")
-    assert entry.cost_usd == pytest.approx(1.25), "what the killed call had cost counts as well"
+    assert entry.cost_usd == pytest.approx(0.75), "each call is counted once"
+
+
+def test_a_revision_is_no_answer_to_another_wish(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    proposer = Scripted(MENDED)
+    open_proposal(lab.place, lab.view(), proposer, lambda: 1)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(GitForge, "push", killed)
+        guided(lab, proposer)
+    assert len(lab.place.forge.own_refs(kept.PREFIX)) == 1
+    other = Revise(1, "Use 4 instead.", "c2")
+    assert revise(lab.place, lab.view(), proposer, other, now=lambda: 6)
+    assert len(proposer.seen) == 3 and lab.place.forge.own_refs(kept.PREFIX) == {}
 
 
 def test_killed_before_the_comment_nothing_is_asked_again(

@@ -1,0 +1,189 @@
+"""The tables of `bench headroom`, from the lines of its journals. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from bench.figures import NOT_MEASURED, Sample, mean_text, number_text, share_text, table
+from bench.headroom_arms import BASELINE, CLAMP_RELAXED, EXPERTS_OFF, EXPERTS_ON, IDEAS, TUNED
+from bench.headroom_oracle import RECOGNISED, Step
+from bench.journal import Line
+from runner.result import RunnerClass
+
+ARMS, SAME_SEED, RANKING = "arms", "same-seed", "ideas"
+_FEWEST_IDEAS = 3  # for a correlation of their ranks
+_ROWS = (BASELINE, CLAMP_RELAXED, f"{CLAMP_RELAXED}, {EXPERTS_OFF}", TUNED)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The lines that may be compared with each other: of one runner class and harness."""
+
+    facts: RunnerClass
+    lines: tuple[Line, ...]
+
+    @property
+    def name(self) -> str:
+        """Size of the data, budget and device."""
+        size = self.facts.data.split("-")[2] if self.facts.data.count("-") > 1 else self.facts.data
+        return f"{size}, {self.facts.budget_s:g} s, {self.facts.device}"
+
+    def arms(self, study: str) -> list[str]:
+        """The names of the codes of a study, in the order of their first runs."""
+        return list(dict.fromkeys(line.arm for line in self.lines if line.study == study))
+
+    def by_seed(self, study: str, arm: str) -> dict[tuple[int, int], float]:
+        """The metric of the latest version of a code, by seed and repetition."""
+        own = [line for line in self.lines if (line.study, line.arm) == (study, arm)]
+        latest = own[-1].measurement.digests.candidate if own else ""
+        return {
+            (line.measurement.seed, line.number): line.measurement.metric
+            for line in own
+            if line.measurement.metric is not None and line.measurement.digests.candidate == latest
+        }
+
+    def sample(self, study: str, arm: str) -> Sample | None:
+        """The finished runs of a code; None without any."""
+        values = tuple(self.by_seed(study, arm).values())
+        return Sample(values) if values else None
+
+    def difference(self, study: str, arm: str, base: str) -> Sample | None:
+        """Run by run on shared seeds, `arm` less `base`; None without any."""
+        one, other = self.by_seed(study, arm), self.by_seed(study, base)
+        values = tuple(one[seed] - other[seed] for seed in sorted(one.keys() & other.keys()))
+        return Sample(values) if values else None
+
+
+def places(lines: Sequence[Line]) -> list[Place]:
+    """In the order of their first lines."""
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        found.setdefault(line.place, []).append(line)
+    return [Place(group[0].measurement.runner_class, tuple(group)) for group in found.values()]
+
+
+def arms_table(place: Place | None) -> str:
+    """Every configuration with its mean rank and the spread of its runs."""
+    names = list(_ROWS)
+    if place:
+        names += [name for name in place.arms(ARMS) if name not in names]
+    rows = []
+    for name in names:
+        found = place.sample(ARMS, name) if place else None
+        again = place.sample(SAME_SEED, name) if place else None
+        rows.append((
+            name,
+            str(len(found.values)) if found else "0",
+            mean_text(found),
+            number_text(found.deviation if found else None),
+            number_text(again.deviation if again else None),
+        ))  # fmt: skip
+    headers = ("configuration", "runs", "mean rank (95 % interval)")
+    return table((*headers, "spread between seeds", "spread of one seed"), rows)
+
+
+def experts_table(place: Place | None) -> str:
+    """The expert branch against the same without it, seed by seed."""
+    rows = []
+    for base in (CLAMP_RELAXED, TUNED):
+        found = None
+        for other, sign in ((EXPERTS_OFF, -1.0), (EXPERTS_ON, 1.0)):
+            told = place.difference(ARMS, f"{base}, {other}", base) if place else None
+            if told:
+                found = Sample(tuple(sign * value for value in told.values))
+        rows.append((base, str(len(found.values)) if found else "0", mean_text(found)))
+    return table(
+        ("configuration", "pairs", "experts on less off, in mean rank (95 % interval)"), rows
+    )
+
+
+def effects(place: Place) -> dict[str, float]:
+    """By idea, its mean rank as a share of the relaxed clamp's, less 1: negative is better."""
+    found = {}
+    for name in IDEAS:
+        change = place.difference(RANKING, name, CLAMP_RELAXED)
+        base = place.sample(RANKING, CLAMP_RELAXED)
+        if change and base:
+            found[name] = change.mean / base.mean
+    return found
+
+
+def ideas_table(found: Sequence[Place]) -> str:
+    """Every idea's effect in every place."""
+    columns = [place for place in found if effects(place)]
+    told = [effects(place) for place in columns]
+    headers = ["idea", *(place.name for place in columns)] if columns else ["idea", "effect"]
+    rows = []
+    for name in IDEAS:
+        cells = [share_text(effect.get(name), sign=True) for effect in told] or [NOT_MEASURED]
+        rows.append((name, *cells))
+    return table(headers, rows)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike two places rank the ideas that both have measured; `rho` is Spearman's."""
+
+    one: str
+    other: str
+    ideas: int
+    rho: float
+    disagree: tuple[str, ...]
+    """Better in one place and worse in the other, by the means alone."""
+
+
+def agreements(found: Sequence[Place]) -> list[Agreement]:
+    """Of every two places with three or more ideas in common."""
+    from scipy.stats import spearmanr
+
+    told = []
+    for one, other in combinations(found, 2):
+        left, right = effects(one), effects(other)
+        common = [name for name in IDEAS if name in left and name in right]
+        if len(common) < _FEWEST_IDEAS:
+            continue
+        rho = float(spearmanr([left[n] for n in common], [right[n] for n in common]).statistic)
+        turned = tuple(name for name in common if left[name] * right[name] < 0)
+        told.append(Agreement(one.name, other.name, len(common), rho, turned))
+    return told
+
+
+def agreement_table(found: Sequence[Place]) -> str:
+    """The same for people."""
+    rows = [
+        (
+            f"{each.one}; {each.other}",
+            str(each.ideas),
+            number_text(each.rho, 2),
+            ", ".join(each.disagree) or "none",
+        )
+        for each in agreements(found)
+    ]
+    wanted = ("small, 30 s; small, 60 s", "small, 60 s; full, 300 s on a GPU")
+    rows = rows or [(pair, NOT_MEASURED, NOT_MEASURED, NOT_MEASURED) for pair in wanted]
+    return table(("places", "ideas", "rank correlation", "better in one, worse in the other"), rows)
+
+
+def oracle_table(steps: Sequence[Step]) -> str:
+    """Mean rank by knowledge and by the share of facts that are recognised."""
+    headers = ["the oracle knows", *(f"{share:.0%} recognised" for share in RECOGNISED)]
+    rows = [
+        (", ".join(step.knows), *(number_text(step.mean_rank[s], 4) for s in RECOGNISED))
+        for step in steps
+    ] or [("everything", *[NOT_MEASURED] * len(RECOGNISED))]
+    return table(headers, rows)
+
+
+def document(lines: Sequence[Line], steps: Sequence[Step], oracle_of: str) -> str:
+    """All tables, with a heading for each."""
+    found = places(lines)
+    parts = [f"### Upper bound{oracle_of}", oracle_table(steps)]
+    every: Sequence[Place | None] = found or [None]
+    for place in every:
+        where = place.name if place else "no machine yet"
+        parts += [f"### Configurations: {where}", arms_table(place)]
+        parts += [f"Expert branch on and off at equal time ({where}):", experts_table(place)]
+    parts += ["### Do ideas rank alike elsewhere?", ideas_table(found), agreement_table(found)]
+    return "\n\n".join(parts)

@@ -1,0 +1,103 @@
+"""A repository in which the bot has worked, as the benchmark of a night needs it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bot.app import open_place
+from bot.audits import ledger as auditlog
+from bot.audits import report as auditreport
+from bot.audits.ledger import AuditEntry
+from bot.history.ledger import LedgerEntry
+from bot.history.past import latest_class
+from bot.proposing.propose import Place
+from runner.candidate import read_tree
+from runner.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Ledger, audits and files of a lab with at least one finished experiment."""
+
+    place: Place
+    entries: tuple[LedgerEntry, ...]
+    audits: tuple[AuditEntry, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> Lab:
+        """The lab in a clone. Raises BotError; RequestError if there is nothing to compare."""
+        place = open_place(folder)
+        if place.settings.self_reported:
+            raise RequestError(
+                f"{folder}: its scripts report their own metric. A night is compared on the sealed "
+                "split, which only the default task has."
+            )
+        entries, audits = auditlog.read(place.repository.path, place.settings.repository.base)
+        if not any(entry.runs() for entry in entries):
+            raise RequestError(
+                f"{folder}: no experiment has been measured there yet. Run "
+                "`python -m bot run --max-experiments 42` in it first."
+            )
+        return cls(place, entries, audits)
+
+    @property
+    def entry(self) -> str:
+        """The file with the constants."""
+        return self.place.settings.candidate.entry
+
+    @cached_property
+    def baseline(self) -> Mapping[str, bytes]:
+        """The allowed files before the first verdict."""
+        return self._files(f"{self.entries[0].commit}^1")
+
+    @cached_property
+    def final(self) -> Mapping[str, bytes]:
+        """The allowed files after the last one."""
+        return self._files(self.entries[-1].commit)
+
+    @property
+    def runs(self) -> int:
+        """Training runs that its verdicts took, those of the baseline among them, no audits."""
+        return sum(len(entry.runs()) for entry in self.entries)
+
+    @property
+    def runner_class(self) -> str:
+        """Runner class and harness of its latest runs."""
+        return latest_class(self.entries)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How often experiments ended for each reason."""
+        return Counter(str(entry.reason) for entry in self.entries)
+
+    @cached_property
+    def wall_s(self) -> float:
+        """From the first pull request to the last verdict."""
+        first = min(pull.created_at for pull in self.place.forge.pulls())
+        return max(entry.committed_at for entry in self.entries) - first
+
+    @property
+    def measuring_s(self) -> float:
+        """Of it, in sandboxes: smoke runs, training, prediction and scoring, audits too."""
+        last = max(entry.committed_at for entry in self.entries)
+        audited = sum(one.duration_s for one in self.audits if one.committed_at <= last)
+        return sum(entry.duration_s for entry in self.entries) + audited
+
+    @cached_property
+    def audited(self) -> tuple[auditreport.Row, ...]:
+        """The latest audit of every audited winner, with what the sealed split says."""
+        return auditreport.rows(self.place)
+
+    def _files(self, commit: str) -> dict[str, bytes]:
+        table = self.place.settings.candidate
+        return read_tree(self.place.repository.path, self._commit(commit), table)
+
+    def _commit(self, name: str) -> str:
+        found = self.place.repository.resolve(name)
+        if found is None:
+            raise RequestError(f"{self.place.repository.path}: has no commit {name}.")
+        return found
