@@ -7,8 +7,9 @@ written to a pull request or to the base branch, comes from here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from bot.audits import ledger as auditlog
@@ -17,7 +18,6 @@ from bot.audits.ledger import AuditEntry, Gain
 from bot.audits.state import Subject, sealed_of_audit
 from bot.candidate import measured_digest
 from bot.forge.base import Audit
-from bot.history.ledger import LedgerEntry
 from bot.history.past import Past
 from bot.model import Direction, Run
 from bot.proposing.place import Place
@@ -43,6 +43,7 @@ AUDIT_KEYS = {
     "total.confirmed": "of the confirmed gains",
     "total.sealed": "of the gains on the sealed split",
 }
+Repeats = tuple[tuple[float, ...], ...]  # values of repeated runs, one for each code
 HEADERS = ("#", "hypothesis", "claimed", "confirmed", "sealed", "runs", "replicated")
 
 
@@ -66,8 +67,12 @@ def rows(place: Place) -> tuple[Row, ...]:
     def subject(tree: str) -> str:
         return measured_digest(repository, tree, settings)
 
+    @cache  # each goes through the whole history
+    def repeats(runner_class: str) -> Repeats:
+        return tuple(values for _, values in Past.of(entries, runner_class).repeats())
+
     return tuple(
-        Row(entry, _sealed(entry, sessions.get(entry.session), entries, subject, settings))
+        Row(entry, _sealed(entry, sessions.get(entry.session), repeats, subject, settings))
         for entry in latest.values()
     )
 
@@ -121,7 +126,7 @@ def report_rows(found: Sequence[Row]) -> list[tuple[str, ...]]:
 def _sealed(
     entry: AuditEntry,
     session: Audit | None,
-    entries: Sequence[LedgerEntry],
+    repeats: Callable[[str], Repeats],
     subject: Subject,
     settings: Settings,
 ) -> Gain | None:
@@ -134,11 +139,8 @@ def _sealed(
     runs = min(len(winner), len(parent))
     if not runs:
         return None
-    past = Past.of(entries, session.runner_class)
     direction = Direction(settings.metric.direction)
-    evidence = Evidence(
-        winner[:runs], parent[:runs], direction, tuple(values for _, values in past.repeats())
-    )
+    evidence = Evidence(winner[:runs], parent[:runs], direction, repeats(session.runner_class))
     result = audit.verdict(evidence, settings.verdict, settings.audit, runs)
     estimate = result.estimate if result else None
     if estimate is None:
