@@ -36,6 +36,8 @@ def project_of(folder: Path, files: dict[str, str]) -> Project:
 
 def test_init_proposes_what_the_guide_shows_and_proves_it(tmp_path: Path) -> None:
     project = project_of(tmp_path / "project", {"train.py": TRAIN, "score.py": SCORE})
+    wrong = project.bot("init", "--yes", *ASKED, "--metric", "loss", "--python", sys.executable)
+    assert "called loss, but largest_error, mean_squared_error" in wrong.err
     done = project.bot("init", "--yes", "--json", *SCORED, "--lower")
     assert done.code == 0, done.err
     told = done.json()
