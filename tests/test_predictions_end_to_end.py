@@ -68,9 +68,8 @@ def test_a_whole_step_is_judged_by_the_scorer(tmp_path: Path) -> None:
     done = project.bot("step", "--json")
     assert (done.json()["verdict"], done.json()["reason"]) == ("merged", "improvement"), done.err
     assert "(self-reported)" not in done.err
-    assert project.bot("open", "judge").code == 0
-    done = project.bot("step", "--json")
-    assert done.json()["reason"] == "forbidden-change", done.err
+    refused = project.bot("open", "judge")
+    assert refused.code == 1 and "score.py: may not be changed" in refused.err
     assert project.git("show", "trunk:train.py").startswith(better.strip())
     told = {one["name"]: one for one in project.bot("doctor", "--json").json()["checks"]}
     assert told["task.targets"]["state"] == "ok"
