@@ -1,14 +1,16 @@
 """Claimed against confirmed gain of every audited winner, the sealed split beside it: for people.
 
-The only place that reads sealed scores. Nothing that a proposer is told, and nothing that is
-written to a pull request or to the base branch, comes from here.
+Only this and `bot.audits.sealed`, which takes them out of texts, read sealed scores. Nothing that
+a proposer is told, and nothing that is written to a pull request or to the base branch, comes from
+here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from bot.audits import ledger as auditlog
@@ -43,6 +45,7 @@ AUDIT_KEYS = {
     "total.confirmed": "of the confirmed gains",
     "total.sealed": "of the gains on the sealed split",
 }
+Repeats = tuple[tuple[float, ...], ...]
 HEADERS = ("#", "hypothesis", "claimed", "confirmed", "sealed", "runs", "replicated")
 
 
@@ -56,8 +59,14 @@ class Row:
 
 def rows(place: Place) -> tuple[Row, ...]:
     """The latest audit of every audited winner, in the order of the ledger."""
+    return rows_of(place, *auditlog.read(place.repository.path, place.settings.repository.base))
+
+
+def rows_of(
+    place: Place, entries: Sequence[LedgerEntry], audits: Sequence[AuditEntry]
+) -> tuple[Row, ...]:
+    """The same from a ledger that has been read."""
     settings, repository = place.settings, place.repository
-    entries, audits = auditlog.read(repository.path, settings.repository.base)
     latest = {entry.number: entry for entry in audits}
     kept = set(place.forge.audit_numbers())
     wanted = kept & {entry.session for entry in latest.values()}
@@ -66,8 +75,12 @@ def rows(place: Place) -> tuple[Row, ...]:
     def subject(tree: str) -> str:
         return measured_digest(repository, tree, settings)
 
+    @cache
+    def repeats(runner_class: str) -> Repeats:
+        return tuple(values for _, values in Past.of(entries, runner_class).repeats())
+
     return tuple(
-        Row(entry, _sealed(entry, sessions.get(entry.session), entries, subject, settings))
+        Row(entry, _sealed(entry, sessions.get(entry.session), repeats, subject, settings))
         for entry in latest.values()
     )
 
@@ -121,7 +134,7 @@ def report_rows(found: Sequence[Row]) -> list[tuple[str, ...]]:
 def _sealed(
     entry: AuditEntry,
     session: Audit | None,
-    entries: Sequence[LedgerEntry],
+    repeats: Callable[[str], Repeats],
     subject: Subject,
     settings: Settings,
 ) -> Gain | None:
@@ -134,11 +147,8 @@ def _sealed(
     runs = min(len(winner), len(parent))
     if not runs:
         return None
-    past = Past.of(entries, session.runner_class)
     direction = Direction(settings.metric.direction)
-    evidence = Evidence(
-        winner[:runs], parent[:runs], direction, tuple(values for _, values in past.repeats())
-    )
+    evidence = Evidence(winner[:runs], parent[:runs], direction, repeats(session.runner_class))
     result = audit.verdict(evidence, settings.verdict, settings.audit, runs)
     estimate = result.estimate if result else None
     if estimate is None:
