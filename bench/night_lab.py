@@ -14,7 +14,7 @@ from bot.audits import report as auditreport
 from bot.audits.ledger import AuditEntry
 from bot.history.ledger import LedgerEntry
 from bot.history.past import latest_class
-from bot.proposing.propose import Place
+from bot.proposing.place import Place
 from runner.candidate import read_tree
 from runner.errors import RequestError
 
