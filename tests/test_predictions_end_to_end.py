@@ -36,6 +36,8 @@ def project_of(folder: Path, files: dict[str, str]) -> Project:
 
 def test_init_proposes_what_the_guide_shows_and_proves_it(tmp_path: Path) -> None:
     project = project_of(tmp_path / "project", {"train.py": TRAIN, "score.py": SCORE})
+    wrong = project.bot("init", "--yes", *ASKED, "--metric", "loss", "--python", sys.executable)
+    assert "called loss, but largest_error, mean_squared_error" in wrong.err
     done = project.bot("init", "--yes", "--json", *SCORED, "--lower")
     assert done.code == 0, done.err
     told = done.json()
@@ -66,9 +68,8 @@ def test_a_whole_step_is_judged_by_the_scorer(tmp_path: Path) -> None:
     done = project.bot("step", "--json")
     assert (done.json()["verdict"], done.json()["reason"]) == ("merged", "improvement"), done.err
     assert "(self-reported)" not in done.err
-    assert project.bot("open", "judge").code == 0
-    done = project.bot("step", "--json")
-    assert done.json()["reason"] == "forbidden-change", done.err
+    refused = project.bot("open", "judge")
+    assert refused.code == 1 and "score.py: may not be changed" in refused.err
     assert project.git("show", "trunk:train.py").startswith(better.strip())
     told = {one["name"]: one for one in project.bot("doctor", "--json").json()["checks"]}
     assert told["task.targets"]["state"] == "ok"

@@ -1,7 +1,8 @@
 """Claimed against confirmed gain of every audited winner, the sealed split beside it: for people.
 
-The only place that reads sealed scores. Nothing that a proposer is told, and nothing that is
-written to a pull request or to the base branch, comes from here.
+Only this and `bot.audits.sealed`, which takes them out of texts, read sealed scores. Nothing that
+a proposer is told, and nothing that is written to a pull request or to the base branch, comes from
+here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from bot.audits.ledger import AuditEntry, Gain
 from bot.audits.state import Subject, sealed_of_audit
 from bot.candidate import measured_digest
 from bot.forge.base import Audit
+from bot.history.ledger import LedgerEntry
 from bot.history.past import Past
 from bot.model import Direction, Run
 from bot.proposing.place import Place
@@ -43,7 +45,7 @@ AUDIT_KEYS = {
     "total.confirmed": "of the confirmed gains",
     "total.sealed": "of the gains on the sealed split",
 }
-Repeats = tuple[tuple[float, ...], ...]  # values of repeated runs, one for each code
+Repeats = tuple[tuple[float, ...], ...]
 HEADERS = ("#", "hypothesis", "claimed", "confirmed", "sealed", "runs", "replicated")
 
 
@@ -57,8 +59,14 @@ class Row:
 
 def rows(place: Place) -> tuple[Row, ...]:
     """The latest audit of every audited winner, in the order of the ledger."""
+    return rows_of(place, *auditlog.read(place.repository.path, place.settings.repository.base))
+
+
+def rows_of(
+    place: Place, entries: Sequence[LedgerEntry], audits: Sequence[AuditEntry]
+) -> tuple[Row, ...]:
+    """The same from a ledger that has been read."""
     settings, repository = place.settings, place.repository
-    entries, audits = auditlog.read(repository.path, settings.repository.base)
     latest = {entry.number: entry for entry in audits}
     kept = set(place.forge.audit_numbers())
     wanted = kept & {entry.session for entry in latest.values()}
@@ -67,7 +75,7 @@ def rows(place: Place) -> tuple[Row, ...]:
     def subject(tree: str) -> str:
         return measured_digest(repository, tree, settings)
 
-    @cache  # each goes through the whole history
+    @cache
     def repeats(runner_class: str) -> Repeats:
         return tuple(values for _, values in Past.of(entries, runner_class).repeats())
 

@@ -9,11 +9,13 @@ experiments change: that is the code itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
-from bot.audits.report import rows
+from bot.audits.ledger import AuditEntry
+from bot.audits.report import rows_of
 from bot.forge.base import Audit
+from bot.history.ledger import LedgerEntry
 from bot.proposing.place import Place
 from bot.text.figures import rounded
 from bot.text.hygiene import REDACTED
@@ -63,12 +65,15 @@ class Sealed:
         return self._rounded[places]
 
 
-def sealed(place: Place) -> Sealed:
-    """Everything that audits scored on the sealed split, and the gains that people are shown."""
+def sealed(place: Place, entries: Sequence[LedgerEntry], audited: Sequence[AuditEntry]) -> Sealed:
+    """Everything that audits scored on the sealed split, and the gains that people are shown.
+
+    `entries` and `audited` are what the ledger says.
+    """
     audits = place.forge.audits()
     if not audits:
         return Sealed((), ())
-    gains = [row.sealed for row in rows(place) if row.sealed is not None]
+    gains = [row.sealed for row in rows_of(place, entries, audited) if row.sealed is not None]
     shown = [value for gain in gains for value in (gain.value, gain.low, gain.high)]
     scores = (score for audit in audits for score in _scores(audit))
     return Sealed(scores, [*shown, sum(gain.value for gain in gains)])

@@ -8,6 +8,7 @@ from pathlib import Path
 from bot.app import make_forge
 from bot.doctor import machine, place, proposer
 from bot.doctor.finding import Finding, problem
+from bot.doctor.scoring import scoring
 from bot.forge.base import ForgeError
 from bot.proposing.place import Place
 
@@ -30,7 +31,7 @@ def examine(folder: Path, *, github: bool = False) -> Iterator[Finding]:
     if settings is None:
         return
     yield place.clock(repository, settings.repository.base)
-    yield from place.answers(repository, settings)
+    yield from scoring(repository, settings)
     yield from place.github(repository, settings)
     if github:
         yield from place.permissions(settings)

@@ -61,27 +61,6 @@ def settings(found: Repository) -> tuple[Finding, Settings | None]:
     return ok("bot.toml", words), read
 
 
-def answers(found: Repository, read: Settings) -> Iterator[Finding]:
-    """Whether the answers that predictions are scored with are where only the scorer sees them."""
-    if read.task.kind != "predictions":
-        return
-    base = f"refs/heads/{read.repository.base}"
-    for key, named in (("inputs", read.task.inputs), ("targets", read.task.targets)):
-        if not (found.path / Path(named).expanduser()).exists():
-            fix = f"Put it there, or correct task.{key} in bot.toml."
-            yield note(f"task.{key}", f"{named} is not on this machine", fix)
-    place = Path(os.path.normpath(found.path / Path(read.task.targets).expanduser()))
-    inside = place.is_relative_to(found.path)
-    if inside and found.files_below(base, [place.relative_to(found.path).as_posix()]):
-        fix = (
-            "Whoever reads the repository could copy them into a candidate. git rm --cached "
-            f"{read.task.targets}, add it to .gitignore, and draw other answers: these are known."
-        )
-        yield note("task.targets", f"the answers are committed on {read.repository.base}", fix)
-    elif inside or place.exists():
-        yield ok("task.targets", "not in git")
-
-
 def clock(found: Repository, base: str, now: float | None = None) -> Finding:
     """Whether the clock is behind what was committed already."""
     now = time.time() if now is None else now

@@ -47,7 +47,7 @@ def context(
     settings = place.settings
     reads = any(name in REVISING for name in settings.shares)
     # Nothing that people wrote carries a number of the sealed split to somebody who reads.
-    plain = sealed(place).redact if reads else _as_it_is
+    plain = sealed(place, view.entries, view.audits).redact if reads else _as_it_is
     program = plain(_text(place, view, "program.md"))
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def tell_next(proposal: Proposal, plan: Plan | None, *, workflows: bool) -> None
     if not proposal.files:
         click.echo("\nEverything is there already.", err=True)
         return
-    names = " ".join(proposal.files)
+    names = shlex.join(proposal.files)
     click.echo("\n".join(("", *_next(names, proposal, plan, workflows))), err=True)
 
 

@@ -187,7 +187,8 @@ def read(log: bytes, metric: str) -> Numbers:
         raise InvalidOutput("what the scorer printed is no JSON object") from None
     numbers = {name: value for name, value in told.items() if _is_number(name, value)}
     if metric not in numbers:
-        raise InvalidOutput(f"the scorer printed no finite number called {metric}")
+        others = ", ".join(sorted(numbers)[:5]) or "none at all"
+        raise InvalidOutput(f"the scorer printed no finite number called {metric}, but {others}")
     if len(numbers) > MOST_NUMBERS:
         raise InvalidOutput(f"the scorer printed more than {MOST_NUMBERS} numbers")
     value = numbers.pop(metric)

@@ -12,6 +12,9 @@ from bot.doctor import machine
 from bot.doctor import place as places
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, State
+from bot.doctor.scoring import unpickles
+from bot.importing.files import Scored
+from bot.importing.scorer import scorer_py
 from tests.bot.lab import Lab, git, make_repository
 from tests.project import TOP
 
@@ -156,7 +159,29 @@ def test_answers_that_are_committed_are_found_before_a_candidate_copies_them(lab
     findings = told(lab.folder)
     assert findings["task.targets"].state is State.OK
     assert "not on this machine" in findings["task.inputs"].found
+    assert "not on main" in findings["task.scorer"].found
     git(lab.folder, "add", "answers")
     git(lab.folder, "commit", "-qm", "Add the answers")
     assert told(lab.folder)["task.targets"].state is State.NOTE
     assert "copy them into a candidate" in told(lab.folder)["task.targets"].fix
+
+
+@pytest.mark.parametrize(
+    ("source", "how"),
+    [
+        ("import json\nimport numpy as np\nnp.load('x', allow_pickle=False)\n", ""),
+        ('"""Never torch.load, nor import pickle."""\n', ""),
+        ("import os, pickle\n", "import pickle"),
+        ("from joblib import load\n", "from joblib import"),
+        ("np.load(path, allow_pickle=True)\n", "allow_pickle=True"),
+        ("pd.read_pickle(path)\n", "read_pickle"),
+        ("import torch\nx = torch.load(path)\n", "torch.load"),
+        ("not python (\n", ""),
+    ],
+)
+def test_a_scorer_that_unpickles_what_candidates_wrote_is_noticed(source: str, how: str) -> None:
+    assert unpickles(source.encode()) == how
+
+
+def test_the_scorer_that_init_proposes_is_none_of_them() -> None:
+    assert not unpickles(scorer_py(Scored("in", "out", "score.py"), "error", "train.py").encode())
