@@ -65,6 +65,7 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
         remote,
         base,
         verdicts=settled,
+        adopted_paths=settings.candidate.paths if settings.forge.adopt == "files" else (),
         account=settings.forge.account,
         account_id=settings.forge.account_id,
     )

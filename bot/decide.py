@@ -25,7 +25,7 @@ from bot.audits import plan as audit
 from bot.audits.plan import AuditAction, AuditState
 from bot.model import Direction, Purpose, Reason, Run, Verdict
 from bot.people import plan as people
-from bot.people.plan import AskApproval, Footing, Request, Review
+from bot.people.plan import AskApproval, ExplainReopened, Footing, Request, Review
 from bot.phases.standing import PhaseStanding
 from bot.ruling import Case, Rules, rule_on
 from bot.verdict import Evidence, MoreRuns
@@ -99,6 +99,7 @@ class Snapshot:
     left: int | None = None  # experiments that a cap still allows
     open: tuple[OpenExperiment, ...] = ()
     requests: tuple[Request, ...] = ()  # comments with commands that wait for an answer
+    reopened: tuple[int, ...] = ()  # ended, but opened again by somebody who was told nothing yet
     paused_by: str | None = None  # who stopped the whole programme; None: it runs
 
 
@@ -126,8 +127,9 @@ def decide(snapshot: Snapshot, room: Room = ONE) -> tuple[Action, ...]:
     room that is left then is for new experiments, one `Propose` each, or for the next phase to
     begin. Where a person has paused the programme nothing of that is done.
     """
-    if snapshot.requests:
-        return tuple(_answer(request, snapshot) for request in snapshot.requests)
+    if snapshot.requests or snapshot.reopened:
+        answers = tuple(_answer(request, snapshot) for request in snapshot.requests)
+        return answers + tuple(ExplainReopened(number) for number in snapshot.reopened)
     found = (_next(experiment, snapshot) for experiment in snapshot.open)
     actions = tuple(action for action in found if action is not None)
     if snapshot.paused_by is not None:
@@ -209,13 +211,13 @@ def _next(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
 
 def _go_on(experiment: OpenExperiment, snapshot: Snapshot) -> Action | None:
     """What can be settled without a run, then what was begun, then the rule."""
+    if experiment.footing.unapproved:  # no stranger makes the bot write to the base branch
+        return None if experiment.footing.asked else AskApproval(experiment.number)
     if _conflicts_for_a_person(experiment):
         return None if experiment.asked_person else AskPerson(experiment.number)
     verdict = _verdict_without_runs(experiment, snapshot)
     if verdict:
         return Conclude(experiment.number, verdict)
-    if experiment.footing.unapproved:
-        return None if experiment.footing.asked else AskApproval(experiment.number)
     if experiment.unfinished_attempt:
         return Resume(experiment.number, experiment.unfinished_attempt)
     if experiment.broken:

@@ -53,6 +53,10 @@ class ForgeTable(Table):
     account_id: Annotated[int, Field(ge=0, le=2**53)] = 0
     """`github` alone: the number of that account (`gh api "/users/NAME[bot]" --jq .id`); saves a
     call in every step. 0: ask GitHub."""
+    adopt: Literal["label", "files"] = "label"
+    """`github` alone: which pull requests of people become experiments. `label`: those that
+    somebody gives the label `experiment`. `files`: also those that change nothing but files of
+    `candidate.paths` and are no drafts; the bot gives them the label. See docs/people.md."""
 
 
 class ProposerTable(Table):

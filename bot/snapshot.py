@@ -90,9 +90,10 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         audits=auditing.state(settings.audit, reverting),
         phase=phase,
         stopped=_stopped(repository, settings, entries, audits, standings),
-        left=None if most is None else max(0, most - len(entries) - len(standings)),
+        left=None if most is None else max(0, most - len(entries) - len(_counted(standings))),
         open=tuple(standing.experiment for standing in standings),
         requests=inbox.requests([*(s.pull for s in standings), *forge.addressed(PREFIX)]),
+        reopened=inbox.reopened(forge.reopened()),
         paused_by=kept.programme.paused_by,
     )
     return View(snapshot, entries, audits, standings, files, runner_class, kept.programme)
@@ -128,10 +129,15 @@ def used(
     standings: Sequence[Standing],
 ) -> spending.Totals:
     """What the repository's whole history has used up, audits and open experiments included."""
-    costs = [Cost.read(standing.pull.record.get("cost")) for standing in standings]
+    costs = [Cost.read(standing.pull.record.get("cost")) for standing in _counted(standings)]
     seconds = sum(audit.duration_s for audit in audits)
     seconds += sum(run.duration_s for standing in standings for _, run in standing.runs)
     return spending.totals(repository, entries, costs, more_s=seconds)
+
+
+def _counted(standings: Sequence[Standing]) -> list[Standing]:
+    """Those that count under the caps: what nobody has approved must not stop the programme."""
+    return [each for each in standings if each.runs or not each.experiment.footing.unapproved]
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -13,6 +13,7 @@ from bot.views.summary import concluded_json, summary
 if TYPE_CHECKING:
     from bot.proposing.place import Place
     from bot.run.base import Concluded, Proposers
+    from bot.run.scheduler import Outcome
     from bot.run.teller import Teller
     from bot.views.reporter import Reporter
 
@@ -36,11 +37,12 @@ def command(unconfined: bool, as_json: bool) -> None:
 
     Goes on from wherever the last step ended, however it ended. Where pull requests live on
     GitHub, measuring is the work of measure.yml: then a step does all that is possible now, for
-    every open experiment, and ends.
+    every open experiment, and ends; a cap or a pause is one way to end, and no error.
     """
     from bot.app import make_proposer, open_place
     from bot.history.clones import advice
     from bot.run.local import HereAndNow
+    from bot.run.scheduler import NOTHING_LEFT
     from bot.views.reporter import Reporter as LiveReporter
     from bot.views.telling import StepTeller
 
@@ -48,8 +50,11 @@ def command(unconfined: bool, as_json: bool) -> None:
     with LiveReporter() as reporter:
         proposers = HereAndNow(place, partial(make_proposer, place.settings, reporter.output))
         teller = StepTeller(reporter, place.settings.metric_shown)
+        done: tuple[Concluded, ...]
+        said_why = False
         if place.settings.forge.kind == "github":
-            done = _by_workflows(place, proposers, teller)
+            outcome = _by_workflows(place, proposers, teller)
+            done, said_why = outcome.concluded, outcome.why != NOTHING_LEFT
         else:
             if hint := advice(place.repository, place.settings.repository.base):
                 reporter.say(hint)
@@ -59,7 +64,7 @@ def command(unconfined: bool, as_json: bool) -> None:
         return
     for one in done:
         say(summary(one, place.settings.metric_shown))
-    if not done:
+    if not done and not said_why:
         say("No verdict yet: what is open is being measured, or waits for a person.")
 
 
@@ -75,7 +80,7 @@ def _here(
     return Stepper(place, measurer, proposers, LocalMailbox(), teller).step()
 
 
-def _by_workflows(place: Place, proposers: Proposers, teller: Teller) -> tuple[Concluded, ...]:
+def _by_workflows(place: Place, proposers: Proposers, teller: Teller) -> Outcome:
     """Everything that is possible now; what is measured meanwhile is for later steps."""
     from bot.app import make_client
     from bot.run.local import LocalMailbox
@@ -88,4 +93,4 @@ def _by_workflows(place: Place, proposers: Proposers, teller: Teller) -> tuple[C
     runs = Runs(make_client(settings), settings.repository.base)
     measurer = WorkflowMeasurer(place.repository, place.forge, settings, runs, teller.say)
     stepper = Stepper(place, measurer, proposers, LocalMailbox(), teller)
-    return stepper.go_on(terms(settings), choose).concluded
+    return stepper.go_on(terms(settings), choose)

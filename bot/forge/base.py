@@ -133,7 +133,15 @@ class Forge(Protocol):
     def addressed(self, word: str) -> tuple[PullRequest, ...]:
         """Pull requests that have ended, but where a person said `word` since the bot's last word.
 
-        `word` is in lower case and found in any. Of very many the latest are enough.
+        `word` is in lower case and found in any. Of very many some are enough; others follow when
+        those have their answer.
+        """
+        ...
+
+    def reopened(self) -> tuple[PullRequest, ...]:
+        """Pull requests that have ended, but that somebody has opened again where people look.
+
+        Of very many some are enough. Call it after the open ones were read.
         """
         ...
 

@@ -2,7 +2,8 @@
 
 A comment is Markdown, and read as such: what stands in a quotation, a list, a heading, a
 table, code of any kind, a link or HTML is talk about commands, not one. Callers:
-`bot.people.inbox` reads comments, `bot.proposing.background` leaves commands out of remarks.
+`bot.people.inbox` reads comments, `bot.proposing.background` leaves commands out of remarks,
+the gate of measure.yml asks for approvals (`bot.people.checkapproval`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,10 @@ class Command:
     text: str = ""
     too_long: bool = False
 
+    def approves(self, head: str) -> bool:
+        """Whether it is the approval of exactly this head."""
+        return self.verb is Verb.APPROVE and not self.malformed and self.text == head
+
     @property
     def malformed(self) -> str | None:
         """What is wrong with how it is written, in words; None when nothing is."""
@@ -91,9 +96,20 @@ class Command:
         return None
 
 
+def approves(body: str, head: str) -> bool:
+    """Whether a comment approves exactly this head: the one rule for bot and gate."""
+    return any(command.approves(head) for command in commands_in(body))
+
+
+def mentions_commands(body: str) -> bool:
+    """Whether there may be commands in a comment: a quick look at its text."""
+    return PREFIX in body.casefold()
+
+
+@lru_cache(maxsize=1_000)  # a long comment takes a moment, and is looked at again and again
 def commands_in(body: str) -> tuple[Command, ...]:
     """The commands of a comment, in order. Never raises for what the comment holds."""
-    if PREFIX not in body.casefold():
+    if not mentions_commands(body):
         return ()
     lines = (_command(line) for line in _plain_lines(body[:LONGEST_COMMENT]))
     found = []

@@ -15,11 +15,11 @@ from bot.git import Identity, Repository
 from bot.people import programme
 from bot.people.commands import Verb
 from bot.people.inbox import Inbox
-from bot.people.orders import orders_of
-from bot.people.plan import WAITING, Answer, AskApproval, PeopleAction, Review
+from bot.people.orders import orders_of, told_reopened
+from bot.people.plan import WAITING, Answer, AskApproval, ExplainReopened, PeopleAction, Review
 from bot.people.record import Order, Record, hidden
 from bot.people.review import review
-from bot.people.words import answer_text, approval_text, summary
+from bot.people.words import answer_text, approval_text, reopened_text, summary
 from bot.settings import Settings
 from bot.snapshot import View
 
@@ -48,6 +48,9 @@ class Spokesman:
             case AskApproval():
                 self.ask_approval(action, view)
                 return f"#{action.number}: waits for an approval of its head"
+            case ExplainReopened():
+                self.explain_reopened(action)
+                return f"#{action.number}: was opened again; its verdict stands"
 
     def answer(self, action: Answer, view: View) -> None:
         """Answer a comment and take its orders.
@@ -60,7 +63,7 @@ class Spokesman:
         steering = [order for order in orders if order.verb in {Verb.PAUSE, Verb.START}]
         if steering and action.comment not in view.programme.comments:
             self._steer(steering[-1], action, view)
-        record = Record(answers=action.comment, orders=orders)
+        record = Record(answers=action.comment, also=action.also, orders=orders)
         obeyed = all(reply.order or reply.command.verb is Verb.HELP for reply in action.replies)
         self.forge.react(action.number, action.comment, obeyed=obeyed)
         self._say(action.number, record, answer_text(action))
@@ -78,6 +81,13 @@ class Spokesman:
         text = approval_text(pull.head, pull.author.name)
         self._say(action.number, Record(awaits=pull.head), text)
         self._show(action.number)
+
+    def explain_reopened(self, action: ExplainReopened) -> None:
+        """Say what opening an ended experiment again does not do, once. Raises Conflict."""
+        pull = self.forge.pull(action.number)
+        if pull.verdict is None or told_reopened(pull, self.forge.bot):
+            raise Conflict(f"Nothing is left to say of #{action.number}.")
+        self._say(action.number, Record(reopened=True), reopened_text(pull.verdict.reason))
 
     def _check(self, action: Answer, *, with_orders: bool) -> None:
         """Look again at the last moment: since the snapshot a run may have been made."""

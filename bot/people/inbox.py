@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.forge.base import Author, Forge, Permission, PullRequest
-from bot.people.commands import commands_in, without_commands
-from bot.people.orders import Asked, orders_of
+from bot.forge.base import Author, Comment, Forge, Permission, PullRequest
+from bot.people.commands import (
+    MOST_COMMANDS,
+    commands_in,
+    mentions_commands,
+    without_commands,
+)
+from bot.people.orders import Asked, orders_of, told_reopened
 from bot.people.plan import Footing, Request
 from bot.people.record import is_own, record_of
+
+MOST_TOGETHER = 100
+"""So many comments of somebody who may give no orders are looked at, the latest, and answered
+together."""
 
 
 @dataclass
@@ -33,26 +42,31 @@ class Inbox:
         return self._permissions[author.id]
 
     def requests(self, pulls: Iterable[PullRequest]) -> tuple[Request, ...]:
-        """Comments by people with commands that were not answered, in the order they were made."""
+        """Comments by people with commands that were not answered, in the order they were made.
+
+        Those of people who may give orders come first. Of anybody else, all comments on one
+        pull request are one request.
+        """
         found = [request for pull in pulls for request in self._requests(pull)]
-        return tuple(sorted(found, key=lambda request: request.at))
+        return tuple(sorted(found, key=lambda request: (not request.may_write, request.at)))
 
     def _requests(self, pull: PullRequest) -> Iterator[Request]:
         answered = orders_of(pull, self.forge.bot).answered
+        by_author: dict[str, list[Comment]] = {}
         for comment in pull.comments:
-            if comment.author.is_bot or comment.id in answered:
-                continue
-            commands = commands_in(comment.body)
-            if commands:
-                yield Request(
-                    number=pull.number,
-                    comment=comment.id,
-                    by=comment.author.name,
-                    commands=commands,
-                    may_write=self.may_write(comment.author),
-                    edited=comment.edited,
-                    at=comment.created_at,
-                )
+            told = not comment.author.is_bot and comment.id not in answered
+            if told and mentions_commands(comment.body):
+                by_author.setdefault(comment.author.id, []).append(comment)
+        for comments in by_author.values():
+            if self.may_write(comments[0].author):
+                for comment in comments:
+                    yield from _together(pull.number, [comment], may_write=True)
+            else:
+                yield from _together(pull.number, comments[-MOST_TOGETHER:], may_write=False)
+
+    def reopened(self, pulls: Iterable[PullRequest]) -> tuple[int, ...]:
+        """Those of these pull requests of which nobody was told that their verdict stands."""
+        return tuple(pull.number for pull in pulls if not told_reopened(pull, self.forge.bot))
 
     def footing(self, pull: PullRequest, revised: Collection[str], unrevisable: str) -> Footing:
         """How an open experiment stands with people.
@@ -106,3 +120,23 @@ class Inbox:
             approval.head == pull.head and self.may_write(approval.author)
             for approval in pull.approvals
         )
+
+
+def _together(number: int, comments: Sequence[Comment], *, may_write: bool) -> Iterator[Request]:
+    """The request that these comments of one person are, if there is a command in any."""
+    said = [(comment, found) for comment in comments if (found := commands_in(comment.body))]
+    if not said:
+        return
+    first = said[0][0]
+    commands = [command for _, found in said for command in found]
+    yield Request(
+        number=number,
+        comment=first.id,
+        by=first.author.name,
+        commands=tuple(commands[:MOST_COMMANDS]),
+        may_write=may_write,
+        edited=first.edited,
+        at=first.created_at,
+        author=first.author.id,
+        also=tuple(comment.id for comment, _ in said[1:]),
+    )

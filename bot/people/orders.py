@@ -60,8 +60,14 @@ def orders_of(pull: PullRequest, bot: Author, revised: Collection[str] = ()) -> 
         approved=frozenset(order.text for order in taken if order.verb is Verb.APPROVE),
         reviewed=frozenset(record.reviewed for record in records if record.reviewed),
         awaited=frozenset(record.awaits for record in records if record.awaits),
-        answered=frozenset(answers),
+        answered=frozenset(answers).union(*(record.also for record in answers.values())),
     )
+
+
+def told_reopened(pull: PullRequest, bot: Author) -> bool:
+    """Whether it was said there that the verdict stands although it was opened again."""
+    records = (record_of(comment, bot) for comment in pull.comments)
+    return any(record.reopened for record in records if record)
 
 
 def _revisions(answers: Mapping[str, Record], revised: Collection[str]) -> Iterator[Asked]:

@@ -24,7 +24,8 @@ WAITING = frozenset({HELD, NEEDS_APPROVAL})
 class Request:
     """A comment with commands that has no answer yet.
 
-    `may_write` is what its author was allowed when the snapshot was taken.
+    `may_write` is what its author was allowed when the snapshot was taken. Of somebody who may
+    not, all that was said on one pull request is one request: `also` are the other comments.
     """
 
     number: int
@@ -34,6 +35,8 @@ class Request:
     may_write: bool
     edited: bool = False
     at: int = 0  # seconds since 1970
+    author: str = ""  # stable id of its author
+    also: tuple[str, ...] = ()  # ids
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer a comment, once, and take the orders in it."""
+    """Answer a comment, once, and take the orders in it; `also` are answered with it."""
 
     number: int
     comment: str
     replies: tuple[Reply, ...]
     with_help: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,14 @@ class AskApproval:
     number: int
 
 
-PeopleAction = Answer | Review | AskApproval
+@dataclass(frozen=True)
+class ExplainReopened:
+    """Say that an experiment which somebody opened again has ended all the same."""
+
+    number: int
+
+
+PeopleAction = Answer | Review | AskApproval | ExplainReopened
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,9 @@ def answer(request: Request, subject: Subject, *, paused: bool) -> Answer:
             held = {Verb.HOLD: True, Verb.RESUME: False}.get(reply.order.verb, held)
             paused = {Verb.PAUSE: True, Verb.START: False}.get(reply.order.verb, paused)
     lost = any(reply.command.verb in {None, Verb.HELP} for reply in replies)
-    return Answer(request.number, request.comment, tuple(replies), with_help=lost)
+    return Answer(
+        request.number, request.comment, tuple(replies), with_help=lost, also=request.also
+    )
 
 
 def _reply(
@@ -130,7 +143,7 @@ def _reply(
     refused = _refused(request, verb, subject)
     if refused:
         return Reply(command, f"Not done: {refused}")
-    if verb is Verb.APPROVE and command.text != subject.head:
+    if verb is Verb.APPROVE and not command.approves(subject.head):
         return Reply(
             command,
             f"Not done: the head is `{subject.head}` now. Look at that one, and name it whole.",
@@ -147,10 +160,10 @@ def _reply(
 
 def _refused(request: Request, verb: Verb, subject: Subject) -> str:
     """Why an order is not taken; empty when it is."""
-    if request.edited:
-        return "the comment was edited, and only what was said first counts. Say it anew."
     if not request.may_write:
         return "only people with write permission may give orders."
+    if request.edited:
+        return "the comment was edited, and only what was said first counts. Say it anew."
     if verb in {Verb.PAUSE, Verb.START}:
         return ""
     footing = subject.footing

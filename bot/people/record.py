@@ -43,12 +43,16 @@ class Record(_Strict):
 
     answers: str | None = None
     """The id of the comment that it answers."""
+    also: tuple[str, ...] = ()
+    """The ids of others that it answers as well; nothing was taken from there."""
     orders: tuple[Order, ...] = ()
     """What was taken from there, in order."""
     reviewed: str | None = None
     """The head that it reviews."""
     awaits: str | None = None
     """The head for which it asks for an approval."""
+    reopened: bool = False
+    """Whether it says that the verdict stands, whoever opens the pull request again."""
 
 
 def hidden(record: Record) -> str:

@@ -5,6 +5,7 @@ Text from outside is made inert here.
 
 from __future__ import annotations
 
+from bot.model import Reason
 from bot.people.commands import PREFIX, USAGE, Verb
 from bot.people.plan import Answer, Reply
 from bot.text.plain import inert_markdown, one_line
@@ -13,6 +14,8 @@ from bot.text.plain import inert_markdown, one_line
 def answer_text(answer: Answer) -> str:
     """One line for each command, and the list of commands for who asked or missed it."""
     lines = [_line(reply) for reply in answer.replies]
+    if answer.also:
+        lines.append(f"- This answers {len(answer.also)} more of your comments here.")
     if answer.with_help:
         lines += ["", help_text()]
     return "\n".join(lines) + "\n"
@@ -55,4 +58,13 @@ def approval_text(head: str, author: str) -> str:
         "that says\n\n"
         f"    {PREFIX} approve {head}\n\n"
         "A new commit needs a new approval.\n"
+    )
+
+
+def reopened_text(reason: Reason) -> str:
+    """Why nothing happens to an ended experiment that was opened again, and what to do instead."""
+    return (
+        f"This experiment has ended as `{reason}`, and its verdict stands: opening the pull "
+        "request again makes the bot neither measure nor merge it. To have what is on its branch "
+        "tried, close this one and open a new pull request.\n"
     )

@@ -10,7 +10,7 @@ from bot.audits.execute import Auditor
 from bot.audits.plan import ConcludeAudit, Revert
 from bot.execute import Executor, multiplicity
 from bot.people.execute import Spokesman
-from bot.people.plan import Answer, AskApproval, Review
+from bot.people.plan import Answer, AskApproval, ExplainReopened, Review
 from bot.proposing.place import Place
 from bot.run.base import Concluded
 from bot.snapshot import View
@@ -59,7 +59,7 @@ class Hands:
             case Revert():
                 pull = self.auditor.revert(action, view)
                 return f"#{pull.number} {pull.title}  (branch {pull.branch})"
-            case Answer() | AskApproval() | Review():
+            case Answer() | AskApproval() | Review() | ExplainReopened():
                 place = self.place
                 parts = (place.repository, place.forge, place.settings, self.now)
                 return Spokesman(*parts).carry_out(action, view)

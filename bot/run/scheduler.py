@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import interrupts
 from bot.actions import Action, Stop
@@ -22,6 +22,8 @@ from bot.execute import Executor
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import Totals
+from bot.people.courtesy import Courtesy
+from bot.people.plan import Answer
 from bot.proposing.adopting import orphans
 from bot.proposing.place import Place
 from bot.run import plan
@@ -52,6 +54,7 @@ _MAX_CONFLICTS = 20
 CAPPED = "the number of experiments that was asked for is reached"
 TIME_UP = "the time that was asked for is over"
 ASKED = "a clean stop was asked for"
+NOTHING_LEFT = "there is nothing more to do"
 
 Choose = Callable[[View, Room], tuple[Action, ...]]
 
@@ -91,11 +94,14 @@ class Scheduler:
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
     _adopted: bool = False
+    _courtesy: Courtesy = field(default_factory=Courtesy)
 
     def __post_init__(self) -> None:
         self._hands = Hands(self.place, self._now, self.seed)
-        patient = self.terms.patient
-        self._troubles = Troubles(self.place, self.mailbox, self.teller, patient)
+        terms = self.terms
+        self._troubles = Troubles(
+            self.place, self.mailbox, self.teller, terms.patient, terms.must_propose
+        )
 
     def run(self) -> Outcome:
         """Work until the terms are met, or until there is nothing to do and to wait for.
@@ -174,6 +180,8 @@ class Scheduler:
 
     def _possible(self, view: View) -> tuple[Action, ...]:
         held = self._troubles.blocked()
+        due = self._courtesy.due(view.snapshot.requests, self.mailbox.now())
+        view = replace(view, snapshot=replace(view.snapshot, requests=due))
         actions = self.choose(view, self._room())
         return tuple(one for one in actions if getattr(one, "number", None) not in held)
 
@@ -230,6 +238,8 @@ class Scheduler:
         except WorktreeDirty as dirty:
             self._troubles.of_edit(getattr(action, "number", 0), dirty)
             return
+        if isinstance(action, Answer):
+            self._courtesy.answered(action, self.mailbox.now())
         if isinstance(done, Concluded):
             self._concluded.append(done)
             self.teller.concluded(done)
@@ -330,7 +340,7 @@ class Scheduler:
                 return False
             if any(time > self.mailbox.now() for time in self._troubles.timers()):
                 return False
-            self._why = self._troubles.closed or "there is nothing more to do"
+            self._why = self._troubles.closed or NOTHING_LEFT
         return True
 
     def _abandon(self) -> None:

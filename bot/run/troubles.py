@@ -22,13 +22,15 @@ _EDIT_S = 30.0  # between two looks whether an edit is still in the way of a mer
 class Troubles:
     """Raises what ends the work; keeps, until when to leave alone, what may pass.
 
-    Without `patient` everything ends it.
+    Without `patient` everything ends it, but for what leaves nothing to propose where that is
+    no error (not `must_propose`).
     """
 
     place: Place
     mailbox: Mailbox
     teller: Teller
     patient: bool
+    must_propose: bool = True
     closed: str = ""  # why nothing is proposed any more
     failure: Exception | None = None  # to be raised once what is open is finished
     _forge: Patience = field(default_factory=Patience)
@@ -100,7 +102,7 @@ class Troubles:
 
     def close(self, error: Exception) -> None:
         """Propose nothing more; what is open is still finished."""
-        if not self.patient:
+        if not self.patient and self.must_propose:
             raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
         if not isinstance(error, NothingToPropose | CapReached | Stopped):
             self.failure = error  # raised in the end, and told of then

@@ -16,8 +16,11 @@ measured, and one that waits for the runner."""
 
 
 def terms(settings: Settings) -> Terms:
-    """Go on until nothing is left to do but wait for workflows."""
-    return Terms(max_in_flight=settings.run.max_in_flight or IN_FLIGHT)
+    """Go on until nothing is left to do but wait for workflows, proposals or people.
+
+    A step is started by GitHub's clock: a cap or a pause must not make it fail all night.
+    """
+    return Terms(max_in_flight=settings.run.max_in_flight or IN_FLIGHT, must_propose=False)
 
 
 def choose(view: View, room: Room) -> tuple[Action, ...]:

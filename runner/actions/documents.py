@@ -31,6 +31,11 @@ ARTIFACT = "measurement"
 DOCUMENT = "measurement.json"
 """The file in it."""
 
+REVIEW_EDITS = (
+    "query($ids: [ID!]!) { nodes(ids: $ids) { ... on PullRequestReview { id lastEditedAt } } }"
+)
+"""Asks GitHub's GraphQL API which reviews were edited, by node ids: its other API does not tell."""
+
 Attempt = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}\.[1-9][0-9]{0,8}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 

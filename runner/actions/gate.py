@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.actions.documents import Asked, Expected
 from runner.actions.hub import Hub, Pull
+from runner.actions.rules import ask, run
 from runner.candidate import lay_out, read_tree, run_git
 from runner.digests import candidate_digest, harness_digest, scorer_digest, shaping
 from runner.errors import RequestError, RunnerError
 from runner.settings_file import load
 
-_PROJECT = Path(__file__).parents[2]
-_PATIENCE_S = 300
 # What a number depends on beside the candidate. Where it differs between the commit that is to
 # be measured and the branch as the workflow sees it, the bot has to ask anew.
 _HARNESS = ("bot.toml", "runner", "requirements", ".github/mergelab.txt")
@@ -138,7 +134,7 @@ def _fetch(checkout: Path, commit: str, token: str) -> None:
     command = ["git", "-C", str(checkout)]
     environment = _credentials(checkout, token)
     command += ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", commit]
-    done = _run(command, environment)
+    done = run(command, environment)
     if done.returncode != 0:
         reason = done.stderr.decode(errors="replace").strip()[-300:]
         raise Refused(f"{commit[:12]} cannot be fetched: {reason}. Run the job again.")
@@ -159,34 +155,10 @@ def _credentials(checkout: Path, token: str) -> dict[str, str]:
 
 def _merge(checkout: Path, asked: Asked) -> str:
     """The merge tree, if the change is allowed."""
-    program = [sys.executable, "-m", "bot.policy.checkmerge"]
-    done = _run([*program, str(checkout), asked.base_sha, asked.head_sha])
-    if done.returncode != 0:
-        reason = done.stderr.decode(errors="replace").strip()[-300:]
-        raise RunnerError(f"The rules for changes could not be asked: {reason}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer = ask("bot.policy.checkmerge", str(checkout), asked.base_sha, asked.head_sha)
     if answer["violations"]:
         raise Refused("The change is not allowed:\n" + "\n".join(answer["violations"]))
     if answer["merge_tree"] is None:
         paths = ", ".join(answer["conflicts"][:5])
         raise Refused(f"The change conflicts with the base branch in {paths}.")
     return str(answer["merge_tree"])
-
-
-def _run(
-    command: list[str], environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    import os
-
-    try:
-        return subprocess.run(
-            command,
-            cwd=_PROJECT,
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunnerError(f"{command[0]} could not be run: {error}") from None

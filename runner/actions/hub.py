@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from runner.actions.documents import REVIEW_EDITS
+from runner.actions.rules import ask
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _WRITERS = {"admin", "maintain", "write"}
 _MOST_PAGES = 30
 _TIMEOUT_S = 30
 STEP_WORKFLOW = "step.yml"
-_NOT_PLAIN = ("`", "~~~", "<", ">")
+_MOST_SUMMARIES = 100
 
 
 class HubError(RunnerError):
@@ -89,27 +90,59 @@ class Hub:
     def approver(self, pull: Pull) -> str | None:
         """Who with write permission approves exactly the head of `pull`, if anybody does.
 
-        By a review, of which each person's latest counts that takes a side; or by a comment with
-        the line `/bot approve HEAD` that was never edited.
+        By a review, of which each person's latest counts that takes a side; or by the command
+        `/bot approve HEAD`, read as the bot reads it, in words that were never edited.
         """
-        return self._reviewer(pull) or self._commander(pull)
+        reviews = list(self._pages(f"/pulls/{pull.number}/reviews"))
+        return self._reviewer(pull, reviews) or self._commander(pull, reviews)
 
-    def _commander(self, pull: Pull) -> str | None:
-        line = re.compile(rf"^/bot approve {re.escape(pull.head_sha)}[ \t]*\r?$", re.MULTILINE)
-        for comment in self._pages(f"/issues/{pull.number}/comments"):
-            user, body = comment.get("user") or {}, str(comment.get("body") or "")
-            edited = comment.get("created_at") != comment.get("updated_at")
-            if user.get("type") != "User" or edited or not line.search(body):
-                continue
-            if any(mark in body for mark in _NOT_PLAIN):
-                continue  # whether that is code or a quotation is not for a gate to find out
-            if self._may_write(str(user["login"]), int(user["id"])):
-                return str(user["login"])
-        return None
+    def _commander(self, pull: Pull, reviews: Sequence[Mapping[str, Any]]) -> str | None:
+        said = [
+            (str(entry["user"]["login"]), str(entry["body"]))
+            for entry in self._unedited(pull, reviews)
+            if self._may_write(str(entry["user"]["login"]), int(entry["user"]["id"]))
+        ]
+        if not said:
+            return None
+        told = {"head": pull.head_sha, "bodies": [body for _, body in said]}
+        answers = ask("bot.people.checkapproval", told=told)
+        return next((who for (who, _), yes in zip(said, answers, strict=True) if yes), None)
 
-    def _reviewer(self, pull: Pull) -> str | None:
+    def _unedited(
+        self, pull: Pull, reviews: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """What people said that speaks of the head and is as it was said first."""
+
+        def speaks(entry: Mapping[str, Any]) -> bool:
+            by_person = (entry.get("user") or {}).get("type") == "User"
+            return by_person and pull.head_sha in str(entry.get("body") or "")
+
+        for kind in ("issues", "pulls"):
+            for comment in self._pages(f"/{kind}/{pull.number}/comments"):
+                if speaks(comment) and comment.get("created_at") == comment.get("updated_at"):
+                    yield comment
+        summaries = [review for review in reviews if speaks(review)][-_MOST_SUMMARIES:]
+        edited = self._edited(summaries)
+        yield from (review for review in summaries if review.get("node_id") not in edited)
+
+    def _edited(self, reviews: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Which of these were edited: GitHub tells of reviews only in its other API."""
+        from github import GithubException
+
+        ids = [str(review.get("node_id")) for review in reviews]
+        if not ids:
+            return set()
+        try:
+            _headers, found = self._github.requester.graphql_query(REVIEW_EDITS, {"ids": ids})
+            nodes = found["data"]["nodes"]
+        except (GithubException, KeyError, TypeError):
+            return set(ids)  # nobody knows
+        known = {node["id"] for node in nodes if node and node.get("lastEditedAt") is None}
+        return set(ids) - known
+
+    def _reviewer(self, pull: Pull, reviews: Sequence[Mapping[str, Any]]) -> str | None:
         latest: dict[int, Mapping[str, Any]] = {}
-        for review in self._pages(f"/pulls/{pull.number}/reviews"):
+        for review in reviews:
             user = review.get("user") or {}
             sided = review.get("state") in {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}
             if sided and user.get("type") == "User" and user.get("id") != pull.author_id:

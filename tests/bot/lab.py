@@ -35,7 +35,7 @@ from bot.git import Repository
 from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
 from bot.people.execute import Spokesman
-from bot.people.plan import Answer, AskApproval, Review
+from bot.people.plan import Answer, AskApproval, ExplainReopened, Review
 from bot.proposers.base import Context, Proposer
 from bot.proposing.place import BOT, Place
 from bot.proposing.revise import revise
@@ -332,7 +332,7 @@ class Lab:
                 self.auditor.conclude(action, view)
             case Revert():
                 self.auditor.revert(action, view)
-            case Answer() | Review() | AskApproval():
+            case Answer() | Review() | AskApproval() | ExplainReopened():
                 self.spokesman.carry_out(action, view)
         return action
 

@@ -195,10 +195,9 @@ def waits(item: OpenExperiment) -> bool:
         return False
     if footing.orders.held:
         return True
-    if item.reverts and item.conflicts and not item.violations:
-        return item.asked_person
-    settled = item.violations or item.conflicts or item.subject == "old" or item.duplicate_of
-    return bool(footing.unapproved and footing.asked and not settled)
+    if footing.unapproved:
+        return footing.asked
+    return bool(item.reverts and item.conflicts and not item.violations and item.asked_person)
 
 
 def ordered_to_end(item: OpenExperiment) -> bool:

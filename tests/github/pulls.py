@@ -221,6 +221,7 @@ def commits(request: Request) -> Any:
 def review_json(request: Request, review: Review) -> Json:
     return {
         "id": review.id,
+        "node_id": f"PRR_{review.id}",
         "user": user_json(review.user, request.root),
         "state": review.state,
         "body": review.body,
@@ -253,6 +254,20 @@ def line_json(request: Request, comment: ReviewComment) -> Json:
     }
 
 
+@route("POST", "/graphql")
+def edits_of_reviews(request: Request) -> Any:
+    """The one question that is asked of the other API: which reviews were edited."""
+    if "lastEditedAt" not in request.text("query"):
+        return {"errors": [{"message": "the model knows one question only"}]}
+    found = {f"PRR_{review.id}": review for review in request.github.reviews.values()}
+    wanted = [(name, found.get(name)) for name in request.body["variables"]["ids"]]
+    nodes = [
+        {"id": name, "lastEditedAt": stamp(review.edited)} if review else None
+        for name, review in wanted
+    ]
+    return {"data": {"nodes": nodes}}
+
+
 @route("GET", f"{PULL}/reviews")
 def reviews(request: Request) -> Any:
     number = find(request).number
@@ -276,9 +291,10 @@ def add_review(request: Request) -> Any:
 
 
 def review_by(github: Any, pull: Pull, user: User, state: str, body: str, commit: str) -> Review:
-    made = Review(github.new_id(), pull.number, user, state, body, commit, github.tick())
+    at = github.tick()
+    made = Review(github.new_id(), pull.number, user, state, body, commit, at)
     github.reviews[made.id] = made
-    pull.updated = made.submitted
+    pull.updated = at
     return made
 
 

@@ -94,7 +94,8 @@ class Review:
     state: str
     body: str
     commit: str
-    submitted: int
+    submitted: int | None  # None: it is being written
+    edited: int | None = None
 
 
 @dataclass

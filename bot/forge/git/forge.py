@@ -165,6 +165,10 @@ class GitForge:
             pull for pull in read if any(word in said.body.casefold() for said in pull.comments)
         )
 
+    def reopened(self) -> tuple[PullRequest, ...]:
+        """None: what has ended here cannot be opened again."""
+        return ()
+
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request."""
         self._add(number, lambda _: Labelled(at=self._now(), labels=tuple(sorted(labels))))

@@ -45,6 +45,9 @@ class User(Answer):
         return Author(self.login, str(self.id), self.type != "User")
 
 
+MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
+"""`author_association` of people who belong to a repository: good for who is looked at first."""
+
 GHOST = User(id=10137, login="ghost")
 """Stands for accounts that were deleted."""
 Somebody = Annotated[User, BeforeValidator(lambda value: GHOST if value is None else value)]
@@ -83,6 +86,7 @@ class Pull(Answer):
     state: str
     title: str
     body: Text = ""
+    draft: bool = False
     user: Somebody
     labels: tuple[Label, ...] = ()
     head: End
@@ -91,6 +95,7 @@ class Pull(Answer):
     updated_at: Moment = 0
     closed_at: Moment | None = None
     merged_at: Moment | None = None
+    author_association: Text = ""
 
     @property
     def names(self) -> frozenset[str]:
@@ -107,6 +112,7 @@ class IssueComment(Answer):
     created_at: Moment
     updated_at: Moment
     issue_url: str = ""
+    author_association: Text = ""
     performed_via_github_app: App | None = None
 
     @property

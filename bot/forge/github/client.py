@@ -126,6 +126,26 @@ class GitHubClient:
             url = link[1] if link else None
         raise Unreachable(f"GitHub's list {path} has no end.")
 
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """What GitHub's other API answers to a question, for what this one does not tell.
+
+        Raises Rejected when it does not understand, Unreachable.
+        """
+        body = {"query": query, "variables": dict(variables)}
+        try:
+            answer = self._limited("POST", self._requester.graphql_url, body, {})
+        except Uncertain as error:  # a question changes nothing
+            raise Unreachable(str(error)) from None
+        if answer.status >= 500 or not _readable(answer):
+            raise Unreachable(f"GitHub is out of order ({answer.status}) at its GraphQL API.")
+        if answer.status >= 400:
+            raise _error(answer.status, "POST", "/graphql", answer.text)
+        found = _json(answer)
+        data = found.get("data") if isinstance(found, dict) else None
+        if not isinstance(data, dict):
+            raise Rejected(f"GitHub refuses a question ({_message(answer.text)}).", answer.status)
+        return data
+
     def download(self, path: str, largest: int) -> bytes:
         """The bytes of an archive. Raises Rejected when there are more than `largest`."""
         url = self._url(path, {})

@@ -65,6 +65,11 @@ class Endings:
             if name.isdecimal() and isinstance(entry.event, Merged | Closed):
                 self._finish(name, commit, entry.event, entry.words)
 
+    def unfinished(self) -> frozenset[int]:
+        """The numbers of those whose rest somebody has still to do."""
+        names = self._journal.pending(ENDING)
+        return frozenset(int(name) for name in names if name.isdecimal())
+
     def _finish(self, name: str, commit: str, event: Merged | Closed, words: str) -> None:
         number = int(name)
         if not self._comments.has(number, Merged, Closed):

@@ -32,6 +32,7 @@ from bot.forge.events import Attempted, Closed, Event, Judgement, Measured, Merg
 from bot.forge.fold import apply
 from bot.forge.git.chains import refusals
 from bot.forge.github.account import whoami
+from bot.forge.github.adoption import Adoption
 from bot.forge.github.answers import Access, CheckRun, IssueComment, Pull, parse, parse_all
 from bot.forge.github.audits import RemoteAudits
 from bot.forge.github.base_branch import BaseBranch
@@ -51,6 +52,7 @@ from bot.git.refs import refs_below
 from bot.model import Verdict
 
 _LARGEST_NUMBER = 2**31
+_MOST_ADDRESSED = 10  # ended experiments with something to say that are read in one look
 _PERMISSIONS = {"admin": Permission.WRITE, "write": Permission.WRITE, "read": Permission.READ}
 
 
@@ -69,10 +71,15 @@ class GitHubForge:
         account: str = "",
         account_id: int = 0,
         verdicts: Callable[[], Mapping[int, Verdict]] = dict,
+        adopted_paths: Collection[str] = (),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`verdicts` are those in the ledger, by number of the pull request."""
+        """`verdicts` are those in the ledger, by number of the pull request.
+
+        A pull request of a person that changes nothing but `adopted_paths` becomes an experiment;
+        without any, only those do that somebody labels.
+        """
         user = whoami(client, account, account_id)
         self.repository = repository
         self.base_branch = base_branch
@@ -83,6 +90,7 @@ class GitHubForge:
         self._comments = Comments(client, user.id)
         self._checks = Checks(client)
         self._reviews = Reviews(client, self.bot)
+        self._adoption = Adoption(client, adopted_paths, self._may_write)
         self._base = BaseBranch(repository, remote, base_branch)
         self._reader = Reader(self.bot, self._tip, self._holds, verdicts)
         author = Identity(self.bot.name, f"{self.bot.id}+{self.bot.name}@users.noreply.github.com")
@@ -170,11 +178,14 @@ class GitHubForge:
     def sync_heads(self) -> tuple[Stray, ...]:
         """Report branches that were deleted or rewritten, and what people closed.
 
-        What was pushed forward needs nothing: it is the head.
+        What was pushed forward needs nothing: it is the head. What people opened in the meantime
+        becomes an experiment here, see `bot.forge.github.adoption`.
         """
         self._remote.fetch()
         strays = []
-        for shown in self._perhaps_open():
+        perhaps_open = self._perhaps_open()
+        self._adoption.adopt(perhaps_open, self._is_experiment)
+        for shown in perhaps_open:
             if not self._is_experiment(shown):
                 continue
             pull = self._reader.pull(shown, self._comments.of(shown.number))
@@ -211,8 +222,22 @@ class GitHubForge:
         if self._waiting is None or self._waiting[0] != lately:  # a comment shows in that list
             ended = self._reader.verdicts()
             said = self._reviews.addressed(word)
-            self._waiting = (lately, tuple(number for number in said if number in ended))
+            waiting = tuple(number for number in said if number in ended)[:_MOST_ADDRESSED]
+            self._waiting = (lately, waiting)
         return tuple(self.pull(number) for number in self._waiting[1])
+
+    def reopened(self) -> tuple[PullRequest, ...]:
+        """Experiments that have ended and show as open, but for those that are just being ended."""
+        verdicts, ending = self._reader.verdicts(), self._endings.unfinished()
+        perhaps = sorted(
+            number
+            for number, shown in self._seen.items()
+            if shown.state == "open" and number in verdicts and number not in ending
+        )
+        found = [self._read(number) for number in perhaps[:_MOST_ADDRESSED]]
+        return tuple(
+            self._reader.pull(shown, said) for shown, said in found if shown.state == "open"
+        )
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request; the one for its state stays."""
@@ -377,15 +402,16 @@ class GitHubForge:
             raise Conflict(f"Another bot wrote the same about #{pull.number} first.")
 
     def _reviewed(self, shown: Pull, pull: PullRequest) -> PullRequest:
-        """The pull request with what was said on its lines; a person's, with who approved it."""
+        """The pull request with what reviews say of it; a person's, with who approved it."""
         by_bot = str(shown.user.id) == self.bot.id
-        lines = self._reviews.lines(pull.number)
-        comments = sorted([*pull.comments, *lines], key=lambda each: each.created_at)
+        reviews = self._reviews.of(pull.number)
+        said = [*self._reviews.lines(pull.number), *self._reviews.summaries(reviews)]
+        comments = sorted([*pull.comments, *said], key=lambda each: each.created_at)
         return replace(
             pull,
             comments=tuple(comments),
             fork=self._is_fork(shown),
-            approvals=() if by_bot else self._reviews.approvals(pull.number),
+            approvals=() if by_bot else self._reviews.approvals(reviews),
         )
 
     def _shown(self, number: int, *, fresh: bool = True) -> Pull:
@@ -433,9 +459,17 @@ class GitHubForge:
         return parse_all(Pull, latest if isinstance(latest, list) else [])
 
     def _is_experiment(self, shown: Pull) -> bool:
-        """Opened by the bot, or made one by a label, which only people of the repository set."""
-        mine = str(shown.user.id) == self.bot.id
-        return mine or any(name == WANTED or managed(name) for name in shown.names)
+        """Opened by the bot, or made one by a label, which only people of the repository set.
+
+        What somebody closed again before the bot did anything with it was none.
+        """
+        if str(shown.user.id) == self.bot.id or any(managed(name) for name in shown.names):
+            return True
+        over = shown.state != "open" and shown.merged_at is None
+        return WANTED in shown.names and not over
+
+    def _may_write(self, author: Author) -> bool:
+        return self.permission(author) is Permission.WRITE
 
     def _is_fork(self, shown: Pull) -> bool:
         home = shown.head.repo

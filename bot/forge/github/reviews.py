@@ -9,13 +9,25 @@ import contextlib
 from collections.abc import Iterable, Sequence
 
 from bot.forge.base import Approval, Author, Comment, Note
-from bot.forge.github.answers import Answer, IssueComment, Moment, Somebody, Text, parse_all
+from bot.forge.github.answers import (
+    MEMBERS,
+    Answer,
+    IssueComment,
+    Moment,
+    Somebody,
+    Text,
+    parse_all,
+)
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import Forbidden, NotFound, Rejected, Uncertain
 from bot.forge.github.records import is_relay
+from runner.actions.documents import REVIEW_EDITS
 
 _ON_LINE = "line-"
 """How the id of a comment on a line begins, to tell it from other comments."""
+_SUMMARY = "review-"
+"""The same for what a review says as a whole."""
+_MOST_SUMMARIES = 100  # of one pull request, the latest
 
 
 class LineComment(Answer):
@@ -32,11 +44,22 @@ class LineComment(Answer):
 
 
 class Review(Answer):
-    """A review. `commit_id` is what was looked at."""
+    """A review. `commit_id` is what was looked at, `body` what it says as a whole."""
 
+    id: int
+    node_id: Text = ""
     user: Somebody
     state: str
     commit_id: Text = ""
+    body: Text = ""
+    submitted_at: Moment | None = None
+
+
+class ReviewEdit(Answer):
+    """Whether a review was edited; `lastEditedAt` is GitHub's own spelling."""
+
+    id: str
+    lastEditedAt: str | None = None  # noqa: N815
 
 
 class Reviews:
@@ -45,6 +68,7 @@ class Reviews:
     def __init__(self, client: GitHubClient, bot: Author) -> None:
         self._client = client
         self._bot = bot
+        self._unedited: dict[int, str] = {}  # reviews, as they were said first
 
     def lines(self, number: int) -> tuple[Comment, ...]:
         """What others said on lines of a pull request, oldest first."""
@@ -63,10 +87,47 @@ class Reviews:
             if str(each.user.id) != self._bot.id
         )
 
-    def approvals(self, number: int) -> tuple[Approval, ...]:
+    def of(self, number: int) -> list[Review]:
+        """The reviews of a pull request that were submitted, oldest first."""
+        found = parse_all(Review, self._client.list(f"pulls/{number}/reviews"))
+        return [review for review in found if review.submitted_at is not None]
+
+    def summaries(self, reviews: Sequence[Review]) -> tuple[Comment, ...]:
+        """What others said in reviews as a whole."""
+        own = self._bot.id
+        said = [each for each in reviews if each.body.strip() and str(each.user.id) != own]
+        said = said[-_MOST_SUMMARIES:]
+        edited = self._edited(said)
+        return tuple(
+            Comment(
+                id=f"{_SUMMARY}{each.id}",
+                author=each.user.author(),
+                body=each.body,
+                created_at=each.submitted_at or 0,
+                edited=each.id in edited,
+            )
+            for each in said
+        )
+
+    def _edited(self, reviews: Sequence[Review]) -> set[int]:
+        """Which of these were edited, or may have been: only GitHub's other API tells."""
+        unknown = [each for each in reviews if self._unedited.get(each.id) != each.body]
+        if unknown:
+            ids = [each.node_id for each in unknown]
+            try:
+                found = self._client.graphql(REVIEW_EDITS, {"ids": ids}).get("nodes")
+            except (Rejected, Forbidden, NotFound):
+                found = None
+            edits = parse_all(ReviewEdit, [node for node in found or () if node])
+            first = {edit.id for edit in edits if edit.lastEditedAt is None}
+            self._unedited |= {each.id: each.body for each in unknown if each.node_id in first}
+        return {each.id for each in reviews if self._unedited.get(each.id) != each.body}
+
+    @staticmethod
+    def approvals(reviews: Sequence[Review]) -> tuple[Approval, ...]:
         """Who approved which head; one that was dismissed, or followed by a request, is none."""
         latest: dict[int, Review] = {}
-        for review in parse_all(Review, self._client.list(f"pulls/{number}/reviews")):
+        for review in reviews:
             if review.state in {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}:
                 latest[review.user.id] = review
         return tuple(
@@ -86,7 +147,12 @@ class Reviews:
             self._client.post(f"pulls/{number}/reviews", review)
 
     def react(self, comment: str, *, obeyed: bool) -> None:
-        """A thumb up for what is done, a confused face for what is not; repeated it stays one."""
+        """A thumb up for what is done, a confused face for what is not; repeated it stays one.
+
+        GitHub has no such signs for a review as a whole.
+        """
+        if comment.startswith(_SUMMARY):
+            return
         kind = "pulls" if comment.startswith(_ON_LINE) else "issues"
         path = f"{kind}/comments/{comment.removeprefix(_ON_LINE)}/reactions"
         with contextlib.suppress(Rejected, Forbidden, NotFound, Uncertain):
@@ -95,18 +161,21 @@ class Reviews:
     def addressed(self, word: str) -> tuple[int, ...]:
         """Pull requests where somebody said `word` since the bot's own last comment.
 
-        Of the latest hundred comments in the repository.
+        Of the latest hundred comments in the repository; those of its members come first.
         """
         answer = self._client.get("issues/comments", sort="updated", direction="desc", per_page=100)
         comments = parse_all(IssueComment, answer if isinstance(answer, list) else [])
-        return tuple(sorted(_waiting(comments, int(self._bot.id), word)))
+        waiting = _waiting(comments, int(self._bot.id), word)
+        return tuple(sorted(waiting, key=lambda number: (not waiting[number], number)))
 
 
-def _waiting(comments: Iterable[IssueComment], own: int, word: str) -> set[int]:
-    waiting: set[int] = set()
+def _waiting(comments: Iterable[IssueComment], own: int, word: str) -> dict[int, bool]:
+    """By number of the pull request: whether a member is among those who wait."""
+    waiting: dict[int, bool] = {}
     for comment in sorted(comments, key=lambda each: each.id):
         if comment.user.id == own and not is_relay(comment):
-            waiting.discard(comment.issue)
+            waiting.pop(comment.issue, None)
         elif word in comment.body.casefold():
-            waiting.add(comment.issue)
+            member = comment.user.id == own or comment.author_association in MEMBERS
+            waiting[comment.issue] = waiting.get(comment.issue, False) or member
     return waiting

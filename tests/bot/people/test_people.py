@@ -24,8 +24,10 @@ from bot.forge.base import (
 from bot.forge.git import GitForge
 from bot.model import Reason
 from bot.open import open_branch
+from bot.people.commands import commands_in
+from bot.people.courtesy import MOST_OTHERS, WHILE_S, Courtesy
 from bot.people.inbox import Inbox
-from bot.people.plan import Answer, AskApproval, Review
+from bot.people.plan import Answer, AskApproval, ExplainReopened, Request, Review
 from bot.people.record import visible
 from bot.proposing import background
 from bot.proposing.propose import open_proposal
@@ -243,6 +245,48 @@ def test_strangers_command_nothing(
     assert lab.place.forge.pull(number).state is State.OPEN
 
 
+def test_all_that_a_stranger_said_on_an_experiment_gets_one_answer(
+    lab: Lab, number: int, only_ada: Callable[[Permission], None]
+) -> None:
+    for _ in range(30):
+        say(lab, number, "/bot close\n/bot merge", STRANGER)
+    say(lab, number, "/bot hold")
+    first, second = lab.act(), lab.act()
+    assert isinstance(first, Answer) and first.replies[0].order  # Ada's, who came last
+    assert isinstance(second, Answer) and len(second.also) == 29
+    assert "answers 29 more of your comments" in answers(lab, number)[-1]
+    assert next_action(lab) == Propose()
+    say(lab, number, "/bot merge", STRANGER)
+    assert isinstance(lab.act(), Answer)
+
+
+def test_a_flood_of_strangers_is_answered_a_little_at_a_time_and_stops_nothing(
+    lab: Lab, number: int, only_ada: Callable[[Permission], None]
+) -> None:
+    for guest in range(MOST_OTHERS + 5):
+        say(lab, number, "/bot merge", Author(f"guest {guest}", f"{guest}@example.org"))
+    say(lab, number, "/bot close")
+    concluded = lab.stepper(ListProposer([0.5])).step()
+    assert concluded.verdict.reason is Reason.BY_HUMAN
+    said = answers(lab, number)
+    assert "It is closed" in said[0]
+    assert len([each for each in said if "only people with write" in each]) <= MOST_OTHERS
+
+
+def test_a_stranger_who_goes_on_talking_is_not_answered_again_for_a_while() -> None:
+    courtesy, asked = Courtesy(), request("1", "eve")
+    assert courtesy.due([asked], 0) == (asked,)
+    courtesy.answered(Answer(1, "1", ()), 0)
+    again, elsewhere, ada = request("2", "eve"), request("3", "eve", 2), request("4", "ada")
+    ada = replace(ada, may_write=True)
+    assert courtesy.due([ada, again, elsewhere], 60) == (ada, elsewhere)
+    assert courtesy.due([again], WHILE_S) == (again,)
+
+
+def request(comment: str, author: str, number: int = 1) -> Request:
+    return Request(number, comment, author, commands_in("/bot help"), False, author=author)
+
+
 def test_permission_counts_at_the_time_of_the_answer(
     lab: Lab, number: int, only_ada: Callable[[Permission], None]
 ) -> None:
@@ -384,6 +428,19 @@ def test_a_persons_commit_that_quotes_a_pause_is_none(lab: Lab, number: int) -> 
     assert lab.view().snapshot.paused_by is None
 
 
+def test_an_ended_experiment_that_is_opened_again_is_explained_once(
+    lab: Lab, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.until_idle()
+    monkeypatch.setattr(GitForge, "reopened", lambda self: (self.pull(number),))
+    assert lab.act() == ExplainReopened(number)
+    assert "ended as `improvement`, and its verdict stands" in answers(lab, number)[-1]
+    view = lab.view()
+    assert view.snapshot.reopened == ()
+    with pytest.raises(Conflict):
+        lab.spokesman.explain_reopened(ExplainReopened(number))
+
+
 # Experiments by people
 
 
@@ -488,3 +545,21 @@ def test_what_people_with_permission_say_is_guidance_without_their_commands(
         "Try a longer warm-up.",
         "On train.py, line 2: Too low.",
     ]
+
+
+def test_what_nobody_has_approved_gets_no_verdict_and_counts_under_no_cap(
+    tmp_path: Path, only_ada: Callable[[Permission], None]
+) -> None:
+    lab = Lab.build(tmp_path / "project", "[caps]\nmax_experiments = 1\n")
+    lab.branch("idea", {"train.py": TRAIN + "# changes nothing\n"})
+    git(lab.folder, "config", "user.email", STRANGER.id)
+    number = open_branch(lab.place, "idea", None, "").number
+    git(lab.folder, "config", "user.email", "person@example.org")
+    base = lab.place.forge.base()
+    assert [lab.act(), lab.act()] == [Review(number), AskApproval(number)]
+    assert next_action(lab) == Propose()
+    assert lab.view().snapshot.left == 1
+    assert lab.place.forge.base() == base
+    tell(lab, number, f"/bot approve {lab.place.forge.pull(number).head}")
+    lab.until_idle()
+    assert lab.place.forge.pull(number).state is State.CLOSED

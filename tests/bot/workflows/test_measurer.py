@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from bot.errors import BotError
 from bot.forge.base import Author, Permission, PlannedRun, PullRequest
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient
-from bot.model import Side
+from bot.model import Proposal, Side
+from bot.proposers.base import Context, NothingToPropose, Proposer
 from bot.run.local import HereAndNow, LocalMailbox
 from bot.run.scheduler import Outcome
 from bot.step import Stepper
@@ -49,7 +51,7 @@ class Bench:
     rates: list[float]
     device: str = "GPU"
     said: list[str] = field(default_factory=list)
-    proposer: ListProposer | None = None
+    proposer: Proposer | None = None
 
     def measurer(self) -> WorkflowMeasurer:
         place = self.lab.place
@@ -277,6 +279,63 @@ def test_only_the_missing_runs_are_asked_for(bench: Bench) -> None:
     (again,) = bench.queued
     indices = [each["index"] for each in json.loads(again.inputs["runs"])]
     assert indices == list(range(1, len(attempt.runs)))
+
+
+@dataclass
+class Stuck:
+    """A proposer that raises the same again and again."""
+
+    error: Exception
+    name: str = "stuck"
+
+    def propose(self, context: Context) -> Proposal:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [{"rates": [2.5], "settings": f"{SETTINGS}[caps]\nmax_experiments = 1\n"}],
+    indirect=True,
+)
+def test_a_cap_that_is_reached_ends_a_step_and_is_no_failure(bench: Bench) -> None:
+    for _ in range(10):
+        if bench.step().concluded:
+            break
+        bench.measure_all()
+    ended = bench.step()
+    assert ended.concluded == ()
+    assert "caps.max_experiments" in ended.why
+
+
+def test_a_pause_ends_a_step_and_is_no_failure(bench: Bench) -> None:
+    bench.step()
+    bench.lab.place.forge.comment(1, Author("Person", "person@example.org"), "/bot pause")
+    ended = bench.step()
+    assert "Person paused the programme" in ended.why
+    assert "/bot start" in ended.why
+
+
+def test_where_no_idea_is_left_a_step_ends_and_is_no_failure(bench: Bench) -> None:
+    bench.proposer = Stuck(NothingToPropose("Every value was tried."))
+    assert bench.step().why == "Every value was tried."
+
+
+def test_a_proposer_that_fails_is_a_failure_after_all_else_is_done(bench: Bench) -> None:
+    bench.step()
+    bench.proposer = Stuck(BotError("The key was refused."))
+    bench.measure_all()
+    for _ in range(10):
+        before = len(bench.github.runs)
+        try:
+            bench.step()
+        except BotError as error:
+            assert "The key was refused." in str(error)
+            break
+        assert len(bench.github.runs) > before
+        bench.measure_all()
+    else:
+        pytest.fail("it never failed")
+    assert bench.lab.place.forge.pull(1).verdict is not None
 
 
 def test_before_anything_is_measured_no_class_is_known(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from runner.sandbox.diagnosis import _CONTAINER_ADVICE
 from runner.service.jitconfig import main
 
 SERVICE = Path(__file__).parents[3] / "runner" / "service" / "mergelab-runner@.service"
@@ -115,3 +116,16 @@ def test_root_imports_nothing_that_a_job_has_left_in_the_working_directory(tmp_p
 def test_a_job_does_not_inherit_the_service_s_code() -> None:
     lines = SERVICE.read_text().splitlines()
     assert not any("PYTHONPATH" in line for line in lines if line.startswith("Environment"))
+
+
+def test_a_job_in_a_container_gets_what_its_sandbox_needs_and_neither_token_nor_socket() -> None:
+    lines = SERVICE.with_name("container.conf").read_text().splitlines()
+    (command,) = [line for line in lines if line.startswith("ExecStart=/")]
+    for option in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"):
+        assert option in command and option in _CONTAINER_ADVICE
+    assert "/etc/mergelab" not in command and "docker.sock" not in command
+    assert "--privileged" not in command and "--cap-add" not in command
+    image = SERVICE.with_name("Dockerfile").read_text()
+    assert image.rindex("USER runner") > image.rindex("RUN ")
+    for variable in ("MERGELAB_PYTHON", "MERGELAB_CANDIDATE_PYTHON", "MERGELAB_CACHE"):
+        assert f"{variable}=" in image

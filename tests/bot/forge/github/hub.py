@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bot.forge.base import Author
@@ -47,6 +47,7 @@ class GitHubHub:
         account: str = BOT_LOGIN,
         remote: Remote | None = None,
         account_id: int = 0,
+        adopted_paths: Collection[str] = (),
     ) -> GitHubForge:
         return GitHubForge(
             self.repository,
@@ -56,6 +57,7 @@ class GitHubHub:
             account=account,
             account_id=account_id,
             verdicts=lambda: self.verdicts,
+            adopted_paths=adopted_paths,
             clock=self._clock,
             sleep=self.slept.append,
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bot.forge.base import Author, Note
+from bot.forge.base import Author, Note, State
+from bot.forge.github import forge as forge_module
 from bot.people.commands import Verb
 from bot.people.inbox import Inbox
 from bot.people.record import Order, Record, hidden, record_of
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import close, open_one
+from tests.github.faults import Fault
 from tests.github.pulls import add_line, review_by
 from tests.github.state import GitHub, User
 
@@ -125,3 +127,55 @@ def test_words_that_the_bots_account_passes_on_are_no_record_of_its_own(hub: Git
     passed_on, own = hub.forge.pull(1).comments
     assert record_of(passed_on, hub.forge.bot) is None
     assert record_of(own, hub.forge.bot) == Record(answers="2")
+
+
+def test_what_a_review_says_as_a_whole_is_read_like_a_comment(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    review = review_by(github, github.pulls[1], ada, "COMMENTED", "Warm up.\n\n/bot hold", "")
+    review_by(github, github.pulls[1], ada, "PENDING", "/bot merge", "")
+    github.reviews[max(github.reviews)].submitted = None
+    (comment,) = hub.forge.pull(1).comments
+    found = (comment.id, comment.author.name, comment.edited)
+    assert found == (f"review-{review.id}", "ada", False)
+    (request,) = Inbox(hub.forge).requests([hub.forge.pull(1)])
+    assert [command.verb for command in request.commands] == [Verb.HOLD]
+    hub.forge.react(1, comment.id, obeyed=True)  # there are no signs for reviews
+    review.body, review.edited = "/bot merge", github.tick()
+    assert [each.edited for each in hub.forge.pull(1).comments] == [True]
+
+
+def test_where_nobody_tells_whether_a_review_was_edited_it_counts_as_edited(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    review_by(github, github.pulls[1], ada, "COMMENTED", "/bot merge", "")
+    github.faults.append(Fault("POST /graphql", status=403, times=9))
+    assert [each.edited for each in hub.forge.pull(1).comments] == [True]
+
+
+def test_an_ended_experiment_that_somebody_opens_again_is_told_of(
+    hub: GitHubHub, github: GitHub
+) -> None:
+    close(hub, hub.forge.pull(1))
+    hub.verdicts[1] = hub.forge.pull(1).verdict or pytest.fail("no verdict")
+    assert hub.forge.pulls(State.OPEN) == hub.forge.reopened() == ()
+    hub.new_client("grace-token").patch("issues/1", {"state": "open"})
+    assert hub.forge.pulls(State.OPEN) == ()
+    (pull,) = hub.forge.reopened()
+    assert Inbox(hub.forge).reopened([pull]) == (1,)
+    hub.forge.comment(1, hub.forge.bot, hidden(Record(reopened=True)) + "Its verdict stands.")
+    assert Inbox(hub.forge).reopened(hub.forge.reopened()) == ()
+
+
+def test_of_many_commands_on_ended_experiments_those_of_members_come_first(
+    hub: GitHubHub, github: GitHub, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forge_module, "_MOST_ADDRESSED", 1)
+    open_one(hub, "two", b"rate = 3\n")
+    for number in (1, 2):
+        pull = hub.forge.pull(number)
+        close(hub, pull)
+        hub.verdicts[number] = hub.forge.pull(number).verdict or pytest.fail("no verdict")
+    github.comment(1, github.user("mallory"), "/bot merge", None)
+    github.comment(2, ada, "/bot start", None)
+    assert [pull.number for pull in hub.forge.addressed("/bot")] == [2]
