@@ -104,5 +104,7 @@ def test_who_prints_no_number_is_told_of_scored_predictions(tmp_path: Path) -> N
     (project.folder / "train.py").write_text(asks)
     project.git("commit", "-qam", "Ask for the phase")
     assert "It asks for PHASE" in project.bot("init", "--yes", "--python", sys.executable).err
+    missing = project.bot("init", "--yes", "--inputs", "train.py", "--targets", "nowhere")
+    assert missing.code == 1 and "--targets nowhere: there is no such file" in missing.err
     (guide,) = re.findall(r'docs/import\.md, "([^"]+)"', done.err)
     assert f"\n## {guide}\n" in (TOP / "docs" / "import.md").read_text()

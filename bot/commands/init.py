@@ -179,7 +179,9 @@ def command(  # noqa: PLR0917
         told = Told(
             script, line, folder, edit, needs, data, python, metric, pattern, direction, budget,
             on_github=workflows,
-            scored=Scored(inputs, targets, scorer or "score.py") if inputs and targets else None,
+            scored=None
+            if inputs is None or targets is None
+            else Scored(inputs, targets, scorer or "score.py"),
         )  # fmt: skip
         proven = _proven(repository, told, baseline=not no_baseline, unconfined=unconfined)
         proposal = Proposal.of(repository.path, {**_files(proven), **further})

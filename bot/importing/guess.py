@@ -74,6 +74,7 @@ def guess(project: Project, told: Told, base: str) -> Proven:
     python, remarks = _python(project, start, reads, told)
     known = _metric(source, told)
     if told.scored is not None:
+        _check_there(project, told.scored)
         needs = tuple(dict.fromkeys((*needs, told.scored.scorer)))
     plan = Plan(
         start=start,
@@ -199,6 +200,12 @@ def _read(log: str, known: Guess, told: Told) -> Guess | None:
                 return None
     seen = metrics.in_output(log)
     return replace(seen, direction=told.direction) if seen and told.direction else seen
+
+
+def _check_there(project: Project, scored: Scored) -> None:
+    for option, path in (("--inputs", scored.inputs), ("--targets", scored.targets)):
+        if path and not (project.folder / Path(path).expanduser()).exists():
+            raise CannotImport(f"{option} {path}: there is no such file or folder.")
 
 
 def _metric(source: str, told: Told) -> Guess | None:
