@@ -6,6 +6,7 @@ proportions of a real night: most experiments fail, some crash, winners are audi
 
 from __future__ import annotations
 
+import hashlib
 import random
 import subprocess
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ _NEVER_RUN = (Reason.DUPLICATE, Reason.BY_HUMAN, Reason.STALE)
 class _World:
     head: str
     random: random.Random
+    baseline: str  # digest of the files that are the baseline now
     level: float = 35.0
     winners: tuple[int, ...] = ()
     sessions: int = 0
@@ -39,7 +41,7 @@ def write(repository: Path, experiments: int, *, seed: int = 0, title: str = "")
     `title` replaces every hypothesis: for texts that must not act.
     """
     head = _git(repository, "rev-parse", "HEAD")
-    world = _World(head, random.Random(seed))
+    world = _World(head, random.Random(seed), _digest(0))
     stream, parent = [], head
     messages = (
         m for n in range(1, experiments + 1) for m in _messages(n, experiments, world, title)
@@ -56,7 +58,7 @@ def write(repository: Path, experiments: int, *, seed: int = 0, title: str = "")
 
 def _messages(number: int, count: int, world: _World, title: str) -> Iterator[tuple[int, str]]:
     when = START + number * _STEP_S
-    verdict, runs = _verdict(world)
+    verdict, runs = _verdict(world, number)
     facts = ledger.Facts(
         number=number,
         title=title or f"Change constant {number % 17} for the {number}th time",
@@ -72,19 +74,20 @@ def _messages(number: int, count: int, world: _World, title: str) -> Iterator[tu
     yield when, ledger.message(facts, verdict)
     if verdict.reason is Reason.IMPROVEMENT and verdict.estimate:
         world.level = verdict.estimate.candidate_mean
+        world.baseline = _digest(number)
         world.winners = (*world.winners, number)
         if len(world.winners) % 3 == 0:
             yield when + 300, auditlog.message(_audit(world, number, verdict.estimate))
 
 
-def _verdict(world: _World) -> tuple[Verdict, list[tuple[Side, Run]]]:
+def _verdict(world: _World, number: int) -> tuple[Verdict, list[tuple[Side, Run]]]:
     draw = world.random.random()
     if draw < 0.06:
         return Verdict(world.random.choice(_NEVER_RUN), "It was not judged."), []
     if draw < 0.18:
         reason = world.random.choice(_FAILED)
-        failed = (Side.CANDIDATE, _run(world, None, str(reason)))
-        return Verdict(reason, "Its first run failed."), [failed]
+        failed = _run(_digest(number), _seed(world), None, number, str(reason))
+        return Verdict(reason, "Its first run failed."), [(Side.CANDIDATE, failed)]
     gain = world.random.gauss(-0.06, 0.06) if draw < 0.93 else abs(world.random.gauss(0.02, 0.012))
     value = world.level * (1 - gain)
     half = 0.02 * world.level * world.random.uniform(0.6, 2)
@@ -95,17 +98,27 @@ def _verdict(world: _World) -> tuple[Verdict, list[tuple[Side, Run]]]:
     if reason is Reason.NO_EVIDENCE and low > 0:
         reason = Reason.WORSE
     noise = 0.01 * world.level
+    sides = ((Side.CANDIDATE, _digest(number), value), (Side.BASELINE, world.baseline, world.level))
     runs = [
-        (side, _run(world, world.random.gauss(mean, noise), "ok"))
-        for _ in range(4)
-        for side, mean in ((Side.CANDIDATE, value), (Side.BASELINE, world.level))
+        (side, _run(subject, seed, world.random.gauss(mean, noise), number))
+        for seed in [_seed(world) for _ in range(4)]
+        for side, subject, mean in sides
     ]
     return Verdict(reason, "Judged by the interval of the difference.", estimate), runs
 
 
-def _run(world: _World, value: float | None, status: str) -> Run:
-    seed = world.random.randrange(2**31)
-    return Run(world.head, seed, status, value, Purpose.TEST, "class-a-0123456789ab", "1.1", 70.0)
+def _run(subject: str, seed: int, value: float | None, number: int, status: str = "ok") -> Run:
+    attempt = f"{number}.1"
+    return Run(subject, seed, status, value, Purpose.TEST, "class-a-0123456789ab", attempt, 70.0)
+
+
+def _seed(world: _World) -> int:
+    return world.random.randrange(2**31)
+
+
+def _digest(number: int) -> str:
+    """The digest of the files of an experiment's candidate; 0 for the first baseline."""
+    return hashlib.sha256(f"files of experiment {number}".encode()).hexdigest()
 
 
 def _audit(world: _World, number: int, estimate: Estimate) -> AuditEntry:
