@@ -40,7 +40,8 @@ class Watch:
         self.busy: float | None = None
         self.costs: list[tuple[str, float]] = []
         self._counter: Any = None
-        self._profile: Any = None
+        self._profile: Any = None  # being made
+        self._profiled_steps: Any = None  # made
         self._profile_began = 0
 
     def __call__(self, *_: object) -> None:
@@ -66,7 +67,7 @@ class Watch:
                 self.end_profile()
             return
         late = self.times[-1] > _PROFILED_FROM * self.budget_s
-        if late and not self.costs and step > _COUNTED_STEP + 1:
+        if late and self._profiled_steps is None and step > _COUNTED_STEP + 1:
             kinds = self.torch.profiler.ProfilerActivity
             activity = kinds.CUDA if self.on_gpu else kinds.CPU
             self._profile_began = step
@@ -74,14 +75,20 @@ class Watch:
             self._profile.__enter__()
 
     def end_profile(self) -> None:
-        """Read what the profile says, if one is being made."""
+        """Stop the profile, if one is being made. Reading it takes time that is not training's."""
         if self._profile is None:
             return
         if self.on_gpu:
             self.torch.cuda.synchronize()
         self._profile.__exit__(None, None, None)
-        events = self._profile.events()
-        self._profile = None
+        self._profiled_steps, self._profile = self._profile, None
+
+    def read_profile(self) -> None:
+        """What the profile says, once training is over."""
+        self.end_profile()
+        if self._profiled_steps is None:
+            return
+        events = self._profiled_steps.events()
         on_device = [e for e in events if str(e.device_type).endswith("CUDA")]
         seen = on_device if self.on_gpu else events
         spans = [(e.time_range.start, e.time_range.end) for e in seen]
@@ -146,8 +153,8 @@ def main(script: str, figures: str) -> None:
     watch = Watch(torch, began, budget_s)
     register_optimizer_step_post_hook(watch)
     module.train()
-    watch.end_profile()
     ended, first, last = time.monotonic() - began, watch.times[0], watch.times[-1]
+    watch.read_profile()
     stages["model, copies to the device, first step"] = first - sum(stages.values())
     stages["all other steps"] = last - first
     stages["saving"] = ended - last

@@ -17,6 +17,7 @@ from runner.display import display
 from runner.errors import RequestError
 from runner.request import Conditions
 from runner.session import Session, open_session, settings_for
+from runner.settings import RunnerSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,6 +106,9 @@ def open_laboratory(
     """
     conditions = Conditions(repository=str(repository), budget_s=budget_s)
     settings = settings_for(conditions, None)
+    # As the bot sends them to its runner: a default of 5 and one of 5.0 are two harnesses.
+    sent = settings.model_dump_json(exclude_none=True)
+    settings = RunnerSettings.model_validate_json(sent)
     with display(settings.metric.name) as emit:
         session = open_session(conditions, settings, emit, unconfined=False)
     made = Laboratory(session, journal)

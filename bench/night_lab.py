@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from bot.app import open_place
 from bot.audits import ledger as auditlog
@@ -14,9 +18,12 @@ from bot.audits import report as auditreport
 from bot.audits.ledger import AuditEntry
 from bot.history.ledger import LedgerEntry
 from bot.history.past import latest_class
+from bot.history.reduce import class_of
+from bot.model import Outcome, Reason
 from bot.proposing.place import Place
 from runner.candidate import read_tree
 from runner.errors import RequestError
+from runner.result import Measurement, RunnerClass
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,40 @@ class Lab:
     def runner_class(self) -> str:
         """Runner class and harness of its latest runs."""
         return latest_class(self.entries)
+
+    @cached_property
+    def facts(self) -> RunnerClass | None:
+        """Where its latest runs were made; None if no pull request of this clone tells."""
+        for pull in reversed(self.place.forge.pulls()):
+            for attempt in reversed(pull.attempts):
+                for result in attempt.results.values():
+                    with contextlib.suppress(ValidationError):  # of another version
+                        measured = Measurement.model_validate(result)
+                        if class_of(measured) == self.runner_class:
+                            return measured.runner_class
+        return None
+
+    @property
+    def days(self) -> str:
+        """From the first verdict to the last, in UTC."""
+        times = [entry.committed_at for entry in self.entries]
+        ends = [time.strftime("%Y-%m-%d", time.gmtime(t)) for t in (min(times), max(times))]
+        return " to ".join(dict.fromkeys(ends))
+
+    @property
+    def kept(self) -> int:
+        """Winners of a verdict, those that an audit took back again among them."""
+        return sum(entry.reason in (Reason.IMPROVEMENT, Reason.SIMPLER) for entry in self.entries)
+
+    @property
+    def taken_back(self) -> int:
+        """Winners that did not replicate."""
+        return sum(entry.reason is Reason.DID_NOT_REPLICATE for entry in self.entries)
+
+    @property
+    def closed(self) -> int:
+        """Experiments that were not merged."""
+        return sum(entry.outcome is Outcome.CLOSED for entry in self.entries)
 
     @property
     def reasons(self) -> Counter[str]:

@@ -150,7 +150,7 @@ def document(lab: Lab, found: Compared, chart: str | None) -> str:
     """The whole report."""
     parts = [f"![All experiments over time]({chart})"] if chart else []
     parts += [
-        f"Runner class `{lab.runner_class}`, {lab.place.settings.metric_shown}.",
+        _where(lab),
         lab_table(lab),
         "### Targets",
         targets_table(lab, found),
@@ -167,11 +167,11 @@ def document(lab: Lab, found: Compared, chart: str | None) -> str:
 
 def lab_json(lab: Lab) -> dict[str, Any]:
     """The lab's own figures as plain data."""
-    kept, closed = _kept(lab), len(lab.entries) - _kept(lab)
     return {
         "experiments": len(lab.entries),
-        "kept": kept,
-        "closed": closed,
+        "kept": lab.kept,
+        "taken_back": lab.taken_back,
+        "closed": lab.closed,
         "reasons": dict(lab.reasons),
         "training_runs": lab.runs,
         "runs_per_experiment": lab.runs / len(lab.entries),
@@ -188,8 +188,9 @@ def lab_table(lab: Lab) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in lab.reasons.most_common())
     rows = [
         ("experiments", str(len(lab.entries))),
-        ("kept", str(_kept(lab))),
-        ("closed", str(len(lab.entries) - _kept(lab))),
+        ("kept", str(lab.kept)),
+        ("taken back after an audit", str(lab.taken_back)),
+        ("closed", str(lab.closed)),
         ("for which reasons", reasons),
         ("training runs, baseline included", str(lab.runs)),
         ("runs per experiment", number_text(lab.runs / len(lab.entries))),
@@ -209,7 +210,7 @@ def targets_table(lab: Lab, found: Compared) -> str:
         ("sealed mean rank lower by 75 % or more", _gain_text(whole),
          _met(None if whole is None else whole.mean >= LOWER_BY)),
         ("95 % or more of the audited gains confirmed",
-         f"{stood} of {audited}" if audited else NOT_MEASURED,
+         f"{stood} of {audited} audited, {lab.kept} kept" if audited else NOT_MEASURED,
          _met(None if share is None else share >= CONFIRMED)),
         ("beyond the clamp fix, as much as Optuna's TPE or more",
          f"{_gain_text(ours)}; TPE {_gain_text(theirs)}",
@@ -253,8 +254,13 @@ def pulls_table(entries: Sequence[LedgerEntry]) -> str:
     return table(("pull request", "verdict", "mean rank", "difference (interval)", "runs"), rows)
 
 
-def _kept(lab: Lab) -> int:
-    return sum(entry.reason.outcome == "merged" for entry in lab.entries)
+def _where(lab: Lab) -> str:
+    facts = lab.facts
+    told = f"Runner class `{lab.runner_class}`, {lab.place.settings.metric_shown}, {lab.days} (UTC)"
+    if facts is None:
+        return f"{told}."
+    software = f"PyTorch {facts.torch}, {facts.interpreter}, {facts.sandbox}"
+    return f"{told}: {facts.device}, {facts.data}, {facts.budget_s:g} s of training; {software}."
 
 
 def _overhead(lab: Lab) -> float | None:

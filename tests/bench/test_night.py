@@ -12,7 +12,10 @@ from bench.journal import Line, journal, read
 from bench.measuring import Code, Job, open_laboratory
 from bench.night_lab import Lab as FinishedLab
 from bench.searching import Search
+from bot.history.reduce import comparable_class
 from bot.proposers.constants import find
+from runner.client import current_class
+from runner.settings_file import load
 from tests.bench.test_headroom import make_project
 from tests.bench.test_journal import line
 from tests.bot.commands.helpers import a_short_history
@@ -135,6 +138,8 @@ def test_a_night_is_searched_compared_and_goes_on_where_it_was(
     assert found["final"]["best of random search"] == {"validation": [], "sealed": []}
     assert len(found["final"]["best of TPE"]["sealed"]) == 2
     lines = read(tmp_path / "night.jsonl")
+    here = current_class(folder, load(folder / "bot.toml"), lambda event: None)
+    assert lines[0].place == comparable_class(here.runner_class.id, here.harness)  # as the bot's
     assert all((each.measurement.sealed is None) == (each.study != "final") for each in lines)
     assert night.main([*options, "--runs", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
