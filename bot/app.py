@@ -54,6 +54,7 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
             remote=settings.forge.remote,
         )
     from bot.forge.github.forge import GitHubForge
+    from bot.forge.github.memory import HOLDS_S, STEP_HOLDS_S
     from bot.forge.github.remote import Remote, clone_url
 
     client = make_client(settings)
@@ -68,6 +69,7 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
         adopted_paths=settings.candidate.paths if settings.forge.adopt == "files" else (),
         account=settings.forge.account,
         account_id=settings.forge.account_id,
+        holds_s=STEP_HOLDS_S if os.environ.get("GITHUB_ACTIONS") == "true" else HOLDS_S,
     )
 
 

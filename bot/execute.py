@@ -17,7 +17,7 @@ from typing import Any
 from bot.actions import AskPerson, BeginPhase, Conclude, Measure, Resume
 from bot.candidate import measured_digest
 from bot.errors import BaselineFails, BotError, RunnerChanged
-from bot.forge.base import Attempt, Forge, PlannedRun
+from bot.forge.base import Attempt, Forge, PlannedRun, State
 from bot.git import Identity, Repository
 from bot.history import beliefs, ledger, scratchpad, spending
 from bot.history.multiplicity import Multiplicity
@@ -219,7 +219,9 @@ class Executor:
         Raises BaselineFails.
         """
         assert order.number is not None  # noqa: S101
-        attempts = self.forge.pull(order.number).attempts
+        pulls = self.forge.pulls(State.OPEN)  # the next look asks the same
+        pull = next((each for each in pulls if each.number == order.number), None)
+        attempts = (pull or self.forge.pull(order.number)).attempts
         attempt = next(item for item in attempts if item.id == order.attempt)
         results = [
             attempt.results[index]
@@ -276,7 +278,7 @@ def _judged(standing: Standing) -> str:
 
 def _order(number: int, attempt: Attempt) -> Order:
     missing = [(i, run) for i, run in enumerate(attempt.runs) if i not in attempt.results]
-    return Order(attempt.id, number, tuple(missing), len(attempt.runs))
+    return Order(attempt.id, number, tuple(missing), len(attempt.runs), attempt.head)
 
 
 def multiplicity(view: View, verdict: Verdict, settings: Settings) -> Multiplicity:

@@ -210,9 +210,13 @@ class Merged(Base):
 
 
 class Closed(Base):
-    """The pull request ended without a merge; the base branch moved to a ledger commit."""
+    """The pull request ended without a merge; the base branch moved to a ledger commit.
+
+    `head` is what was judged, where the rest of the chain does not tell it (on GitHub).
+    """
 
     kind: Literal["closed"] = "closed"
+    head: ObjectId | None = None
     base: ObjectId
     commit: ObjectId
     verdict: Judgement

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.actions import Action, AskPerson, BeginPhase, Conclude
 from bot.audits.execute import Auditor
 from bot.audits.plan import ConcludeAudit, Revert
 from bot.execute import Executor, multiplicity
+from bot.forge.base import State
 from bot.people.execute import Spokesman
 from bot.people.plan import Answer, AskApproval, ExplainReopened, Review
 from bot.proposing.place import Place
@@ -45,7 +46,10 @@ class Hands:
             case Conclude():
                 self.executor.conclude(action, view)
                 tested = multiplicity(view, action.verdict, self.place.settings)
-                return Concluded(self.place.forge.pull(action.number), action.verdict, tested)
+                state = State.MERGED if action.verdict.merged else State.CLOSED
+                pull = view.standing(action.number).pull
+                ended = replace(pull, state=state, verdict=action.verdict)
+                return Concluded(ended, action.verdict, tested)
             case AskPerson():
                 self.executor.ask_person(action, view)
                 return f"#{action.number}: conflicts, and waits for a person"

@@ -33,13 +33,15 @@ class Order:
     """Runs to be made on one slot in the given order: of an attempt, or of an audit.
 
     `runs` are those that have no result yet, with their index in the attempt, which has `total`
-    of them. `number` is the experiment; None for an audit.
+    of them. `number` is the experiment, and `head` what was merged into the base branch for it;
+    None and empty for an audit.
     """
 
     attempt: str
     number: int | None
     runs: tuple[tuple[int, PlannedRun], ...]
     total: int
+    head: str = ""
     sealed: bool = False  # also score each on the sealed split: for audits alone
 
 

@@ -87,10 +87,9 @@ class WorkflowMeasurer:
                 "Audits are not measured by workflows. Run `python -m bot audit` on a machine "
                 "with a runner."
             )
-        pull = self.forge.pull(order.number)
         asked = Asked(
             pr=order.number,
-            head_sha=pull.head,
+            head_sha=order.head,
             base_sha=self.forge.base(),  # the runner that measures is the one of now
             attempt=order.attempt,
             runs=tuple(

@@ -37,12 +37,13 @@ def comment_json(request: Request, comment: Comment) -> Json:
 
 
 def issue_json(request: Request, pull: Pull) -> Json:
+    hidden = pull.merged is not None and not request.github.shows_merge(pull)
     return {
         "id": pull.id,
         "number": pull.number,
         "title": pull.title,
         "body": pull.body,
-        "state": pull.state,
+        "state": "open" if hidden else pull.state,
         "user": user_json(pull.user, request.root),
         "labels": [label_json(request, name) for name in pull.labels],
         "created_at": stamp(pull.created),

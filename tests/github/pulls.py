@@ -77,6 +77,7 @@ def pull_json(request: Request, pull: Pull, *, whole: bool = False) -> Json:
         body["merged"] = merged
         body["merged_by"] = user_json(pull.merged_by, root) if merged else None
         body["mergeable"] = None if pull.state != "open" else True
+        body["comments"] = sum(1 for c in github.comments.values() if c.issue == pull.number)
     return body
 
 
@@ -322,6 +323,15 @@ def line_comments(request: Request) -> Any:
     number = find(request).number
     found = request.github.review_comments.values()
     return [line_json(request, comment) for comment in found if comment.pull == number]
+
+
+@route("GET", f"{REPOSITORY}/pulls/comments")
+def all_line_comments(request: Request) -> Any:
+    down = request.query.get("direction") == "desc"
+    found = sorted(
+        request.github.review_comments.values(), key=lambda each: (each.created, each.id)
+    )
+    return [line_json(request, comment) for comment in (found[::-1] if down else found)]
 
 
 @route("POST", f"{PULL}/comments")

@@ -96,6 +96,7 @@ class Pull(Answer):
     closed_at: Moment | None = None
     merged_at: Moment | None = None
     author_association: Text = ""
+    comments: int | None = None  # how many there are; only where one is asked for alone
 
     @property
     def names(self) -> frozenset[str]:
@@ -123,8 +124,34 @@ class IssueComment(Answer):
     @property
     def issue(self) -> int:
         """The number of its pull request; 0 when GitHub does not say."""
-        number = self.issue_url.rpartition("/")[2]
-        return int(number) if number.isdecimal() else 0
+        return _number(self.issue_url)
+
+
+class LineComment(Answer):
+    """A comment on a line of a pull request. `line` is None where that line is gone."""
+
+    id: int
+    user: Somebody
+    body: Text = ""
+    path: str
+    line: int | None = None
+    original_line: int | None = None
+    created_at: Moment
+    updated_at: Moment
+    pull_request_url: str = ""
+
+    @property
+    def issue(self) -> int:
+        """The number of its pull request; 0 when GitHub does not say."""
+        return _number(self.pull_request_url)
+
+
+class Issue(Answer):
+    """A pull request as an issue: what an edit of its labels or its state answers."""
+
+    state: str
+    labels: tuple[Label, ...] = ()
+    comments: int | None = None  # how many there are, those on lines left out
 
 
 class Output(Answer):
@@ -160,6 +187,11 @@ class RepositoryAnswer(Answer):
     full_name: str
     private: bool
     permissions: dict[str, bool] = Field(default_factory=dict)
+
+
+def _number(url: str) -> int:
+    number = url.rpartition("/")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 Kind = TypeVar("Kind", bound=Answer)

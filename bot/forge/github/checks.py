@@ -38,9 +38,12 @@ class Checks:
             return []
         return parse_all(CheckRun, found)
 
-    def post(self, check: Check, apps: Collection[int]) -> None:
-        """Show a check, once: where the last one of these Apps is the same, nothing happens."""
-        if self._shows(check, apps):
+    def post(self, check: Check, apps: Collection[int], *, first: bool = False) -> None:
+        """Show a check, once: where the last one of these Apps is the same, nothing happens.
+
+        `first` says that there can be none yet.
+        """
+        if not first and self._shows(check, apps):
             return
         if self._statuses:
             self._status(check)

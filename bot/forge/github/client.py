@@ -13,10 +13,10 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from bot.forge.github.auth import Credential
 from bot.forge.github.errors import (
@@ -37,20 +37,38 @@ _TRIES = 4
 _LIMIT_TRIES = 4
 _MOST_PAGES = 1_000
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="next"')
+_NAMES = re.compile(r"\b(?:[0-9a-f]{40}|\d+)\b|(?<=users/)[^/]+|(?<=collaborators/)[^/]+")
 
 
 @dataclass
 class Calls:
-    """What was asked of GitHub so far. `unchanged` answers (304) cost nothing of the limit."""
+    """What was asked of GitHub so far. `unchanged` answers (304) cost nothing of the limit.
+
+    `counted_by_route` has those that cost, by method and path, for example "GET pulls/*".
+    """
 
     made: Counter[str] = field(default_factory=Counter)
+    counted_by_route: Counter[str] = field(default_factory=Counter)
     unchanged: int = 0
     writes: int = 0
 
     @property
     def counted(self) -> int:
         """Calls that count against the primary limit."""
-        return sum(self.made.values()) - self.unchanged
+        return self.total - self.unchanged
+
+    @property
+    def total(self) -> int:
+        """All calls, whatever they cost."""
+        return sum(self.made.values())
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list; `last` when nothing follows."""
+
+    entries: list[Any]
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -109,21 +127,27 @@ class GitHubClient:
 
         A page that cannot be had is an error: half a list is never taken for the whole.
         """
-        url: str | None = self._url(path, {"per_page": 100, **parameters})
         found: dict[Any, Any] = {}
+        for page in self.pages(path, key, **parameters):
+            for entry in page.entries:  # what moves to the next page meanwhile comes twice
+                mark = entry.get("id") if isinstance(entry, dict) else None
+                found[mark if mark is not None else len(found)] = entry
+        return list(found.values())
+
+    def pages(self, path: str, key: str | None = None, **parameters: str | int) -> Iterator[Page]:
+        """The pages of a list, each read when it is asked for. Raises what `list` raises."""
+        url: str | None = self._url(path, {"per_page": 100, **parameters})
         for _ in range(_MOST_PAGES):
             if url is None:
-                return list(found.values())
+                return
             answer = self._read(url)
             body = _json(answer)
             entries = body.get(key) if key is not None and isinstance(body, dict) else body
             if not isinstance(entries, list):
                 raise Unreachable(f"GitHub answered something else than a list to {path}.")
-            for entry in entries:  # what moves to the next page meanwhile comes twice
-                mark = entry.get("id") if isinstance(entry, dict) else None
-                found[mark if mark is not None else len(found)] = entry
             link = _NEXT.search(answer.headers.get("link", ""))
             url = link[1] if link else None
+            yield Page(entries, last=url is None)
         raise Unreachable(f"GitHub's list {path} has no end.")
 
     def graphql(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +174,7 @@ class GitHubClient:
         """The bytes of an archive. Raises Rejected when there are more than `largest`."""
         url = self._url(path, {})
         self.calls.made["GET"] += 1
+        self.calls.counted_by_route[self._route("GET", url)] += 1
         try:
             status, _, stream = self._requester.getStream(url, chunk_size=1 << 16)
             if status >= 400:
@@ -270,7 +295,14 @@ class GitHubClient:
             )
         except Exception as error:
             raise _broken(error, method, url) from None
+        if status != 304:
+            self.calls.counted_by_route[self._route(method, url)] += 1
         return _Answer(status, {str(k).lower(): str(v) for k, v in got.items()}, str(text))
+
+    def _route(self, method: str, url: str) -> str:
+        """A call as the table of costs names it: numbers, commits and names are left out."""
+        path = urlsplit(url).path.partition(f"/repos/{self.repository}/")
+        return f"{method} {_NAMES.sub('*', path[2] or path[0].lstrip('/'))}"
 
     def _wait(self, seconds: float, why: str) -> None:
         if seconds > self._longest_wait_s:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bot.forge.base import Conflict
 from bot.forge.events import Closed, Merged
-from bot.forge.github.answers import Pull, parse
+from bot.forge.github.answers import Issue, Pull, parse
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.ending import ENDING, Entry, Journal
@@ -56,7 +56,9 @@ class Endings:
         if branch is not None and isinstance(event, Merged):
             moves.append(Move(f"refs/heads/{branch}", event.head, event.head))
         self._base.move(event.base, event.commit, moves)
-        self._finish(name, commit, event, words)
+        self._comments.keep(shown.number, words, event)
+        self._show(shown, event)
+        self._drop(name, commit)
 
     def finish_all(self) -> None:
         """Do the rest of what was interrupted; what was fetched is fresh."""
@@ -74,17 +76,27 @@ class Endings:
         number = int(name)
         if not self._comments.has(number, Merged, Closed):
             self._comments.keep(number, words, event)
-        shown = self._settled(number) if isinstance(event, Merged) else self._look(number)
-        state = MERGED if isinstance(event, Merged) else CLOSED
-        change: dict[str, object] = {}
-        if state not in shown.names:
-            change["labels"] = with_state(shown.names, state)
+        self._show(self._look(number), event)
+        self._drop(name, commit)
+
+    def _show(self, shown: Pull, event: Merged | Closed) -> None:
+        """Label and state on GitHub, by one call where nothing is in the way."""
+        number = shown.number
+        if isinstance(event, Closed):
+            labels = with_state(shown.names, CLOSED)
+            self._client.patch(f"issues/{number}", {"labels": labels, "state": "closed"})
+            return
+        labels = with_state(shown.names, MERGED)
+        answer = parse(Issue, self._client.patch(f"issues/{number}", {"labels": labels}))
+        if answer.state != "open":  # GitHub has marked it merged already
+            return
+        shown = self._settled(number)
         if shown.state == "open":
-            change["state"] = "closed"
-            if isinstance(event, Merged) and shown.head.sha != event.head:
+            if shown.head.sha != event.head:
                 self._say_once(number, _MOVED.format(event.head))
-        if change:
-            self._client.patch(f"issues/{number}", change)
+            self._client.patch(f"issues/{number}", {"state": "closed"})
+
+    def _drop(self, name: str, commit: str) -> None:
         try:
             self._journal.forget(ENDING, name, commit)
         except Conflict:  # another bot finished it

@@ -9,9 +9,10 @@ the bot is ended between a push and the calls that follow.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from bot.forge.base import (
     Attempt,
@@ -21,19 +22,18 @@ from bot.forge.base import (
     Conflict,
     ForgeError,
     NewPull,
-    NoSuchPull,
     Note,
     Permission,
     PullRequest,
     State,
     Stray,
 )
-from bot.forge.events import Attempted, Closed, Event, Judgement, Measured, Merged, Plan
+from bot.forge.events import Closed, Judgement, Merged
 from bot.forge.fold import apply
 from bot.forge.git.chains import refusals
 from bot.forge.github.account import whoami
 from bot.forge.github.adoption import Adoption
-from bot.forge.github.answers import Access, CheckRun, IssueComment, Pull, parse, parse_all
+from bot.forge.github.answers import Access, Label, parse, parse_all
 from bot.forge.github.audits import RemoteAudits
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.checks import Checks
@@ -41,18 +41,18 @@ from bot.forge.github.client import GitHubClient
 from bot.forge.github.ending import Journal
 from bot.forge.github.endings import Endings
 from bot.forge.github.errors import NotFound
+from bot.forge.github.looking import Looks, check_number
+from bot.forge.github.measuring import Measurements
+from bot.forge.github.memory import HOLDS_S, Memory, Seen
 from bot.forge.github.opening import Openings
-from bot.forge.github.reading import Reader, apps_of, is_first
 from bot.forge.github.remote import Move, Remote
 from bot.forge.github.reviews import Reviews
-from bot.forge.github.states import MEASURING, WANTED, managed, with_state
+from bot.forge.github.states import managed
 from bot.forge.github.writing import Comments
 from bot.git import Identity, Repository
 from bot.git.refs import refs_below
 from bot.model import Verdict
 
-_LARGEST_NUMBER = 2**31
-_MOST_ADDRESSED = 10  # ended experiments with something to say that are read in one look
 _PERMISSIONS = {"admin": Permission.WRITE, "write": Permission.WRITE, "read": Permission.READ}
 
 
@@ -72,6 +72,7 @@ class GitHubForge:
         account_id: int = 0,
         verdicts: Callable[[], Mapping[int, Verdict]] = dict,
         adopted_paths: Collection[str] = (),
+        holds_s: float = HOLDS_S,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -79,40 +80,64 @@ class GitHubForge:
 
         A pull request of a person that changes nothing but `adopted_paths` becomes an experiment;
         without any, only those do that somebody labels.
+
+        For `holds_s` seconds a look at GitHub is good for the next one as well, but for what is
+        asked for right before something is merged.
         """
         user = whoami(client, account, account_id)
         self.repository = repository
-        self.base_branch = base_branch
-        self.bot = Author(user.login, str(user.id), is_bot=True)
+        self.bot = bot = Author(user.login, str(user.id), is_bot=True)
         self._client = client
         self._remote = remote
         self._clock = clock
-        self._comments = Comments(client, user.id)
-        self._checks = Checks(client)
-        self._reviews = Reviews(client, self.bot)
+        self._memory = memory = Memory(clock, holds_s)
+        self._comments = comments = Comments(client, user.id, memory.wrote)
+        self._checks = checks = Checks(client)
+        self._reviews = reviews = Reviews(client, bot)
         self._adoption = Adoption(client, adopted_paths, self._may_write)
-        self._base = BaseBranch(repository, remote, base_branch)
-        self._reader = Reader(self.bot, self._tip, self._holds, verdicts)
-        author = Identity(self.bot.name, f"{self.bot.id}+{self.bot.name}@users.noreply.github.com")
+        self._base = base = BaseBranch(repository, remote, base_branch)
+        self._looks = looks = Looks(
+            repository=repository,
+            client=client,
+            remote=remote,
+            memory=memory,
+            comments=comments,
+            reviews=reviews,
+            bot=bot,
+            base_branch=base_branch,
+            verdicts=verdicts,
+        )
+        self._measurements = Measurements(
+            repository=repository,
+            client=client,
+            looks=looks,
+            memory=memory,
+            comments=comments,
+            checks=checks,
+            own=user.id,
+            now=self._now,
+        )
+        author = Identity(bot.name, f"{bot.id}+{bot.name}@users.noreply.github.com")
         journal = Journal(repository, remote, author)
-        self._openings = Openings(client, remote, self._comments, journal, base_branch)
-        self._endings = Endings(client, self._base, self._comments, journal, sleep)
-        self._seen: dict[int, Pull] = {}  # since the last snapshot, for questions before a write
-        self._waiting: tuple[Sequence[Pull], tuple[int, ...]] | None = None
+        self._openings = Openings(
+            client, remote, comments, journal=journal, memory=memory, base_branch=base_branch
+        )
+        self._endings = Endings(client, base, comments, journal, sleep)
         self._audits = RemoteAudits(repository, client, remote, Author(author.name, author.email))
 
     # Reading
 
     def recover(self) -> None:
         """Finish what a crash left half done: openings and endings in the journal."""
+        self._memory.forget()
         self._base.recover()
         self._remote.fetch()
-        self._finish()
+        self._openings.finish()
+        self._endings.finish_all()
         self._base.follow()
 
     def base(self) -> str:
         """The commit that the base branch points to on GitHub; the clone's own follows it."""
-        self._seen.clear()
         self._remote.fetch()
         return self._base.follow()
 
@@ -122,25 +147,13 @@ class GitHubForge:
         For the open ones only what may be open is read. Checks are left out; `pull` has them.
         """
         if state is State.OPEN:
-            shown = self._perhaps_open()
-            comments = {each.number: self._comments.of(each.number) for each in shown}
-        else:
-            shown = self._listed(state="all", sort="created", direction="asc")
-            comments = self._comments.all()
-        shown = [each for each in shown if self._is_experiment(each)]
-        self._fetch_for(shown)
-        found = [self._reader.pull(each, comments.get(each.number, [])) for each in shown]
-        if state is State.OPEN:
-            found = [self._reviewed(each, pull) for each, pull in zip(shown, found, strict=True)]
-        wanted = (pull for pull in found if state is None or pull.state is state)
+            return tuple(self._looks.open())
+        wanted = (pull for pull in self._looks.all() if state is None or pull.state is state)
         return tuple(sorted(wanted, key=lambda pull: pull.number))
 
     def pull(self, number: int) -> PullRequest:
-        """One pull request. Raises NoSuchPull."""
-        shown, comments = self._read(number)
-        pull = self._reader.pull(shown, comments)
-        runs: list[CheckRun] = self._checks.of(pull.head)
-        return self._reviewed(shown, self._reader.pull(shown, comments, runs))
+        """One pull request, as it is at this moment. Raises NoSuchPull."""
+        return self._looks.pull(number, self._checks.of)
 
     def permission(self, author: Author) -> Permission:
         """What `author` may do now, by their number: a name can be given to somebody else."""
@@ -149,7 +162,8 @@ class GitHubForge:
         if not author.id.isdecimal():
             return Permission.NONE
         try:
-            answer = self._client.get(f"collaborators/{_part(author.name)}/permission")
+            name = quote(author.name, safe="")
+            answer = self._client.get(f"collaborators/{name}/permission")
         except NotFound:
             return Permission.NONE
         access = parse(Access, answer)
@@ -162,18 +176,21 @@ class GitHubForge:
     @refusals()
     def open(self, new: NewPull) -> PullRequest:
         """Create the branch (unless it is at `head` already) and the pull request."""
-        self._remote.fetch()
-        shown = self._openings.open(new, self._now())
-        return self._reader.pull(shown, self._comments.of(shown.number))
+        with self._writing():
+            self._remote.fetch()
+            shown = self._openings.open(new, self._now())
+            opened = self._looks.known(shown.number)
+            return opened or self._looks.standing(shown.number, fresh=True)[1]
 
     def push(self, number: int, *, old: str, new: str, author: Author) -> None:  # noqa: ARG002
         """Move the branch of an open pull request from `old` to `new`; GitHub's head follows."""
-        self._remote.fetch()
-        pull = self._open_pull(number)
-        if pull.head != old:
-            raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
-        self._must_contain(old, new)
-        self._remote.push([Move(f"refs/heads/{pull.branch}", new, old)])
+        with self._writing():
+            self._remote.fetch()
+            _, pull = self._open_one(number)
+            if pull.head != old:
+                raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
+            self._must_contain(old, new)
+            self._remote.push([Move(f"refs/heads/{pull.branch}", new, old)])
 
     def sync_heads(self) -> tuple[Stray, ...]:
         """Report branches that were deleted or rewritten, and what people closed.
@@ -182,14 +199,14 @@ class GitHubForge:
         becomes an experiment here, see `bot.forge.github.adoption`.
         """
         self._remote.fetch()
+        writes = self._client.calls.writes
+        self._adoption.adopt(self._looks.shown(), self._looks.is_experiment)
+        if self._client.calls.writes != writes:
+            self._memory.forget()  # there are more of them now
         strays = []
-        perhaps_open = self._perhaps_open()
-        self._adoption.adopt(perhaps_open, self._is_experiment)
-        for shown in perhaps_open:
-            if not self._is_experiment(shown):
-                continue
-            pull = self._reader.pull(shown, self._comments.of(shown.number))
-            tip = self._tip(shown)
+        for seen in self._looks.perhaps_open():
+            shown, pull = seen.shown, self._looks.fold(seen)
+            tip = self._looks.tip(shown)
             closed = shown.state != "open" and shown.merged_at is None
             if pull.state is State.OPEN and (closed or tip != pull.head):
                 merged = shown.merged_at is not None
@@ -201,8 +218,9 @@ class GitHubForge:
 
     def comment(self, number: int, author: Author, body: str) -> None:
         """Add a comment, in the name of the credential whoever says it. Raises NoSuchPull."""
-        self._check_number(number)
-        self._comments.say(number, body, relay=not author.is_bot)
+        check_number(number)
+        with self._writing():
+            self._comments.say(number, body, relay=not author.is_bot)
 
     @refusals()
     def review(self, number: int, author: Author, body: str, notes: Sequence[Note]) -> None:
@@ -210,7 +228,8 @@ class GitHubForge:
         said = [f"- `{note.path}`, line {note.line}: {note.body}" for note in notes]
         self.comment(number, author, "\n".join([body, *said]).strip("\n") + "\n")
         if notes and author.is_bot:
-            self._reviews.show(number, self._shown(number).head.sha, notes)
+            seen, _ = self._looks.standing(number, fresh=False)
+            self._reviews.show(number, seen.shown.head.sha, notes)
 
     def react(self, number: int, comment: str, *, obeyed: bool) -> None:  # noqa: ARG002
         """Mark a comment as heard by a reaction."""
@@ -218,57 +237,26 @@ class GitHubForge:
 
     def addressed(self, word: str) -> tuple[PullRequest, ...]:
         """Experiments that have ended, but where a person has said `word` since."""
-        lately = self._ended()
-        if self._waiting is None or self._waiting[0] != lately:  # a comment shows in that list
-            ended = self._reader.verdicts()
-            said = self._reviews.addressed(word)
-            waiting = tuple(number for number in said if number in ended)[:_MOST_ADDRESSED]
-            self._waiting = (lately, waiting)
-        return tuple(self.pull(number) for number in self._waiting[1])
+        return tuple(self.pull(number) for number in self._looks.addressed(word))
 
     def reopened(self) -> tuple[PullRequest, ...]:
         """Experiments that have ended and show as open, but for those that are just being ended."""
-        verdicts, ending = self._reader.verdicts(), self._endings.unfinished()
-        perhaps = sorted(
-            number
-            for number, shown in self._seen.items()
-            if shown.state == "open" and number in verdicts and number not in ending
-        )
-        found = [self._read(number) for number in perhaps[:_MOST_ADDRESSED]]
-        return tuple(
-            self._reader.pull(shown, said) for shown, said in found if shown.state == "open"
-        )
+        return tuple(self._looks.reopened(self._endings.unfinished()))
 
     def set_labels(self, number: int, labels: frozenset[str]) -> None:
         """Replace the labels of a pull request; the one for its state stays."""
-        self._seen.pop(number, None)
-        shown = self._shown(number)
-        kept = [name for name in shown.names if managed(name)]
-        self._client.put(f"issues/{number}/labels", {"labels": [*sorted(labels), *kept]})
+        with self._writing():
+            seen, _ = self._looks.standing(number, fresh=False)
+            kept = [name for name in seen.shown.names if managed(name)]
+            body = {"labels": [*sorted(labels), *kept]}
+            answer = self._client.put(f"issues/{number}/labels", body)
+            self._memory.labelled(number, [label.name for label in parse_all(Label, answer)])
 
     @refusals()
     def start(self, number: int, attempt: Attempt) -> None:
         """Write down that `attempt` is asked for, before any of it is run."""
-        shown, comments = self._read(number, fresh=False)
-        pull = self._reader.pull(shown, comments)
-        if pull.state is not State.OPEN or pull.head != attempt.head:
-            raise Conflict(f"#{number} is {pull.state} at {pull.head}, not at {attempt.head}.")
-        if any(other.id == attempt.id for other in pull.attempts):
-            raise Conflict(f"#{number} has an attempt {attempt.id!r} already.")
-        event = Attempted(
-            at=self._now(),
-            id=attempt.id,
-            base=attempt.base,
-            head=attempt.head,
-            merge_tree=attempt.merge_tree,
-            runs=tuple(Plan.of(run) for run in attempt.runs),
-        )
-        self._check_trees(attempt)
-        self._keep(pull, f"Attempt {attempt.id}: {len(attempt.runs)} runs are asked for.", event)
-        if MEASURING not in shown.names:
-            labels = with_state(shown.names, MEASURING)
-            self._client.put(f"issues/{number}/labels", {"labels": labels})
-            self._seen.pop(number, None)
+        with self._writing():
+            self._measurements.start(number, attempt)
 
     def record(self, number: int, attempt: str, index: int, result: Mapping[str, Any]) -> None:
         """Keep the result of one planned run, also when it arrives after the verdict."""
@@ -278,23 +266,16 @@ class GitHubForge:
     def record_many(
         self, number: int, attempt: str, results: Mapping[int, Mapping[str, Any]]
     ) -> None:
-        """Keep the results of several runs of an attempt, in one comment where they fit."""
-        pull = self._reader.pull(*self._read(number, fresh=False))
-        for known in pull.attempts:
-            if known.id == attempt and (taken := sorted(set(results) & set(known.results))):
-                raise Conflict(f"Run {taken[0]} of {attempt!r} in #{number} has its result.")
-        events = [
-            Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
-            for index, result in sorted(results.items())
-        ]
-        runs = ", ".join(str(event.index + 1) for event in events)
-        if events:
-            self._keep(pull, f"Attempt {attempt}: measured run {runs}.", *events)
+        """Keep the results of several runs of an attempt, in one comment where they fit.
+
+        Of two bots that write at the same moment the first counts, and neither is told.
+        """
+        with self._writing():
+            self._measurements.record(number, attempt, results)
 
     def post(self, number: int, check: Check) -> None:
         """Show a completed check on the pull request."""
-        _, comments = self._read(number, fresh=False)
-        self._checks.post(check, apps_of(comments, int(self.bot.id)))
+        self._measurements.post(number, check)
 
     # Ending
 
@@ -303,34 +284,44 @@ class GitHubForge:
         self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
     ) -> None:
         """Move the base branch from `base` to `commit`; GitHub itself marks it merged."""
-        shown, pull = self._ready_to_end(number)
-        if pull.head != head:
-            raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
-        tip = self._tip(shown)
-        # What the base branch has already is merged, wherever its branch went afterwards.
-        moved = tip not in {None, head}
-        if moved and not self.repository.is_ancestor(head, base):
-            raise Conflict(f"Branch {pull.branch} is at {tip}, but {head} was to be merged.")
-        self._must_contain(head, commit)
-        judged = Judgement.of(verdict)
-        event = Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
-        apply(pull, "", event)
-        branch = None if tip is None or moved or self._is_fork(shown) else pull.branch
-        self._endings.end(shown, event, comment, branch)
+        with self._writing():
+            seen, pull = self._ready_to_end(number, fresh=True)
+            if pull.head != head:
+                raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
+            tip = self._looks.tip(seen.shown)
+            # What the base branch has already is merged, wherever its branch went afterwards.
+            moved = tip not in {None, head}
+            if moved and not self.repository.is_ancestor(head, base):
+                raise Conflict(f"Branch {pull.branch} is at {tip}, but {head} was to be merged.")
+            self._must_contain(head, commit)
+            judged = Judgement.of(verdict)
+            event = Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
+            apply(pull, "", event)
+            elsewhere = tip is None or moved or self._looks.is_fork(seen.shown)
+            self._endings.end(seen.shown, event, comment, None if elsewhere else pull.branch)
+            self._memory.ended(number)
 
     @refusals()
     def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
-        shown, pull = self._ready_to_end(number)
-        judged = Judgement.of(verdict)
-        event = Closed(at=self._now(), base=base, commit=commit, verdict=judged)
-        apply(pull, "", event)
-        self._endings.end(shown, event, comment, None)
+        with self._writing():
+            seen, pull = self._ready_to_end(number, fresh=False)
+            event = Closed(
+                at=self._now(),
+                head=pull.head,
+                base=base,
+                commit=commit,
+                verdict=Judgement.of(verdict),
+            )
+            apply(pull, "", event)
+            self._endings.end(seen.shown, event, comment, None)
+            self._memory.ended(number)
 
     def advance(self, *, base: str, commit: str) -> None:
         """Move the base branch from `base` to `commit`, which belongs to no pull request."""
-        self._remote.fetch()
-        self._base.move(base, commit, [])
+        with self._writing():
+            self._remote.fetch()
+            self._base.move(base, commit, [])
 
     def elsewhere(self, ref: str) -> str | None:
         """Where GitHub has a ref of the bot's own; it is fetched now."""
@@ -366,150 +357,35 @@ class GitHubForge:
 
     # How
 
-    def _finish(self) -> None:
-        self._openings.finish()
-        self._endings.finish_all()
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Where a write is refused, or may have happened, what was known is known no longer."""
+        try:
+            yield
+        except BaseException:
+            self._memory.forget()
+            raise
 
-    def _ready_to_end(self, number: int) -> tuple[Pull, PullRequest]:
-        self._check_number(number)
-        self._seen.pop(number, None)
+    def _ready_to_end(self, number: int, *, fresh: bool) -> tuple[Seen, PullRequest]:
+        check_number(number)
         self._base.recover()
         self._remote.fetch()
         self._endings.finish_all()
         self._base.follow()
-        shown, comments = self._read(number)
-        pull = self._reader.pull(shown, comments)
+        return self._open_one(number, fresh=fresh)
+
+    def _open_one(self, number: int, *, fresh: bool = True) -> tuple[Seen, PullRequest]:
+        seen, pull = self._looks.standing(number, fresh=fresh)
         if pull.state is not State.OPEN:
             raise Conflict(f"#{number} is {pull.state} already.")
-        return shown, pull
-
-    def _open_pull(self, number: int) -> PullRequest:
-        pull = self._reader.pull(*self._read(number))
-        if pull.state is not State.OPEN:
-            raise Conflict(f"#{number} is {pull.state} already.")
-        return pull
-
-    def _keep(self, pull: PullRequest, text: str, *events: Event) -> None:
-        """Write events, and see that nobody was faster: the first ones count.
-
-        Raises FoldError when they cannot follow, Conflict when another bot wrote the same.
-        """
-        after = pull
-        for event in events:
-            after = apply(after, "", event)
-        key = self._comments.keep(pull.number, text, *events)
-        if not is_first(self._comments.of(pull.number), int(self.bot.id), key):
-            raise Conflict(f"Another bot wrote the same about #{pull.number} first.")
-
-    def _reviewed(self, shown: Pull, pull: PullRequest) -> PullRequest:
-        """The pull request with what reviews say of it; a person's, with who approved it."""
-        by_bot = str(shown.user.id) == self.bot.id
-        reviews = self._reviews.of(pull.number)
-        said = [*self._reviews.lines(pull.number), *self._reviews.summaries(reviews)]
-        comments = sorted([*pull.comments, *said], key=lambda each: each.created_at)
-        return replace(
-            pull,
-            comments=tuple(comments),
-            fork=self._is_fork(shown),
-            approvals=() if by_bot else self._reviews.approvals(reviews),
-        )
-
-    def _shown(self, number: int, *, fresh: bool = True) -> Pull:
-        """One pull request of GitHub's; not `fresh`: as the last snapshot saw it."""
-        self._check_number(number)
-        if not fresh and number in self._seen:
-            return self._seen[number]
-        try:
-            shown = parse(Pull, self._client.get(f"pulls/{number}"))
-        except NotFound:
-            raise NoSuchPull(f"There is no pull request #{number} on GitHub.") from None
-        if shown.base.ref != self.base_branch:
-            raise NoSuchPull(f"#{number} goes into {shown.base.ref}, not {self.base_branch}.")
-        return shown
-
-    def _read(self, number: int, *, fresh: bool = True) -> tuple[Pull, list[IssueComment]]:
-        shown = self._shown(number, fresh=fresh)
-        self._fetch_for([shown])
-        return shown, self._comments.of(number)
-
-    def _listed(self, **query: str) -> list[Pull]:
-        return parse_all(Pull, self._client.list("pulls", base=self.base_branch, **query))
-
-    def _perhaps_open(self) -> list[Pull]:
-        """Those that GitHub shows open, and those that a person ended before the bot said so.
-
-        Of the ended ones the latest page is enough: each is settled at the next step.
-        """
-        verdicts = self._reader.verdicts()
-        shown = {each.number: each for each in self._ended() if each.number not in verdicts}
-        shown |= {each.number: each for each in self._listed(state="open")}
-        self._seen = shown
-        return [shown[number] for number in sorted(shown)]
-
-    def _ended(self) -> list[Pull]:
-        """Those that ended, on GitHub, the latest page by what happened to them last."""
-        latest = self._client.get(
-            "pulls",
-            base=self.base_branch,
-            state="closed",
-            sort="updated",
-            direction="desc",
-            per_page=100,
-        )
-        return parse_all(Pull, latest if isinstance(latest, list) else [])
-
-    def _is_experiment(self, shown: Pull) -> bool:
-        """Opened by the bot, or made one by a label, which only people of the repository set.
-
-        What somebody closed again before the bot did anything with it was none.
-        """
-        if str(shown.user.id) == self.bot.id or any(managed(name) for name in shown.names):
-            return True
-        over = shown.state != "open" and shown.merged_at is None
-        return WANTED in shown.names and not over
+        return seen, pull
 
     def _may_write(self, author: Author) -> bool:
         return self.permission(author) is Permission.WRITE
 
-    def _is_fork(self, shown: Pull) -> bool:
-        home = shown.head.repo
-        return home is None or home.full_name.lower() != self._client.repository.lower()
-
-    def _tip(self, shown: Pull) -> str | None:
-        if self._is_fork(shown):
-            return shown.head.sha
-        return self._remote.branch(shown.head.ref)
-
-    def _fetch_for(self, shown: list[Pull]) -> None:
-        """Fetch what these speak of and the clone lacks."""
-        heads = [each for each in shown if self.repository.resolve(each.head.sha) is None]
-        if heads:
-            self._remote.fetch(*(f"+refs/pull/{each.number}/head" for each in heads))
-
-    def _holds(self, new: str, old: str) -> bool:
-        known = all(self.repository.resolve(commit) for commit in (new, old))
-        return known and self.repository.is_ancestor(old, new)
-
     def _must_contain(self, old: str, new: str) -> None:
-        if old != new and not self._holds(new, old):
+        if old != new and not self._looks.holds(new, old):
             raise ForgeError(f"{new} does not contain {old}; branches only move forward.")
-
-    def _check_trees(self, attempt: Attempt) -> None:
-        """Raise ForgeError when the clone lacks a tree that is to be measured."""
-        for tree in {attempt.merge_tree, *(run.tree for run in attempt.runs)}:
-            git = self.repository.git
-            if git.run("cat-file", "-e", f"{tree}^{{tree}}", accepted=(0, 1, 128)).code:
-                raise ForgeError(f"This cannot be kept: there is no tree {tree}.")
-
-    def _check_number(self, number: int) -> None:
-        if not 0 < number < _LARGEST_NUMBER:
-            raise NoSuchPull(f"There is no pull request #{number} on GitHub.")
 
     def _now(self) -> int:
         return int(self._clock())
-
-
-def _part(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

@@ -12,6 +12,7 @@ from bot.forge.github.answers import Pull, parse, parse_all
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.ending import OPENING, Entry, Journal
 from bot.forge.github.errors import Rejected, Uncertain
+from bot.forge.github.memory import Memory
 from bot.forge.github.remote import MIRROR, Move, Remote
 from bot.forge.github.states import OPEN, managed
 from bot.forge.github.writing import Comments
@@ -29,17 +30,20 @@ class Openings:
         client: GitHubClient,
         remote: Remote,
         comments: Comments,
+        *,
         journal: Journal,
+        memory: Memory,
         base_branch: str,
     ) -> None:
         self._client = client
         self._remote = remote
         self._comments = comments
         self._journal = journal
+        self._memory = memory
         self._base_branch = base_branch
 
     def open(self, new: NewPull, at: int) -> Pull:
-        """Open one, and return it. What was fetched is fresh."""
+        """Open one, and return it as GitHub made it. What was fetched is fresh."""
         repository = self._remote.repository
         title = title_of(repository, new, self._base_branch)
         tip = self._remote.branch(new.branch)
@@ -104,17 +108,20 @@ class Openings:
 
     def _carry_on(self, branch: str, commit: str, event: Opened, undo: list[Move]) -> Pull:
         try:
-            shown = self._create(branch, event)
+            shown, made = self._create(branch, event)
         except Rejected as error:
             self._journal.forget(OPENING, branch, commit, *undo)
             if _EXISTS.search(str(error)):
                 raise BranchTaken(f"Branch {branch} has a pull request open.") from None
             raise
-        self._describe(shown, event)
+        if made:
+            self._memory.opened(shown)
+        self._describe(shown, event, new=made)
         self._journal.forget(OPENING, branch, commit)
         return shown
 
-    def _create(self, branch: str, event: Opened) -> Pull:
+    def _create(self, branch: str, event: Opened) -> tuple[Pull, bool]:
+        """The pull request, and whether it was made just now for sure."""
         body = {
             "title": event.title,
             "body": event.body,
@@ -123,12 +130,12 @@ class Openings:
             "maintainer_can_modify": False,
         }
         try:
-            return parse(Pull, self._client.post("pulls", body))
+            return parse(Pull, self._client.post("pulls", body)), True
         except Uncertain:
             shown = self._found(branch)
             if shown is None:
                 raise
-            return shown
+            return shown, False
 
     def _found(self, branch: str) -> Pull | None:
         """The open pull request of a branch of this repository."""
@@ -137,12 +144,13 @@ class Openings:
         same = [pull for pull in found if pull.head.ref == branch]
         return max(same, key=lambda pull: pull.number, default=None)
 
-    def _describe(self, shown: Pull, event: Opened) -> None:
+    def _describe(self, shown: Pull, event: Opened, *, new: bool = False) -> None:
         """The record, and the label of the state; each only where it is not there yet."""
         number = shown.number
         event = event.model_copy(update={"number": number})
-        if not self._comments.has(number, Opened):
+        if new or not self._comments.has(number, Opened):
             self._comments.keep(number, "The record of this experiment begins here.", event)
         if not any(managed(name) for name in shown.names):
             labels = {"labels": [OPEN]}
             self._client.post(f"issues/{number}/labels", labels, repeatable=True)
+            self._memory.labelled(number, [*shown.names, OPEN])

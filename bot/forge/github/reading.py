@@ -56,11 +56,11 @@ class Reader:
                 self._said(pull, entry) if isinstance(entry, Said) else self._happened(pull, entry)
             )
         pull = self._ended(shown, pull)
-        head = self.head(shown, pull.head)
+        head = pull.head if pull.verdict else self._head(shown, pull.head)
         return replace(pull, head=head, checks=_checks(runs, apps_of(comments, own)))
 
-    def head(self, shown: Pull, recorded: str) -> str:
-        """The head: the branch, while it goes on from what was recorded."""
+    def _head(self, shown: Pull, recorded: str) -> str:
+        """The head without a verdict: the branch, while it goes on from what was recorded."""
         tip = self.tip(shown)
         forward = tip is not None and (tip == recorded or self.contains(tip, recorded))
         return tip if tip is not None and forward else recorded
@@ -112,7 +112,7 @@ class Reader:
         event, name = entry.event, str(entry.id)
         if isinstance(event, Opened | Pushed | Commented | Labelled):
             return pull  # GitHub itself tells of these
-        if isinstance(event, Attempted | Merged):
+        if isinstance(event, Attempted | Merged | Closed) and event.head:
             pull = replace(pull, head=event.head)
         try:
             after = apply(pull, name, event)

@@ -139,10 +139,13 @@ def read(comments: Iterable[IssueComment], own: int) -> list[Said | Recorded]:
     return found
 
 
-def holds(comments: Sequence[IssueComment], own: int, key: str) -> set[int]:
-    """Which parts of what was written with `key` are there."""
-    marks = (_MARK.match(comment.body) for comment in comments if comment.user.id == own)
-    return {int(mark[3]) for mark in marks if mark and mark[2] == key}
+def part(comments: Sequence[IssueComment], own: int, key: str, place: int) -> IssueComment | None:
+    """The comment with one part of what was written with `key`, if it is there."""
+    for comment in comments:
+        mark = _MARK.match(comment.body) if comment.user.id == own else None
+        if mark and (mark[2], int(mark[3])) == (key, place):
+            return comment
+    return None
 
 
 def _complete(

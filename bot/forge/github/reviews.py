@@ -13,6 +13,7 @@ from bot.forge.github.answers import (
     MEMBERS,
     Answer,
     IssueComment,
+    LineComment,
     Moment,
     Somebody,
     Text,
@@ -28,19 +29,6 @@ _ON_LINE = "line-"
 _SUMMARY = "review-"
 """The same for what a review says as a whole."""
 _MOST_SUMMARIES = 100  # of one pull request, the latest
-
-
-class LineComment(Answer):
-    """A comment on a line of a pull request. `line` is None where that line is gone."""
-
-    id: int
-    user: Somebody
-    body: Text = ""
-    path: str
-    line: int | None = None
-    original_line: int | None = None
-    created_at: Moment
-    updated_at: Moment
 
 
 class Review(Answer):
@@ -70,9 +58,12 @@ class Reviews:
         self._bot = bot
         self._unedited: dict[int, str] = {}  # reviews, as they were said first
 
-    def lines(self, number: int) -> tuple[Comment, ...]:
-        """What others said on lines of a pull request, oldest first."""
-        found = parse_all(LineComment, self._client.list(f"pulls/{number}/comments"))
+    def lines(self, number: int) -> tuple[LineComment, ...]:
+        """All comments on lines of a pull request."""
+        return tuple(parse_all(LineComment, self._client.list(f"pulls/{number}/comments")))
+
+    def by_others(self, lines: Iterable[LineComment]) -> tuple[Comment, ...]:
+        """What others said on lines, oldest first."""
         return tuple(
             Comment(
                 id=f"{_ON_LINE}{each.id}",
@@ -83,7 +74,7 @@ class Reviews:
                 path=each.path,
                 line=each.line or each.original_line,
             )
-            for each in found
+            for each in sorted(lines, key=lambda each: each.id)
             if str(each.user.id) != self._bot.id
         )
 
@@ -158,24 +149,17 @@ class Reviews:
         with contextlib.suppress(Rejected, Forbidden, NotFound, Uncertain):
             self._client.post(path, {"content": "+1" if obeyed else "confused"})
 
-    def addressed(self, word: str) -> tuple[int, ...]:
-        """Pull requests where somebody said `word` since the bot's own last comment.
 
-        Of the latest hundred comments in the repository; those of its members come first.
-        """
-        answer = self._client.get("issues/comments", sort="updated", direction="desc", per_page=100)
-        comments = parse_all(IssueComment, answer if isinstance(answer, list) else [])
-        waiting = _waiting(comments, int(self._bot.id), word)
-        return tuple(sorted(waiting, key=lambda number: (not waiting[number], number)))
+def waiting(comments: Iterable[IssueComment], own: int, word: str) -> dict[int, bool]:
+    """Pull requests where somebody said `word` since the bot's own last comment.
 
-
-def _waiting(comments: Iterable[IssueComment], own: int, word: str) -> dict[int, bool]:
-    """By number of the pull request: whether a member is among those who wait."""
-    waiting: dict[int, bool] = {}
+    By number: whether a member of the repository is among those who wait.
+    """
+    found: dict[int, bool] = {}
     for comment in sorted(comments, key=lambda each: each.id):
         if comment.user.id == own and not is_relay(comment):
-            waiting.pop(comment.issue, None)
+            found.pop(comment.issue, None)
         elif word in comment.body.casefold():
             member = comment.user.id == own or comment.author_association in MEMBERS
-            waiting[comment.issue] = waiting.get(comment.issue, False) or member
-    return waiting
+            found[comment.issue] = found.get(comment.issue, False) or member
+    return found

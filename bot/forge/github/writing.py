@@ -1,29 +1,40 @@
 """Writing comments that can be found again: the one way in which the record grows.
 
 The answer to a write can be lost. Every comment carries a key, so that what arrived is found by
-reading, and only what did not arrive is sent again.
+reading, and only what did not arrive is sent again. What GitHub answers is the comment itself: it
+is told to `noted` and not read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bot.forge.base import NoSuchPull
 from bot.forge.events import Event
 from bot.forge.github import records
-from bot.forge.github.answers import IssueComment, parse_all
+from bot.forge.github.answers import IssueComment, parse, parse_all
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import NotFound, Uncertain
 
 _TRIES = 3
 
 
+def _nobody(number: int, comment: IssueComment) -> None:
+    """Nobody wants to know."""
+
+
 class Comments:
     """The comments of the pull requests of one repository."""
 
-    def __init__(self, client: GitHubClient, own: int) -> None:
+    def __init__(
+        self,
+        client: GitHubClient,
+        own: int,
+        noted: Callable[[int, IssueComment], None] = _nobody,
+    ) -> None:
         self._client = client
         self._own = own
+        self._noted = noted
 
     def of(self, number: int) -> list[IssueComment]:
         """All comments on one pull request. Raises NoSuchPull."""
@@ -45,11 +56,15 @@ class Comments:
         kind = records.Kind.RELAY if relay else records.Kind.COMMENT
         self._write(number, key, [records.said_body(kind, key, text)])
 
-    def keep(self, number: int, text: str, *events: Event) -> str:
-        """Write events into the record, with words for people; returns their key."""
+    def keep(self, number: int, text: str, *events: Event) -> tuple[str, int]:
+        """Write events into the record, with words for people.
+
+        Returns their key, and how many comments they took.
+        """
         key = records.new_key()
-        self._write(number, key, records.record_bodies(key, text, events))
-        return key
+        bodies = records.record_bodies(key, text, events)
+        self._write(number, key, bodies)
+        return key, len(bodies)
 
     def has(self, number: int, *kinds: type[Event]) -> bool:
         """Whether the record of a pull request has an event of one of these kinds."""
@@ -59,18 +74,19 @@ class Comments:
 
     def _write(self, number: int, key: str, bodies: Sequence[str]) -> None:
         for place, body in enumerate(bodies, 1):
-            self._send(number, key, place, body)
+            self._noted(number, self._send(number, key, place, body))
 
-    def _send(self, number: int, key: str, place: int, body: str) -> None:
+    def _send(self, number: int, key: str, place: int, body: str) -> IssueComment:
         for attempt in range(_TRIES):
             try:
-                self._client.post(f"issues/{number}/comments", {"body": body})
+                answer = self._client.post(f"issues/{number}/comments", {"body": body})
+                return parse(IssueComment, answer)
             except NotFound:
                 raise NoSuchPull(f"There is no pull request #{number} on GitHub.") from None
             except Uncertain:
-                if place in records.holds(self.of(number), self._own, key):
-                    return
+                there = records.part(self.of(number), self._own, key, place)
+                if there is not None:
+                    return there
                 if attempt == _TRIES - 1:
                     raise
-                continue
-            return
+        raise AssertionError("unreachable")

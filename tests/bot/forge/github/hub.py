@@ -48,6 +48,7 @@ class GitHubHub:
         remote: Remote | None = None,
         account_id: int = 0,
         adopted_paths: Collection[str] = (),
+        holds_s: float = 0.0,
     ) -> GitHubForge:
         return GitHubForge(
             self.repository,
@@ -58,6 +59,7 @@ class GitHubHub:
             account_id=account_id,
             verdicts=lambda: self.verdicts,
             adopted_paths=adopted_paths,
+            holds_s=holds_s,
             clock=self._clock,
             sleep=self.slept.append,
         )

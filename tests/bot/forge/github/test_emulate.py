@@ -145,7 +145,7 @@ def test_our_record_survives_its_way_through_comments(lab: Lab) -> None:
     comments = Comments(lab.client, lab.user.id)
     event = Measured(at=1, attempt="a1", index=0, result={"metric": 11.3, "log_tail": "é`\n```"})
     comments.say(lab.number, "Hello", relay=True)
-    key = comments.keep(lab.number, "Measured.", event)
+    key, _ = comments.keep(lab.number, "Measured.", event)
     entries = read(comments.of(lab.number), lab.user.id)
     assert [entry.event for entry in entries if isinstance(entry, Recorded)] == [event]
     assert [entry.key for entry in entries if isinstance(entry, Recorded)] == [key]

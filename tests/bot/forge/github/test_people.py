@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.forge.base import Author, Note, State
-from bot.forge.github import forge as forge_module
+from bot.forge.github import looking
 from bot.people.commands import Verb
 from bot.people.inbox import Inbox
 from bot.people.record import Order, Record, hidden, record_of
@@ -170,7 +170,7 @@ def test_an_ended_experiment_that_somebody_opens_again_is_told_of(
 def test_of_many_commands_on_ended_experiments_those_of_members_come_first(
     hub: GitHubHub, github: GitHub, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forge_module, "_MOST_ADDRESSED", 1)
+    monkeypatch.setattr(looking, "_MOST_ADDRESSED", 1)
     open_one(hub, "two", b"rate = 3\n")
     for number in (1, 2):
         pull = hub.forge.pull(number)
