@@ -4,6 +4,7 @@ gpu_busy   the share of all GPUs' time in which runs are made, by the number of 
            simulated clock, proposals taking 60 s and runs 300 s; from the first run on
 serial_gpu_busy  the same for one GPU and one experiment at a time
 seeds      how many histories were played; `--seed N` plays one again and tells its story
+forges     of these on the embedded forge (git) and on the model of GitHub (github)
 failures   those in which something that must always be true was not: seed and what
 faults     what struck in all of them together, by name: [histories that it struck, times]
 """
@@ -70,6 +71,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         histories.update(outcome.faults.keys())
     return {
         "seeds": len(outcomes),
+        "forges": dict(sorted(Counter(outcome.forge for outcome in outcomes).items())),
         "failures": [{"seed": o.seed, "what": o.failure} for o in outcomes if o.failure],
         "experiments": sum(outcome.experiments for outcome in outcomes),
         "simulated_hours": round(sum(outcome.hours for outcome in outcomes), 1),
@@ -115,7 +117,8 @@ def _play_real(seed: int) -> Outcome:
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield f"{told['seeds']} histories, {len(told['failures'])} failures"
+    forges = ", ".join(f"{count} on {name}" for name, count in told["forges"].items())
+    yield f"{told['seeds']} histories ({forges}), {len(told['failures'])} failures"
     yield f"{told['experiments']} experiments in {told['simulated_hours']} simulated hours"
     for name, (histories, times) in told["faults"].items():
         yield f"  {name:32} {times:6} times in {histories} histories"

@@ -109,15 +109,15 @@ class Executor:
         )
         comment = texts.closing_comment(told)
         self._post_check(standing, told)
+        head = standing.pull.head
         if verdict.merged:
-            head = standing.pull.head
             self.forge.merge(
                 action.number, head=head, base=base, commit=commit, verdict=verdict, comment=comment
             )
             self._tell(standing, verdict, when)
         else:
             self.forge.close(
-                action.number, base=base, commit=commit, verdict=verdict, comment=comment
+                action.number, head=head, base=base, commit=commit, verdict=verdict, comment=comment
             )
 
     def _tell(self, standing: Standing, verdict: Verdict, when: int) -> None:
@@ -222,7 +222,9 @@ class Executor:
         pulls = self.forge.pulls(State.OPEN)  # the next look asks the same
         pull = next((each for each in pulls if each.number == order.number), None)
         attempts = (pull or self.forge.pull(order.number)).attempts
-        attempt = next(item for item in attempts if item.id == order.attempt)
+        attempt = next((item for item in attempts if item.id == order.attempt), None)
+        if attempt is None:
+            return  # the forge gave an older list: this shows at the next attempt
         results = [
             attempt.results[index]
             for index, run in enumerate(attempt.runs)

@@ -9,10 +9,12 @@ from pathlib import Path
 from random import Random
 
 from bench.simulation import project
-from bench.simulation.bots import PROPOSAL_S, Books, Bot, Clock, Thinker, World
+from bench.simulation.bots import Bot
 from bench.simulation.faults import Faults
 from bench.simulation.quick import QuickGit, Store, quick_ledger
 from bench.simulation.shaky import repository_on
+from bench.simulation.surroundings import PROPOSAL_S, Thinker
+from bench.simulation.world import Clock, World
 from bot.forge.git import GitForge
 from bot.proposing.place import BOT, Place
 from bot.run.terms import Terms
@@ -38,17 +40,17 @@ def measure(gpus: int, hours: float, *, in_flight: int | None = None, seed: int 
     """Work for so long; `in_flight` is `max_in_flight`, by default what the bot thinks right."""
     with tempfile.TemporaryDirectory(prefix="mergelab-busy-", dir=project.memory()) as folder:
         project.make(Path(folder) / "project")
-        git = QuickGit(Path(folder) / "project", Store(Path(folder) / "project"))
+        git = QuickGit(Path(folder) / "project", Store(Path(folder) / "project" / ".git"))
         clock = Clock(tick=0)
         chance = Random(seed)
-        world = World(clock, chance, Faults(chance, armed=False), Books(), lambda _: None)
+        world = World(clock, chance, Faults(chance, armed=False))
         repository = repository_on(git)
         forge = GitForge(repository, "main", bot=BOT, clock=clock.now)
         place = Place(repository, forge, parse(b"[proposer]\nname = 'command'\n"))
         thinker = Thinker(world, float("inf"), lambda chance: chance.gauss(0, 1))
-        bot = Bot("A", place, world, thinker, lambda _: None)
+        bot = Bot("A", lambda _: place, world, thinker)
         end = clock.seconds + PROPOSAL_S + 3600 * hours
-        with quick_ledger(git.store):
+        with quick_ledger({git.place: git.store}):
             done = bot.run(Terms(deadline=end, max_in_flight=in_flight, patient=True), gpus)
         runs = world.books.runs
         return Busy(gpus, share(runs, gpus, end), len(runs), len(done.concluded), hours)

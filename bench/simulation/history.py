@@ -5,29 +5,26 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from bench.simulation import project
-from bench.simulation.bots import Books, Bot, Clock, Thinker, World
+from bench.simulation.embedded import Embedded
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.invariants import Broken, check
-from bench.simulation.people import People
-from bench.simulation.quick import QuickGit, Store, quick_ledger
-from bench.simulation.shaky import ShakyForge, ShakyGit, repository_on
+from bench.simulation.on_github import OnGitHub
+from bench.simulation.scene import Scene
+from bench.simulation.world import START, Clock, World
 from bot.errors import BaselineFails, BotError
 from bot.forge.base import ForgeError
-from bot.forge.git import GitForge
 from bot.git import GitError
-from bot.git.process import Git
-from bot.proposing.place import BOT, Place
 from bot.run.terms import Terms
-from bot.settings import parse
 
 MOST_WAKE_UPS = 12
 MOST_TO_QUIET = 12
+ON_GITHUB = 4
+"""One history of so many is played on the model of GitHub, the others on the embedded forge."""
 
 
 @dataclass
@@ -35,6 +32,7 @@ class Outcome:
     """How a history went. `failure` is None, or what did not hold, with its last events."""
 
     seed: int
+    forge: str
     failure: str | None
     faults: Counter[str]
     experiments: int
@@ -43,95 +41,70 @@ class Outcome:
     story: list[str] = field(default_factory=list)
 
 
+def forge_of(seed: int) -> str:
+    """On which forge the history of a seed is played: "git" or "github"."""
+    return "github" if seed % ON_GITHUB == ON_GITHUB - 1 else "git"
+
+
 def play(seed: int, *, quick: bool = True) -> Outcome:
     """The history of one seed; without `quick`, every git command is a process of git."""
     with tempfile.TemporaryDirectory(prefix="mergelab-history-", dir=project.memory()) as folder:
-        history = History.of(seed, Path(folder) / "project", quick=quick)
+        history = History(seed, Path(folder), quick=quick)
         failure = None
-        git = history.place.repository.git
-        fast = quick_ledger(git.store) if isinstance(git, QuickGit) else nullcontext()
-        try:
-            with fast:
+        with history.scene.quickly():
+            try:
                 history.play()
-        except (Exception, Killed) as error:
-            failure = f"{type(error).__name__}: {error}"
-            if not isinstance(error, Broken):
-                failure += "\n" + "".join(traceback.format_tb(error.__traceback__)[-6:])
-        return Outcome(
-            seed=seed,
-            failure=failure,
-            faults=history.world.faults.struck,
-            experiments=len(history.place.forge.pulls()),
-            hours=(history.world.clock.seconds - 1_800_000_000) / 3600,
-            tip=history.place.forge.base(),
-            story=history.story,
-        )
+            except (Exception, Killed) as error:
+                failure = f"{type(error).__name__}: {error}"
+                if not isinstance(error, Broken):
+                    failure += "\n" + "".join(traceback.format_tb(error.__traceback__)[-6:])
+            return Outcome(
+                seed=seed,
+                forge=forge_of(seed),
+                failure=failure,
+                faults=history.world.faults.struck,
+                experiments=len(history.scene.place.forge.pulls()),
+                hours=(history.world.clock.seconds - START) / 3600,
+                tip=history.scene.base(),
+                story=history.story,
+            )
 
 
-@dataclass
 class History:
-    """Everything in a history. `place` is a sure view of the repository, without faults."""
+    """Everything in a history: as many ideas and as much trouble as the seed wants."""
 
-    place: Place
-    world: World
-    chance: Random
-    people: People
-    bots: list[Bot] = field(default_factory=list)
-    bases: list[str] = field(default_factory=list)
-    story: list[str] = field(default_factory=list)
-    _acting: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, seed: int, folder: Path, *, quick: bool) -> History:
-        """A fresh project, with as many ideas and as much trouble as the seed wants."""
-        chance = Random(f"history {seed}")
-        project.make(folder)
-        clock = Clock()
-        faults = Faults(Random(f"faults {seed}"), intensity=chance.choice([0.3, 1.0, 2.0]))
-        settings = parse(project.SETTINGS.encode())
-        git = QuickGit(folder, Store(folder)) if quick else Git(folder)
-        repository = repository_on(git)
-        forge = GitForge(repository, "main", bot=BOT, clock=clock.now)
-        place = Place(repository, forge, settings)
-        people = People(place, Random(f"people {seed}"), clock.now)
-        world = World(clock, Random(f"bots {seed}"), faults, Books(), lambda _: None)
-        history = cls(place, world, chance, people)
-        world.between = history._interlude
-        history.bots = [history._bot(name, git, chance.randint(1, 4)) for name in ("A", "B")]
-        return history
-
-    def _bot(self, name: str, git: Git, ideas: int) -> Bot:
-        world = self.world
-        repository = repository_on(ShakyGit(git, world.faults))
-
-        def between() -> None:
-            self._interlude(name)
-
-        def note(write: str, arguments: tuple[object, ...]) -> None:
-            world.books.note(write, arguments, world.clock.seconds)
-            self._watch()
-
-        forge = GitForge(repository, "main", bot=BOT, clock=world.clock.now)
-        shaky = ShakyForge(forge, world.faults, between, note)
-        place = Place(repository, shaky, self.place.settings)
-        return Bot(name, place, world, Thinker(world, ideas), self._say)
+    def __init__(self, seed: int, folder: Path, *, quick: bool) -> None:
+        self.chance = Random(f"history {seed}")
+        intensity = self.chance.choice([0.3, 1.0, 2.0])
+        faults = Faults(Random(f"faults {seed}"), intensity=intensity)
+        self.world = World(Clock(), Random(f"bots {seed}"), faults)
+        self.world.between = self._interlude
+        self.world.say = self._say
+        self.bases: list[str] = []
+        self.story: list[str] = []
+        self._acting: set[str] = set()
+        make = OnGitHub if forge_of(seed) == "github" else Embedded
+        self.scene: Scene = make(
+            seed, folder / "project", self.world, quick=quick, wrote=self._watch
+        )
 
     def play(self) -> None:
         """Trouble first, then without any faults until nothing is left to do."""
         faults = self.world.faults
         for _ in range(self.chance.randint(3, MOST_WAKE_UPS)):
             if faults.strikes("wake-up lost"):
-                self.world.clock.seconds += 600
+                self.world.clock.sleep(600)
                 continue
-            bot = self.chance.choice(self.bots)
+            bot = self.chance.choice(list(self.scene.bots))
             for _ in range(1 + faults.strikes("wake-up doubled")):
                 self._wake(bot, self._terms(), self.chance.choice([1, 1, 2, 4]))
             if self.chance.random() < 0.5:
-                self._say(self.people.act())
+                self._say(self.scene.people.act())
             self._watch()
         with faults.silenced():
             self._drain()
-            check(self.place, self.world.books, self.bases)
+            check(self.scene.place, self.world.books, self.bases)
+            self.scene.check(self.world.books)
 
     def _terms(self) -> Terms:
         """A step, or a while of the overnight loop."""
@@ -141,51 +114,53 @@ class History:
         most = self.chance.choice([None, 1, 3])
         return Terms(deadline=end, max_in_flight=most, patient=True, look_every_s=60)
 
-    def _wake(self, bot: Bot, terms: Terms, slots: int) -> None:
+    def _wake(self, bot: str, terms: Terms, slots: int) -> None:
         """Let a bot run once, to its own end or to that of its process."""
-        self._acting.add(bot.name)
-        calls = self.world.books.calls
+        self._acting.add(bot)
+        self.scene.pass_time()
         try:
-            outcome = bot.run(terms, slots)
+            outcome = self.scene.run(bot, terms, slots)
         except Killed as death:
-            self._say(f"{bot.name}: killed {death}")
-            self.world.books.lost_calls += self.world.books.calls - calls
+            self._say(f"{bot}: killed {death}")
         except BaselineFails:
-            self._say(f"{bot.name}: the baseline fails")
-            self._say(self.people.mend())
+            self._say(f"{bot}: the baseline fails")
+            self._say(self.scene.people.mend())
         except (BotError, ForgeError, GitError) as error:
-            self._say(f"{bot.name}: {type(error).__name__}: {error}")
-            self.world.books.lost_calls += self.world.books.calls - calls
+            self._say(f"{bot}: {type(error).__name__}: {error}")
         else:
-            self._say(f"{bot.name}: {len(outcome.concluded)} verdicts, {outcome.why}")
+            self._say(f"{bot}: {len(outcome.concluded)} verdicts, {outcome.why}")
         finally:
-            self._acting.discard(bot.name)
+            self._acting.discard(bot)
 
     def _interlude(self, acting: str) -> None:
         """Between any two things that one bot does, others may act."""
+        self.scene.pass_time()
         if len(self._acting) > 1:
             return
         if self.world.faults.strikes("another bot in between"):
-            others = [bot for bot in self.bots if bot.name != acting]
+            others = [name for name in self.scene.bots if name != acting]
             self._wake(self.chance.choice(others), Terms(verdicts=1), 1)
         if self.world.faults.strikes("a person in between"):
-            self._say(self.people.act())
+            self._say(self.scene.people.act())
 
     def _drain(self) -> None:
-        """Both bots in turn, patiently, until neither changes anything."""
+        """Every bot in turn, patiently, until none changes anything."""
+        self._say(self.scene.people.release())
+        names = list(self.scene.bots)
         quiet = 0
         for turn in range(MOST_TO_QUIET):
-            before = self.place.repository.git.text("for-each-ref", "--format=%(objectname)")
-            self._wake(self.bots[turn % 2], Terms(max_in_flight=None, patient=True), 2)
+            before = self.scene.state()
+            self._wake(names[turn % len(names)], Terms(max_in_flight=None, patient=True), 2)
+            self.world.clock.sleep(3600)
+            self.scene.pass_time()
             self._watch()
-            after = self.place.repository.git.text("for-each-ref", "--format=%(objectname)")
-            quiet = quiet + 1 if before == after else 0
-            if quiet == len(self.bots):
+            quiet = quiet + 1 if before == self.scene.state() else 0
+            if quiet == len(names):
                 return
         raise Broken(f"not quiet after {MOST_TO_QUIET} more runs")
 
     def _watch(self) -> None:
-        base = self.place.forge.base()
+        base = self.scene.base()
         if self.bases[-1:] != [base]:
             self.bases.append(base)
 

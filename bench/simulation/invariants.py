@@ -6,19 +6,22 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from bench.simulation.bots import Books
+from bench.simulation.books import Books
 from bot.candidate import allowed_files
 from bot.forge.base import Attempt, PullRequest, State
 from bot.git import Repository
-from bot.history import ledger, scratchpad, spending
+from bot.history import ledger, scratchpad
 from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
+from bot.history.trees import remake_trees
 from bot.model import Reason
 from bot.proposing import kept
 from bot.proposing.place import Place
 from bot.standing import NEEDS_HUMAN
 from runner.digests import candidate_digest
 
+IDEA = "It may be better there. Idea "
+"""How a proposer's rationale begins in a simulation; the number of the call follows."""
 _MEASURED = {Reason.IMPROVEMENT, Reason.SIMPLER, Reason.DID_NOT_REPLICATE}
 
 
@@ -28,10 +31,13 @@ class Broken(AssertionError):
 
 def check(place: Place, books: Books, bases: Sequence[str]) -> None:
     """Raise Broken for the first invariant that does not hold. `bases` are all base tips seen."""
-    check_repository(place, set(books.made))
-    _costs_are_told(place, place.forge.pulls(), books)
+    place.forge.base()  # brings this clone to where all others are
+    remake_trees(place.repository, place.forge.pulls())
+    check_repository(place, books.made)
+    left = sorted(place.forge.own_refs(kept.PREFIX))
+    demand(left == [], f"complete proposals that nobody opened: {left}")
     for before, after in pairwise(bases):
-        _demand(place.repository.is_ancestor(before, after), f"main lost {before}")
+        demand(place.repository.is_ancestor(before, after), f"main lost {before}")
 
 
 def check_repository(place: Place, made: Collection[tuple[str, int]] | None = None) -> None:
@@ -42,9 +48,11 @@ def check_repository(place: Place, made: Collection[tuple[str, int]] | None = No
     pulls = place.forge.pulls()
     entries = ledger.read(place.repository.path, place.settings.repository.base)
     _one_verdict_each(place, pulls, entries)
+    by_number = {pull.number: pull for pull in pulls}
     for entry in entries:
+        _counted_once(by_number[entry.number], entry)
         if entry.reason in _MEASURED:
-            _merged_what_was_measured(place, pulls[entry.number - 1], entry, made)
+            _merged_what_was_measured(place, by_number[entry.number], entry, made)
     _scratchpad_agrees(place, entries)
 
 
@@ -52,23 +60,23 @@ def _one_verdict_each(
     place: Place, pulls: Sequence[PullRequest], entries: Sequence[LedgerEntry]
 ) -> None:
     numbers = [pull.number for pull in pulls]
-    _demand(numbers == list(range(1, len(pulls) + 1)), f"numbers are {numbers}")
+    demand(numbers == sorted(set(numbers)), f"numbers are {numbers}")
     commits = Counter(_ledger_numbers(place.repository, place.settings.repository.base))
     told = {entry.number: entry for entry in entries}
     for pull in pulls:
         if pull.state is State.OPEN:
-            _demand(NEEDS_HUMAN in pull.labels, f"#{pull.number} is still open")
-            _demand(commits[pull.number] == 0, f"#{pull.number} is open and in the ledger")
+            demand(NEEDS_HUMAN in pull.labels, f"#{pull.number} is still open")
+            demand(commits[pull.number] == 0, f"#{pull.number} is open and in the ledger")
             continue
-        _demand(commits[pull.number] == 1, f"{commits[pull.number]} verdicts of #{pull.number}")
+        demand(commits[pull.number] == 1, f"{commits[pull.number]} verdicts of #{pull.number}")
         entry = told[pull.number]
-        _demand(pull.verdict is not None, f"#{pull.number} has no verdict")
+        demand(pull.verdict is not None, f"#{pull.number} has no verdict")
         assert pull.verdict
         same = (entry.reason, entry.head) == (pull.verdict.reason, pull.head)
-        _demand(same, f"ledger and pull request differ about #{pull.number}")
+        demand(same, f"ledger and pull request differ about #{pull.number}")
         merged = pull.state is State.MERGED
-        _demand(merged == pull.verdict.merged, f"#{pull.number} is {pull.state}: {entry.reason}")
-    _demand(set(commits) <= set(numbers), "the ledger tells of others")
+        demand(merged == pull.verdict.merged, f"#{pull.number} is {pull.state}: {entry.reason}")
+    demand(set(commits) <= set(numbers), "the ledger tells of others")
 
 
 def _ledger_numbers(repository: Repository, branch: str) -> list[int]:
@@ -87,19 +95,19 @@ def _merged_what_was_measured(
     repository, scratch = place.repository, place.settings.scratchpad.path
     parents = repository.git.text("rev-list", "--parents", "-1", entry.commit).split()[1:]
     base = parents[0]
-    _demand(parents[1:] in ([entry.head], []), f"parents of the merge of #{entry.number}")
+    demand(parents[1:] in ([entry.head], []), f"parents of the merge of #{entry.number}")
     allowed = {*place.settings.candidate.paths, scratch}
     changed = set(repository.changed_paths(base, entry.commit))
-    _demand(changed <= allowed, f"#{entry.number} also changed {changed - allowed}")
+    demand(changed <= allowed, f"#{entry.number} also changed {changed - allowed}")
     subject, before = _subject(place, entry.commit), _subject(place, base)
     counted = [a for a in pull.attempts if a.complete and _measures(place, a, subject, before)]
-    _demand(counted != [], f"#{entry.number} was merged without runs on its base")
+    demand(counted != [], f"#{entry.number} was merged without runs on its base")
     if made is None:
         return
     for attempt in counted:
         for index, run in enumerate(attempt.runs):
             name = attempt.results[index]["digests"]["candidate"], run.seed
-            _demand(name in made, f"run {index} of {attempt.id} was never made")
+            demand(name in made, f"run {index} of {attempt.id} was never made")
 
 
 def _measures(place: Place, attempt: Attempt, subject: str, before: str) -> bool:
@@ -107,6 +115,8 @@ def _measures(place: Place, attempt: Attempt, subject: str, before: str) -> bool
 
 
 def _subject(place: Place, tree: str) -> str:
+    if not place.repository.has(tree):
+        return ""  # it hung on commits that a person's rewrite has thrown away
     return candidate_digest(allowed_files(place.repository, tree, place.settings))
 
 
@@ -117,21 +127,31 @@ def _scratchpad_agrees(place: Place, entries: Sequence[LedgerEntry]) -> None:
     data = place.repository.read_file(place.forge.base(), table.path) or b""
     text = scratchpad.read(data)
     made = scratchpad.with_entries(text, list(entries), Bounds(table.recent, table.table))
-    _demand(text == made, "the scratchpad is not what the ledger gives")
+    demand(text == made, "the scratchpad is not what the ledger gives")
 
 
-def _costs_are_told(place: Place, pulls: Sequence[PullRequest], books: Books) -> None:
-    """At most the call in flight is paid again, and no call is charged twice."""
-    noted = spending.noted(place.repository).calls
-    lost = books.lost_calls
-    _demand(noted <= books.calls, f"{noted} calls noted, {books.calls} made")
-    _demand(noted >= books.calls - lost, f"{noted} of {books.calls} calls noted, {lost} lost")
-    opened = sum(pull.record["proposer"] == "command" for pull in pulls)
-    _demand(opened <= books.proposals, f"{opened} opened of {books.proposals}")
-    left = sorted(place.forge.own_refs(kept.PREFIX))
-    _demand(left == [], f"complete proposals that nobody opened: {left}")
+def check_costs(noted: int, books: Books) -> None:
+    """Every call is charged once, but for those that a kill left no instant to write down."""
+    made = f"{books.calls} made, {books.unnoted} of them cut short"
+    demand(noted == books.calls - books.unnoted, f"{noted} calls noted, {made}")
 
 
-def _demand(holds: bool, otherwise: str) -> None:
+def opened_once(pulls: Sequence[PullRequest]) -> None:
+    """No answer of a proposer is more than one experiment."""
+    told = (pull.record.get("hypothesis") for pull in pulls if pull.author.is_bot)
+    ideas = Counter(one.get("rationale") for one in told if isinstance(one, dict))
+    twice = [idea for idea, count in ideas.items() if count > 1 and str(idea).startswith(IDEA)]
+    demand(not twice, f"opened twice: {twice}")
+
+
+def _counted_once(pull: PullRequest, entry: LedgerEntry) -> None:
+    """A verdict tells of each finished run of its experiment once, and of no other."""
+    finished = sum(len(attempt.results) for attempt in pull.attempts)
+    told = len(entry.runs())
+    demand(told <= finished, f"the verdict of #{pull.number} counts {told} runs of {finished}")
+
+
+def demand(holds: bool, otherwise: str) -> None:
+    """Raise Broken unless it holds."""
     if not holds:
         raise Broken(otherwise)

@@ -1,35 +1,108 @@
-"""People who work in the same repository, with git, while the bots do."""
+"""People who work in the same repository while the bots do: with git, and in comments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 from bench.simulation.project import TRAIN, constant, with_constant
-from bot.forge.base import Author, ForgeError, PullRequest, State
-from bot.git import Create, Delete, Identity, RefChange, RefMoved, Update
+from bot.forge.base import Author, ForgeError, State
+from bot.git import Create, Delete, Identity, RefChange, RefMoved, Repository, Update
 from bot.open import CannotOpen, open_branch
 from bot.proposing.place import Place
 
 PERSON = Identity("Person", "person@example.org")
 AUTHOR = Author(PERSON.name, PERSON.email)
 BASE = "refs/heads/main"
+WORDS = (
+    *("Interesting.", "/bot help", "/bot", "/bot dance", "> /bot close", "/bot approve now"),
+    *("/bot hold", "/bot hold", "/bot resume", "/bot rerun", "/bot close", "/bot close Dull."),
+    *("/bot merge", "/bot pause", "/bot start", "/bot start", "/bot revise Half of it, no. {}."),
+    *("/bot hold\n/bot resume", "/bot rerun\n/bot merge", "/bot pause\n/bot start"),
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A pull request as people see it in a list."""
+
+    number: int
+    branch: str
+
+
+class Desk(Protocol):
+    """Where people look at pull requests and talk about them."""
+
+    @property
+    def repository(self) -> Repository:
+        """Where their git works: what they commit there is there for everybody."""
+        ...
+
+    def pulls(self, *, ended: bool = False) -> Sequence[Listed]:
+        """The open ones, or all."""
+        ...
+
+    def comment(self, number: int, body: str) -> None:
+        """Say something."""
+        ...
+
+    def open(self, branch: str, title: str) -> int:
+        """Open an experiment; its number. Raises CannotOpen, ForgeError."""
+        ...
+
+    def close(self, number: int) -> None:
+        """End it where there is a button for that, else by command."""
+        ...
+
+
+@dataclass(frozen=True)
+class EmbeddedDesk:
+    """The command line of a person in the same clone."""
+
+    place: Place
+
+    @property
+    def repository(self) -> Repository:
+        """The clone."""
+        return self.place.repository
+
+    def pulls(self, *, ended: bool = False) -> Sequence[Listed]:
+        """The open ones, or all."""
+        found = self.place.forge.pulls(None if ended else State.OPEN)
+        return [Listed(pull.number, pull.branch) for pull in found]
+
+    def comment(self, number: int, body: str) -> None:
+        """`bot comment`."""
+        self.place.forge.comment(number, AUTHOR, body)
+
+    def open(self, branch: str, title: str) -> int:
+        """`bot open`."""
+        return open_branch(self.place, branch, title, "").number
+
+    def close(self, number: int) -> None:
+        """There is no button."""
+        self.comment(number, "/bot close")
 
 
 @dataclass
 class People:
     """Each call of `act` is one thing that somebody does. Their git always works."""
 
-    place: Place
+    desk: Desk
     chance: Random
     now: Callable[[], int]
     ideas: int = 0
+    said: int = 0
 
     def act(self) -> str:
         """Do something; what it was."""
         everything = [
             self.comment,
+            self.comment,
+            self.comment,
+            self.close,
             self.edit_main,
             self.edit_constant_on_main,
             self.push,
@@ -48,19 +121,37 @@ class People:
             said = f"but: {error}"
         return f"a person: {done.__name__} {said}"
 
+    def release(self) -> str:
+        """Take back every hold and pause."""
+        pulls = self.desk.pulls(ended=True)
+        for pull in self.desk.pulls():
+            self.desk.comment(pull.number, "/bot resume")
+        if pulls:
+            self.desk.comment(pulls[0].number, "/bot start")
+        return "a person: release"
+
     def comment(self) -> str:
-        """Say something on a pull request, open or not."""
-        pulls = self.place.forge.pulls()
+        """Say or command something on a pull request, open or not."""
+        pulls = self.desk.pulls(ended=self.chance.random() < 0.3)
         if not pulls:
             return "nothing to comment"
-        pull = self.chance.choice(pulls)
-        self.place.forge.comment(pull.number, AUTHOR, "Interesting.")
+        self.said += 1
+        pull, words = self.chance.choice(pulls), self.chance.choice(WORDS).format(self.said)
+        self.desk.comment(pull.number, words)
+        return f"#{pull.number} {words}"
+
+    def close(self) -> str:
+        """Close an experiment."""
+        pull = self._open()
+        if pull is None:
+            return "nothing to close"
+        self.desk.close(pull.number)
         return f"#{pull.number}"
 
     def edit_main(self) -> str:
         """Commit something to the base branch that is measured by nobody."""
         path = self.chance.choice(["README.md", "scratchpad.md", "program.md"])
-        old = self.place.repository.read_file(BASE, path) or b""
+        old = self.desk.repository.read_file(BASE, path) or b""
         return self._commit_to_main({path: b"A person was here.\n" + old}, f"Edit {path}")
 
     def mend(self) -> str:
@@ -70,7 +161,7 @@ class People:
 
     def edit_constant_on_main(self) -> str:
         """Commit another value of a constant straight to the base branch."""
-        old = self.place.repository.read_file(BASE, "train.py") or b""
+        old = self.desk.repository.read_file(BASE, "train.py") or b""
         name = self.chance.choice(["RATE", "WIDTH"])
         new = with_constant(old, name, constant(old, name) + self.chance.choice([-0.25, 0.25]))
         return self._commit_to_main({"train.py": new}, f"Set {name} by hand")
@@ -88,9 +179,9 @@ class People:
         pull = self._open()
         if pull is None:
             return "nothing to rewrite"
-        ref, repository = f"refs/heads/{pull.branch}", self.place.repository
+        ref, repository = f"refs/heads/{pull.branch}", self.desk.repository
         at = repository.ref(ref)
-        base = self.place.forge.base()
+        base = self._base()
         source = repository.read_file(base, "train.py") or b""
         commit = self._commit(base, {"train.py": self._changed(source)}, "Rewrite")
         self._move([Update(ref, commit, at) if at else Create(ref, commit)])
@@ -99,7 +190,7 @@ class People:
     def delete_branch(self) -> str:
         """Delete the branch of an experiment: that ends it."""
         pull = self._open()
-        at = self.place.repository.ref(f"refs/heads/{pull.branch}") if pull else None
+        at = self.desk.repository.ref(f"refs/heads/{pull.branch}") if pull else None
         if pull is None or at is None:
             return "nothing to delete"
         self._move([Delete(f"refs/heads/{pull.branch}", at)])
@@ -115,39 +206,42 @@ class People:
 
     def open_idea(self) -> str:
         """Open an own edit as an experiment."""
-        repository, base = self.place.repository, self.place.forge.base()
+        repository, base = self.desk.repository, self._base()
         self.ideas += 1
         branch = f"idea-{self.ideas}"
         source = repository.read_file(base, "train.py") or b""
         commit = self._commit(base, {"train.py": self._changed(source)}, f"Idea {self.ideas}")
         self._move([Create(f"refs/heads/{branch}", commit)])
-        return f"#{open_branch(self.place, branch, None, '').number}"
+        return f"#{self.desk.open(branch, f'Idea {self.ideas}')}"
 
     def _changed(self, source: bytes) -> bytes:
         name = self.chance.choice(["RATE", "WIDTH"])
         return with_constant(source, name, self.chance.choice([0.5, 1.5, 2.0, 2.5, 3.0, 9.0]))
 
-    def _open(self) -> PullRequest | None:
-        pulls = self.place.forge.pulls(State.OPEN)
+    def _base(self) -> str:
+        return self.desk.repository.ref(BASE) or ""
+
+    def _open(self) -> Listed | None:
+        pulls = self.desk.pulls()
         return self.chance.choice(pulls) if pulls else None
 
     def _push(self, changes: dict[str, Callable[[bytes], bytes]], message: str) -> str:
         pull = self._open()
         ref = f"refs/heads/{pull.branch}" if pull else ""
-        at = self.place.repository.ref(ref) if pull else None
+        at = self.desk.repository.ref(ref) if pull else None
         if pull is None or at is None:
             return "nowhere to push"
-        files = {p: f(self.place.repository.read_file(at, p) or b"") for p, f in changes.items()}
+        files = {p: f(self.desk.repository.read_file(at, p) or b"") for p, f in changes.items()}
         self._move([Update(ref, self._commit(at, files, message), at)])
         return f"#{pull.number}"
 
     def _merge(self, *, squash: bool) -> str:
         pull = self._open()
-        repository = self.place.repository
+        repository = self.desk.repository
         at = repository.ref(f"refs/heads/{pull.branch}") if pull else None
         if pull is None or at is None:
             return "nothing to merge"
-        base = self.place.forge.base()
+        base = self._base()
         tree = repository.merge_tree(base, at)
         if not isinstance(tree, str):
             return "but it conflicts"
@@ -157,13 +251,13 @@ class People:
         return f"#{pull.number}"
 
     def _commit_to_main(self, files: dict[str, bytes], message: str) -> str:
-        base = self.place.forge.base()
+        base = self._base()
         self._move([Update(BASE, self._commit(base, files, message), base)])
         return message
 
     def _commit(self, parent: str, files: dict[str, bytes], message: str) -> str:
-        tree = self.place.repository.tree_with(parent, dict(files))
-        return self.place.repository.commit_tree(tree, [parent], message, PERSON, self.now())
+        tree = self.desk.repository.tree_with(parent, dict(files))
+        return self.desk.repository.commit_tree(tree, [parent], message, PERSON, self.now())
 
     def _move(self, changes: list[RefChange]) -> None:
-        self.place.repository.update_refs(changes, "a person")
+        self.desk.repository.update_refs(changes, "a person")

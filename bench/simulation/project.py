@@ -11,7 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from runner.digests import candidate_digest
+from bot.settings import parse
+from runner.digests import candidate_digest, harness_digest, shaping
 from runner.result import Digests, Measurement, RunnerClass, Stage, Status
 
 TRAIN = """\
@@ -34,6 +35,15 @@ name = "command"  # one that can repair what broke
 [audit]
 every = 2
 runs = 2
+
+[budget]
+cpu_s = 300
+"""
+WORKFLOW = """\
+name: Measure
+run-name: "Measure #${{ inputs.pr }}, attempt ${{ inputs.attempt }}"
+on:
+  workflow_dispatch:
 """
 CLASS = RunnerClass(
     id="class-a",
@@ -46,7 +56,7 @@ CLASS = RunnerClass(
     driver="",
     sandbox="s",
 )
-HARNESS = "h" * 64
+HARNESS = harness_digest(shaping(parse(SETTINGS.encode())))
 COMPARABLE = f"class-a-{HARNESS[:12]}"
 NOISE = 0.1
 _CONSTANT = r"^{} = (.+)$"
@@ -111,8 +121,11 @@ def _template() -> Path:
         "scratchpad.md": "# Scratchpad\n",
         "program.md": "# Programme\n",
         "README.md": "A project.\n",
+        ".github/workflows/measure.yml": WORKFLOW,
     }.items():
-        (folder / name).write_text(text)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     moment = "2027-01-01T00:00:00Z"
     for arguments in (
         ("init", "-q", "-b", "main", "--template="),

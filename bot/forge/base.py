@@ -190,10 +190,13 @@ class Forge(Protocol):
         """
         ...
 
-    def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
+    def close(
+        self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
+    ) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise.
 
-        Where the branch of the pull request is does not matter here.
+        `head` is what the verdict is about. Raises Conflict when it is not the head any more;
+        where the branch of the pull request is does not matter here.
         """
         ...
 

@@ -126,6 +126,6 @@ def _ended(pull: PullRequest, event: Merged | Closed) -> PullRequest:
     verdict = event.verdict.verdict()
     if (verdict.outcome is Outcome.MERGED) != (state is State.MERGED):
         raise FoldError(f"The reason {verdict.reason} does not go with '{event.kind}'.")
-    if isinstance(event, Merged) and event.head != pull.head:
-        raise FoldError(f"The head that was merged is {event.head}, not {pull.head}.")
+    if event.head not in {None, pull.head}:
+        raise FoldError(f"The head that was judged is {event.head}, not {pull.head}.")
     return replace(pull, state=state, verdict=verdict, closed_at=event.at)

@@ -117,7 +117,10 @@ class Repository(Objects):
         return done.stdout.decode().strip()
 
     def merge_tree(self, base: str, head: str) -> str | Conflicts:
-        """The tree that merging commit `head` into commit `base` gives, or where they conflict."""
+        """The tree that merging commit `head` into commit `base` gives, or where they conflict.
+
+        Raises GitFailed when one of them is missing.
+        """
         done = self.git.run(
             *("-c", "merge.renames=true", "-c", "merge.directoryRenames=false"),
             *("-c", "merge.conflictStyle=merge", "-c", "merge.renormalize=false"),
@@ -125,6 +128,8 @@ class Repository(Objects):
             *("--allow-unrelated-histories", "--end-of-options", base, head),
             accepted=(0, 1),
         )
+        if not done.stdout:  # neither a tree nor a conflict: one of the commits is not here
+            raise GitFailed("merge-tree", done.code, done.stderr, self.git.place)
         tree, *paths = split(done.stdout)
         return tree if done.code == 0 else Conflicts(tuple(paths))
 

@@ -16,7 +16,7 @@ from bot.audits.execute import Auditor, session_of
 from bot.audits.plan import BeginAudit, ContinueAudit
 from bot.errors import BotError
 from bot.execute import Executor
-from bot.forge.base import Conflict
+from bot.forge.base import Attempt, Conflict
 from bot.run.base import Ended, Job, Mailbox, Measured, Measurer, Order, Seen
 from bot.run.plan import Longer
 from bot.run.teller import Teller
@@ -146,11 +146,15 @@ class Flights:
         return flight
 
     def tidy(self, view: View) -> None:
-        """End what nobody waits for any more: it is complete, or its experiment is closed."""
+        """End what nobody waits for any more: it is complete, or its experiment is closed.
+
+        Where another bot has begun to measure the same attempt, no run that it has a result of
+        is made here: the run in flight is finished, and what is missing then is asked for anew.
+        """
         attempts = {one.id: one for each in view.standings for one in each.pull.attempts}
         sessions = {audit.session for audit in view.snapshot.audits.open if not audit.complete}
         for flight in self.flights.values():
-            order = flight.order
+            order, attempt = flight.order, None
             if order.number is None:
                 gone = session_of(order) not in sessions
             else:
@@ -158,6 +162,9 @@ class Flights:
                 gone = attempt is None or attempt.complete
             if gone:
                 flight.job.stop()
+            elif attempt and _overtaken(flight, attempt):
+                flight.ending = True
+                flight.job.finish()
 
     def keep_to(self, actions: Iterable[Action]) -> None:
         """Begin no further run of an attempt that would not be gone on with now.
@@ -191,6 +198,12 @@ class Flights:
                 self.ended(message)
         with contextlib.suppress(Exception):
             self.keep(by)
+
+
+def _overtaken(flight: Flight, attempt: Attempt) -> bool:
+    """Whether somebody else has the result of a run that this flight has still to make."""
+    left = {index for index, _ in flight.order.runs} - flight.done
+    return not left.isdisjoint(attempt.results)
 
 
 def _order(action: Longer, view: View, by: tuple[Executor, Auditor]) -> Order:

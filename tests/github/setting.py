@@ -26,7 +26,11 @@ ALL = {
 
 def new_github(repository: Path, *, private: bool = True) -> GitHub:
     """A repository on GitHub, backed by a bare one, with people and tokens."""
-    github = GitHub(repository, private=private)
+    return populate(GitHub(repository, private=private))
+
+
+def populate(github: GitHub) -> GitHub:
+    """The same people and tokens for another one."""
     owner = github.add_user("ada", "admin", id=101)
     member = github.add_user("grace", "write", id=102)
     reader = github.add_user("rita", "read", id=103)

@@ -243,10 +243,16 @@ class GitForge:
         self._endings.end(number, end, comment, guards)
 
     @refusals()
-    def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
+    def close(
+        self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
+    ) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
-        end = Closed(at=self._now(), base=base, commit=commit, verdict=Judgement.of(verdict))
-        self._endings.end(number, end, comment, [])
+        pull = self._open_pull(number)
+        if pull.head != head:
+            raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
+        judged = Judgement.of(verdict)
+        end = Closed(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
+        self._endings.end(number, end, comment, [Verify(store.head_ref(number), head)])
 
     @refusals()
     def advance(self, *, base: str, commit: str) -> None:

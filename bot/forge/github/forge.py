@@ -147,7 +147,11 @@ class GitHubForge:
         For the open ones only what may be open is read. Checks are left out; `pull` has them.
         """
         if state is State.OPEN:
-            return tuple(self._looks.open())
+            found = tuple(self._looks.open())
+            # A force-push takes the head on record off its branch, and so from every new clone.
+            heads = {pull.head for pull in found}
+            self._remote.fetch_commits(head for head in heads if not self.repository.has(head))
+            return found
         wanted = (pull for pull in self._looks.all() if state is None or pull.state is state)
         return tuple(sorted(wanted, key=lambda pull: pull.number))
 
@@ -302,13 +306,17 @@ class GitHubForge:
             self._memory.ended(number)
 
     @refusals()
-    def close(self, number: int, *, base: str, commit: str, verdict: Verdict, comment: str) -> None:
+    def close(
+        self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
+    ) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
         with self._writing():
             seen, pull = self._ready_to_end(number, fresh=False)
+            if pull.head != head:
+                raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
             event = Closed(
                 at=self._now(),
-                head=pull.head,
+                head=head,
                 base=base,
                 commit=commit,
                 verdict=Judgement.of(verdict),

@@ -8,7 +8,7 @@ was somewhere else.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -29,6 +29,7 @@ _RACE = (
     *("stale info", "fetch first", "cannot lock ref", "already exists", "failed to update ref"),
     *("remote ref updated since checkout", "incorrect old value"),
 )
+_GONE = "not our ref"
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60")
 
 
@@ -74,6 +75,18 @@ class Remote:
                 f"Git could not fetch from {self.url}: {one_line(error.stderr, 300)}. Look at the"
                 " network and the credential, and run this again."
             ) from None
+
+    def fetch_commits(self, commits: Iterable[str]) -> None:
+        """Fetch commits that no branch holds any more, as after a force-push.
+
+        GitHub keeps them for long; one that it has thrown away stays missing. Raises Unreachable.
+        """
+        for commit in commits:
+            try:
+                self._fetch(commit)
+            except Unreachable as error:
+                if _GONE not in str(error):
+                    raise
 
     def look_up(self, ref: str) -> str | None:
         """Fetch one ref that is none of the above, and say where it is. Raises Unreachable.

@@ -162,6 +162,11 @@ def close(hub: Hub, pull: PullRequest, forge: Forge | None = None) -> str:
     base = hub.forge.base()
     commit = hub.commit({"scratchpad.md": b"lost\n"}, base)
     (forge or hub.forge).close(
-        pull.number, base=base, commit=commit, verdict=CLOSED, comment="Closed."
+        pull.number,
+        head=pull.head,
+        base=base,
+        commit=commit,
+        verdict=CLOSED,
+        comment="Closed.",
     )
     return commit

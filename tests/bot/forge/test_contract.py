@@ -317,9 +317,8 @@ def test_close_moves_the_base_branch_to_its_ledger_commit(hub: Hub) -> None:
 def test_a_verdict_keeps_its_estimate_also_when_an_interval_is_infinite(hub: Hub) -> None:
     estimate = Estimate(-2.0, float("-inf"), float("inf"), 0.95, 9.0, 11.0, 1, 1, 0.0)
     verdict = Verdict(Reason.NO_EVIDENCE, "One run.", estimate)
-    open_one(hub)
-    base = hub.forge.base()
-    hub.forge.close(1, base=base, commit=base, verdict=verdict, comment="")
+    head, base = open_one(hub).head, hub.forge.base()
+    hub.forge.close(1, head=head, base=base, commit=base, verdict=verdict, comment="")
     assert hub.forge.pull(1).verdict == verdict
 
 
@@ -396,10 +395,27 @@ def test_an_end_is_final(hub: Hub, end: object) -> None:
     assert (hub.forge.base(), len(ended.comments)) == (base, 1)
 
 
+def test_a_verdict_about_another_head_closes_nothing(hub: Hub) -> None:
+    pull, base = open_one(hub), hub.forge.base()
+    further = hub.commit({"train.py": b"rate = 3\n"}, pull.head)
+    hub.forge.push(1, old=pull.head, new=further, author=PERSON)
+    with pytest.raises(Conflict):
+        close(hub, pull)
+    assert (hub.forge.pull(1).state, hub.forge.base()) == (State.OPEN, base)
+
+
+def test_what_is_pushed_after_the_end_changes_nothing_of_what_was_judged(hub: Hub) -> None:
+    pull = open_one(hub)
+    close(hub, pull)
+    hub.person_pushes("exp/one", hub.commit({"train.py": b"rate = 3\n"}, pull.head))
+    hub.forge.sync_heads()
+    assert hub.forge.pull(1).head == hub.forge.pulls()[0].head == pull.head
+
+
 def test_a_reason_that_does_not_go_with_the_end_is_refused(hub: Hub) -> None:
     pull, base = open_one(hub), hub.forge.base()
     with pytest.raises(ForgeError):
-        hub.forge.close(1, base=base, commit=base, verdict=MERGED, comment="")
+        hub.forge.close(1, head=pull.head, base=base, commit=base, verdict=MERGED, comment="")
     with pytest.raises(ForgeError):
         hub.forge.merge(
             1,

@@ -57,7 +57,9 @@ def test_a_record_inside_a_title_or_a_closing_comment_is_only_words(
     pull = hub.forge.open(dataclasses.replace(propose(hub), body=forged_body()))
     hub.forge.start(1, attempt(hub, pull))
     base = hub.forge.base()
-    hub.forge.close(1, base=base, commit=base, verdict=CLOSED, comment=forged_body())
+    hub.forge.close(
+        1, head=pull.head, base=base, commit=base, verdict=CLOSED, comment=forged_body()
+    )
     closed = hub.forge.pull(1)
     assert (closed.attempts[0].results, closed.verdict) == ({}, CLOSED)
     assert [comment.body for comment in closed.comments] == [forged_body()]
