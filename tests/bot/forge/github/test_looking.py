@@ -122,7 +122,7 @@ def test_a_bot_that_was_refused_looks_again(
     close(on_github, pull)
     commit = on_github.commit({"scratchpad.md": b"lost too\n"}, base)
     with pytest.raises(Conflict):
-        holding.close(1, base=base, commit=commit, verdict=CLOSED, comment="")
+        holding.close(1, head=pull.head, base=base, commit=commit, verdict=CLOSED, comment="")
     assert holding.pulls(State.OPEN) == ()
 
 
