@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bot.git import Repository
 from bot.history import fingerprint
 from bot.settings import Settings
-from runner.digests import candidate_digest
+from runner.digests import candidate_digest, data_digest
 from runner.settings import LARGEST_FILE
 
 
@@ -36,6 +36,17 @@ def measured_digest(
         found = repository.read_files(tree, needed)
         files |= {path: data for path, data in found.items() if data is not None}
     return candidate_digest(files)
+
+
+def needs_digest(repository: Repository, tree: str, settings: Settings) -> str:
+    """The identity of what the candidate needs beside it in a commit or tree; empty if nothing.
+
+    The same code is the same experiment only where this is the same.
+    """
+    candidate = settings.candidate
+    found = repository.ids_below(tree, candidate.needs)
+    kept = {path: mark for path, mark in found.items() if path not in candidate.paths}
+    return data_digest(kept) if kept else ""
 
 
 def size_of(files: Mapping[str, bytes]) -> int:

@@ -43,6 +43,7 @@ class View:
     files: dict[str, bytes]  # the allowed files on the base branch
     runner_class: str
     programme: Programme = field(default_factory=Programme)
+    beside: str = ""  # `needs_digest` of the base branch
 
     def standing(self, number: int) -> Standing:
         """The open experiment with this number."""
@@ -96,7 +97,8 @@ def take(repository: Repository, forge: Forge, settings: Settings, runner_class:
         reopened=inbox.reopened(forge.reopened()),
         paused_by=kept.programme.paused_by,
     )
-    return View(snapshot, entries, audits, standings, files, runner_class, kept.programme)
+    programme, beside = kept.programme, reader.beside(base)
+    return View(snapshot, entries, audits, standings, files, runner_class, programme, beside)
 
 
 def look(repository: Repository, forge: Forge, settings: Settings) -> View:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from bot.candidate import allowed_files, measured_digest, size_of
+from bot.candidate import allowed_files, measured_digest, needs_digest, size_of
 from bot.decide import OpenExperiment, Overtaken
 from bot.forge.base import PullRequest
 from bot.git import Conflicts, GitError, Repository
@@ -85,7 +85,7 @@ class StandingReader:
             violations = check_change(self.repository, self.base, tree, self.settings)
         files = allowed_files(self.repository, tree or pull.head, self.settings)
         subject = self.subject(tree or pull.head, files)
-        mark = fingerprint.exact(files)
+        mark = fingerprint.exact(files, self.beside(tree or pull.head))
         reverts = reverts_of(pull)
         known = self._merged_before(pull, subject)
         answered = self._answered(pull)
@@ -135,7 +135,7 @@ class StandingReader:
                 break  # another head is another candidate
             then, base = self._asked_for(attempt.merge_tree), self._asked_for(attempt.base)
             own = self._counting(runs, then) if then and base and base != self.base_subject else ()
-            if own:
+            if own and self.beside(attempt.base) == self.beside(self.base):
                 return Overtaken(then, own), base
         return None, ""
 
@@ -169,6 +169,16 @@ class StandingReader:
             return self.subject(tree)
         except GitError:
             return ""
+
+    def beside(self, tree: str) -> str:
+        """`needs_digest` of a commit or tree."""
+        if tree not in self._needs:
+            self._needs[tree] = needs_digest(self.repository, tree, self.settings)
+        return self._needs[tree]
+
+    @cached_property
+    def _needs(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _subjects(self) -> dict[str, str]:

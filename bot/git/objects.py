@@ -68,14 +68,25 @@ class Objects:
         """The regular files of a commit or tree that are, or lie below, one of `paths`."""
         return self._files(tree, [clean_path(path) for path in paths]) if paths else ()
 
+    def ids_below(self, tree: str, paths: Sequence[str]) -> dict[str, str]:
+        """Mode and object id, as git writes them, of the same files."""
+        if not paths:
+            return {}
+        entries = self._entries(tree, [clean_path(path) for path in paths])
+        return {os.fsdecode(path): head.decode() for path, head in entries}
+
     def all_files(self, tree: str) -> tuple[str, ...]:
         """The regular files of a commit or tree."""
         return self._files(tree, [])
 
     def _files(self, tree: str, names: Sequence[bytes]) -> tuple[str, ...]:
+        return tuple(os.fsdecode(path) for path, _ in self._entries(tree, names))
+
+    def _entries(self, tree: str, names: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """Path of each regular file, with its mode and object id."""
         done = self.git.run("ls-tree", "-r", "-z", "--full-tree", tree, "--", *names)
         entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
-        return tuple(os.fsdecode(path) for head, _, path in entries if head.startswith(b"100"))
+        return [(path, head) for head, _, path in entries if head.startswith(b"100")]
 
     def is_shallow(self) -> bool:
         """Whether the history ends early because the clone was made so."""

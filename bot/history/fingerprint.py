@@ -27,14 +27,15 @@ Files = Mapping[str, bytes]
 """Path to content: the allowed files of one experiment."""
 
 
-def exact(files: Files) -> str:
+def exact(files: Files, beside: str = "") -> str:
     """A digest (SHA-256, hexadecimal) that is equal for files that do the same by construction.
 
     Python is compared by its syntax tree: comments, formatting, the spelling of numbers and
     texts that stand alone (docstrings) do not count. Other files, and Python that does not
-    parse, are compared by their bytes.
+    parse, are compared by their bytes. `beside` stands for what these files need beside them
+    (`bot.candidate.needs_digest`), empty where they need nothing.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(beside.encode())
     for path in sorted(files):
         for part in (path.encode("utf-8", "surrogateescape"), _content(path, files[path])):
             digest.update(len(part).to_bytes(8, "big"))

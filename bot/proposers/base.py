@@ -129,6 +129,8 @@ class Context:
     account: Account | None = None
     curve: Callable[[int], Sequence[tuple[float, float]]] = _no_curve
     """Pairs of (seconds, loss) that a finished experiment's candidate printed, if it did."""
+    beside: str = ""
+    """Stands for what the files need beside them, as it is today (`bot.history.fingerprint`)."""
 
     @property
     def allowed(self) -> Rules:

@@ -92,8 +92,8 @@ def near(files: Files, context: Context) -> tuple[Near, ...]:
 
 
 def _nothing_new(files: Files, context: Context) -> str | None:
-    mark = fingerprint.exact(files)
-    if mark == fingerprint.exact(context.files):
+    mark = fingerprint.exact(files, context.beside)
+    if mark == fingerprint.exact(context.files, context.beside):
         return "it changes nothing that is run (comments and formatting do not count)"
     for past in context.history:
         if past.settled and past.files and _mark(past, context) == mark:
@@ -102,7 +102,7 @@ def _nothing_new(files: Files, context: Context) -> str | None:
 
 
 def _mark(past: PastExperiment, context: Context) -> str:
-    return past.mark or fingerprint.exact({**context.files, **past.files})
+    return past.mark or fingerprint.exact({**context.files, **past.files}, context.beside)
 
 
 def too_much_believed(notes: str, context: Context) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from bot.history.fingerprint import exact
 from bot.model import Proposal
-from bot.proposers.base import Context, NothingToPropose
+from bot.proposers.base import Context, NothingToPropose, PastExperiment
 from bot.proposers.constants import Block, Constant, NotEditable, apply, find
 from bot.proposers.evidence import Observation, code_of, observe, same
 from bot.proposers.ranges import Choices, Range, Value
@@ -149,9 +149,7 @@ class _Tried:
         self._code = code_of(space.context.files)
         self._current = space.current
         self._known = [
-            (one.vector, one.experiment.files)
-            for one in space.observations
-            if one.experiment.settled
+            (one.vector, one.experiment) for one in space.observations if one.experiment.settled
         ]
 
     def new_files(self, values: Mapping[str, Value]) -> dict[str, bytes] | None:
@@ -161,13 +159,16 @@ class _Tried:
         edited = apply(self._source, values)
         files = {**self._context.files, self._context.entry: edited}
         vector = {**self._current, **values}
-        for known, known_files in self._known:
-            if known == vector and self._equal(files, known_files):
+        for known, experiment in self._known:
+            if known == vector and self._equal(files, experiment):
                 return None
         return files
 
-    def _equal(self, files: Mapping[str, bytes], known: Mapping[str, bytes]) -> bool:
-        return code_of(known) == self._code or exact(files) == exact(known)
+    def _equal(self, files: Mapping[str, bytes], past: PastExperiment) -> bool:
+        beside = self._context.beside
+        if beside and past.mark:  # what was judged beside other files is not known
+            return exact(files, beside) == past.mark
+        return code_of(past.files) == self._code or exact(files) == exact(past.files)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -47,8 +47,8 @@ def commit(
     changed = {**told.files, **proposal.files}
     if changed == told.files:
         raise Refused("it changes nothing")
-    mark = fingerprint.exact(changed)
-    if mark == fingerprint.exact(told.files):
+    mark = fingerprint.exact(changed, view.beside)
+    if mark == fingerprint.exact(told.files, view.beside):
         raise Refused("it changes only comments or formatting")
     earlier = settled_by(view.entries, mark, view.runner_class, by_bot=True)
     if earlier is not None:

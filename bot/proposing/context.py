@@ -55,6 +55,7 @@ def context(
         number=1 + _last_number(view) + ahead,
         seed=settings.proposer.seed,
         files=view.files,
+        beside=view.beside,
         entry=settings.candidate.entry,
         metric=settings.metric.name,
         direction=Direction(settings.metric.direction),
