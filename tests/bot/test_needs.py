@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from bot.actions import Conclude, Measure
 from bot.candidate import measured_digest
-from bot.decide import Conclude, Measure, decide
+from bot.decide import decide
 from bot.forge.base import PlannedRun
 from bot.model import Reason
 from bot.proposers.review import review
