@@ -3,7 +3,8 @@ PYTHON ?= python3
 BOT := .venv/bin/python
 CANDIDATE := .venv-candidate/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
-TESTS ?= -n 2 --dist worksteal -m "not slow"
+# Four workers on two cores: half of the time the tests wait for deadlines and sandboxes.
+TESTS ?= -n 4 --dist worksteal -m "not slow"
 
 .PHONY: help install step test verify lint bench docs lock clean
 

@@ -5,7 +5,9 @@ with it; a step runs first and its trainings and predictions, bare, after it. A 
 the figures; nothing here is part of a timed test.
 
 step_over_bare   a whole `bot step` on a fresh clone over the training and prediction runs that
-                 it contains, repeated bare: 0.03 means 3 % more. Smoke runs are among them.
+                 it contains, repeated bare: 0.03 means 3 % more. Smoke runs are among them. It
+                 may ask for three runs of each side, so that it ends soon: the fewer there are,
+                 the more what a step costs once weighs.
 sandbox_start_ms median start and end of an empty job in bubblewrap, less a bare process;
                  `sandbox` beside it names the version
 log_10000_s      `bot log --json` over 10,000 experiments, median wall time
@@ -210,7 +212,7 @@ def _clone(folder: Path, budget_s: float) -> None:
     changed = [
         f"{line.split('=')[0]}= {budget_s}\n" if line.startswith(keys) else line for line in lines
     ]
-    settings.write_text("".join(changed))
+    settings.write_text("".join([*changed, "\n[verdict]\nmax_seeds = 3\n"]))
     for name, value in (("user.name", "Bench"), ("user.email", "bench@example.org")):
         _git(folder, "config", name, value)
     _git(folder, "commit", "-q", "--allow-empty", "-a", "-m", "Set the budget of the benchmark")

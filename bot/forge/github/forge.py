@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -49,7 +49,7 @@ from bot.forge.github.remote import Move, Remote
 from bot.forge.github.reviews import Reviews
 from bot.forge.github.states import managed
 from bot.forge.github.writing import Comments
-from bot.git import Identity, Repository
+from bot.git import Delete, Identity, RefMoved, Repository
 from bot.git.refs import refs_below
 from bot.model import Verdict
 
@@ -340,8 +340,15 @@ class GitHubForge:
         return {**self._remote.own(prefix), **refs_below(self.repository.git, prefix)}
 
     def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
-        """Move it on GitHub. Raises Conflict when it is somewhere else."""
+        """Move it on GitHub. Raises Conflict when it is somewhere else.
+
+        What `own_refs` tells of is in one place: here, or from now on there. Were it in both,
+        this clone could not tell what another one took from GitHub from what never came there.
+        """
         self._remote.push([Move(ref, new, old)])
+        if new is not None and self._remote.mirrors(ref):
+            with suppress(RefMoved):  # it was given up at this moment
+                self.repository.update_refs([Delete(ref, new)], "GitHub keeps it")
 
     # Audits
 

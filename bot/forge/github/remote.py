@@ -117,6 +117,10 @@ class Remote:
         found = self.kept(_FETCHED[source]) if source in _FETCHED else {}
         return {f"{source}/{name}": at for name, at in found.items()}
 
+    def mirrors(self, ref: str) -> bool:
+        """Whether `fetch` brings this ref, so that what it holds stays in this clone."""
+        return bool(_split(ref)[0])
+
     def push(self, moves: Sequence[Move]) -> None:
         """Make all moves or none.
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
+
+from bot.forge.base import Conflict
 from bot.git import Create, Delete, Identity
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.proposing import kept
 from tests.bot.forge.github.hub import GitHubHub
+from tests.bot.forge.hub import propose
 
 WHO = Identity("Bot", "bot@example.org")
 SOME = Cost(usd=0.25, input_tokens=100, calls=1)
@@ -33,9 +39,12 @@ def test_a_proposal_on_its_way_is_known_to_the_next_clone(on_github: GitHubHub) 
     ref, commit = f"{kept.PREFIX}1-abc", on_github.commit({"a": b"1"}, forge.base())
     repository.update_refs([Create(ref, commit)], "kept")
     forge.publish(ref, old=None, new=commit)
-    repository.update_refs([Delete(ref, commit)], "a fresh clone")
+    assert repository.ref(ref) is None, "it is in one place, as in a clone that never had it"
     fresh = on_github.another_bot()
     fresh.recover()
     assert fresh.own_refs(kept.PREFIX) == {ref: commit}
     fresh.publish(ref, old=commit, new=None)
     assert fresh.own_refs(kept.PREFIX) == {} and forge.elsewhere(ref) is None
+    with pytest.raises(Conflict, match="Another bot"):
+        forge.open(dataclasses.replace(propose(on_github), instead_of=(ref, commit)))
+    assert forge.pulls() == ()
