@@ -3,8 +3,8 @@ PYTHON ?= python3
 BOT := .venv/bin/python
 CANDIDATE := .venv-candidate/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
-# Four workers on two cores: half of the time the tests wait for deadlines and sandboxes.
-TESTS ?= -n 4 --dist worksteal -m "not slow"
+# Three workers on two cores: for a third of their time the tests wait for deadlines.
+TESTS ?= -n 3 --dist worksteal -m "not slow"
 
 .PHONY: help install step test verify lint bench docs lock clean
 
@@ -13,7 +13,7 @@ help:
 	@echo "make install  only install"
 	@echo "make test     linters, types and tests (under 10 minutes on 2 cores)"
 	@echo "make verify   the tests that take long"
-	@echo "make bench    figures: overhead, verdict, search (JSON on standard output)"
+	@echo "make bench    what the machinery costs, as JSON (all other figures: python -m bench)"
 	@echo "make docs     write docs/configuration.md and docs/commands.md anew"
 
 install: .venv/installed .venv-candidate/installed

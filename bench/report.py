@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from pathlib import Path
 from bench import histories
 
 ROOT = Path(__file__).parents[1]
-_CHROMIUM = Path("/usr/bin/chromium")
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 _FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -43,8 +44,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--repetitions", type=int, default=5, help="of opening the page (5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
-    if not _CHROMIUM.exists():
-        print(f"error: {_CHROMIUM} is missing: apt-get install chromium", file=sys.stderr)
+    if _CHROMIUM is None:
+        print("error: chromium is missing: apt-get install chromium", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
         figures = measure(options.experiments, options.repetitions, Path(folder))

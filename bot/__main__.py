@@ -18,8 +18,17 @@ def _run() -> int:
     try:
         interrupts.watch()
         memory.collect_rarely()
-        from bot.cli import main  # takes a moment, in which Ctrl-C may come
-
+        try:
+            from bot.cli import main  # takes a moment, in which Ctrl-C may come
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] in {"bot", "runner"}:
+                raise  # a defect of ours
+            print(
+                f"error: {sys.executable} lacks the package {missing.name!r}, which the bot needs. "
+                "Run `make install` once, then use .venv/bin/python -m bot (or activate .venv).",
+                file=sys.stderr,
+            )
+            return 1
         return main()
     except KeyboardInterrupt:
         print(f"\n{interrupts.STOPPED}", file=sys.stderr)

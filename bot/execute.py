@@ -1,4 +1,4 @@
-"""Carries out decisions: the only module that changes the forge on the bot's behalf.
+"""Carries out decisions about experiments: what is run, what came of it, how it ends.
 
 Measuring takes long and is done elsewhere: `begin` and `go_on` say what is to be run,
 `keep` takes each result.

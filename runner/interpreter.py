@@ -19,7 +19,8 @@ import hashlib, importlib.metadata, json, platform
 found = {}
 for package in importlib.metadata.distributions():  # the first one is imported
     name = (package.metadata["Name"] or "").lower().replace("_", "-")
-    found.setdefault(name, package.version or "")
+    if name not in ("pip", "setuptools"):  # they install, and take no part in a training
+        found.setdefault(name, package.version or "")
 lines = "".join(f"{name}=={version}\\n" for name, version in sorted(found.items()))
 print(json.dumps({"version": platform.python_version(), "torch": found.get("torch", ""),
                   "packages": hashlib.sha256(lines.encode()).hexdigest()[:16],

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from runner.turns import SHARE_VARIABLE
+from tests.browser import CHROMIUM, REQUIRED
 
 # Tests run several measurements at once, in processes of their own; tests/runner/test_turns.py
 # and those that take turns on purpose remove it again.
@@ -25,3 +27,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests in a browser out where there is none, and say so."""
+    ours = [item for item in items if item.get_closest_marker("browser")]
+    if CHROMIUM is not None or REQUIRED or not ours:
+        return
+    items[:] = [item for item in items if item not in ours]
+    config.hook.pytest_deselected(items=ours)
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.write_line(
+            f"NOTICE: no Chromium here: {len(ours)} tests of the report in a browser are left out."
+            " Install it, for example: apt-get install chromium",
+            yellow=True,
+        )

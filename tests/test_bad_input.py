@@ -568,3 +568,16 @@ def test_a_step_in_a_folder_with_an_odd_name_and_a_poor_terminal(
     assert project.git("status", "--porcelain") == ""
     edit(project)
     one_message(project.bot("step", **poor), 1, "train.py", "not committed")
+
+
+@pytest.mark.parametrize(("package", "arguments"), [("bot", ["log"]), ("runner", ["class"])])
+def test_a_python_without_what_is_needed(package: str, arguments: list[str]) -> None:
+    """As after `make step`, whoever types `python -m bot log` without activating .venv."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", package, *arguments],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "lacks the package" in done.stderr and f".venv/bin/python -m {package}" in done.stderr

@@ -37,8 +37,7 @@ def command(branch: str | None, title: str | None, body: str, as_json: bool) -> 
 
     place = open_place()
     pull = open_branch(place, branch, title, body)
-    on_git = place.settings.forge.kind == "git"
-    if on_git and (hint := advice(place.repository, place.settings.repository.base)):
+    if hint := advice(place.repository, place.settings):
         click.echo(hint, err=True)
     if as_json:
         print_json({"number": pull.number, "branch": pull.branch, "title": pull.title})

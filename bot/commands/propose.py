@@ -36,4 +36,4 @@ def command(dry_run: bool, as_json: bool) -> None:
         print_json(preview_json(found))
     else:
         text = (preview_text(found) + "\n").encode(errors="replace")
-        click.echo(clean_text(text, len(text)), nl=False)
+        click.echo(clean_text(text, 4 * len(text)), nl=False)  # a tab may become four spaces

@@ -81,8 +81,7 @@ def command(
     )
     mailbox = LocalMailbox()
     with Reporter() as reporter, RunTeller(reporter, place.repository, settings) as teller:
-        on_git = settings.forge.kind == "git"
-        if on_git and (hint := advice(place.repository, settings.repository.base)):
+        if hint := advice(place.repository, settings):
             reporter.say(hint)
         measurer = LocalMeasurer(
             place.repository.path,

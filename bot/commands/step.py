@@ -56,7 +56,7 @@ def command(unconfined: bool, as_json: bool) -> None:
             outcome = _by_workflows(place, proposers, teller)
             done, said_why = outcome.concluded, outcome.why != NOTHING_LEFT
         else:
-            if hint := advice(place.repository, place.settings.repository.base):
+            if hint := advice(place.repository, place.settings):
                 reporter.say(hint)
             done = (_here(place, proposers, teller, reporter, unconfined=unconfined),)
     if as_json:

@@ -89,7 +89,7 @@ def history(place: Place) -> Iterator[Finding]:
         yield problem("working tree", "in the way of a step", str(error))
     else:
         yield ok("working tree", told or "nothing in the way")
-    if place.settings.forge.kind == "git" and (hint := advice(place.repository, base)):
+    if hint := advice(place.repository, place.settings):
         yield note("pull requests", "not everything travels", hint)
     if at_work(place.repository):
         yield note("other bots", "a step is being carried out in this clone now")

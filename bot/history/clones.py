@@ -12,6 +12,7 @@ from bot.errors import BotError
 from bot.forge.git import REFSPEC, known_numbers, travels
 from bot.git import Repository
 from bot.history import ledger
+from bot.settings import Settings
 
 
 class ShallowClone(BotError):
@@ -24,13 +25,16 @@ class ShallowClone(BotError):
         )
 
 
-def advice(repository: Repository, base_branch: str) -> str | None:
+def advice(repository: Repository, settings: Settings) -> str | None:
     """A line about pull requests that are elsewhere, or that will stay here; None: all is well.
 
-    Nothing is configured here: that is the user's to decide.
+    Nothing is configured here: that is the user's to decide. Where every look and every write
+    goes to a remote, or to GitHub, there is nothing to say.
     """
+    if settings.forge.kind != "git" or settings.forge.remote:
+        return None
     known = known_numbers(repository)
-    entries = ledger.read(repository.path, base_branch)
+    entries = ledger.read(repository.path, settings.repository.base)
     absent = sum(entry.number not in known for entry in entries)
     if absent:
         return (

@@ -48,5 +48,5 @@ def pull_diff(repository: Repository, pull: PullRequest, base: str) -> str:
     if fork is None:
         return ""
     diff = repository.diff(fork, pull.head)
-    text = clean_text(diff[:_LIMIT], _LIMIT)
+    text = clean_text(diff[:_LIMIT], 4 * _LIMIT)  # a tab may become four spaces
     return text if len(diff) <= _LIMIT else f"{text}\n[{len(diff) - _LIMIT:,} bytes more]\n"

@@ -74,7 +74,7 @@ def test_warnings_of_the_runner_are_told(tmp_path: Path) -> None:
 NOISE = """
 import sys, warnings
 warnings.warn("of a library")
-from runner.__main__ import main
+from runner.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

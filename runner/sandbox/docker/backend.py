@@ -29,12 +29,13 @@ from runner.sandbox.watch import Excess
 
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _VIGIL_PATIENCE_S = 15.0
-_STILLBORN = "cannot start a stopped process"  # runc's words
+# What runc says of a container that it cannot start although it has only just made it.
+_MISFIRES = ("cannot start a stopped process", "cannot start an already running container")
 _PROBE = "open('/out/word', 'w').write(open('/probe/word').read())"
 
 
-class _Stillborn(SandboxUnavailable):
-    """A container ended before its program was started."""
+class _Misfire(SandboxUnavailable):
+    """A container was not started properly, through no fault of the job."""
 
 
 class Docker:
@@ -68,12 +69,12 @@ class Docker:
     ) -> Outcome:
         """See `runner.sandbox.base.Sandbox.run`.
 
-        A container whose first process ended before the job's program was started, as engines
-        under load let happen now and then, is made anew once: nothing of the job has run.
+        A container that the engine does not start properly, as engines under load let happen now
+        and then, is made anew once: what the first may have done is thrown away with it.
         """
         try:
             return self._run(job, collect_to, on_output)
-        except _Stillborn:
+        except _Misfire:
             return self._run(job, collect_to, on_output)
 
     def _run(
@@ -257,7 +258,7 @@ def _starting(engine: Engine) -> Iterator[None]:
                 "namespace of its own. Run the runner beside the engine, or set TMPDIR to a "
                 "folder that both see under the same path"
             )
-        kind = _Stillborn if _STILLBORN in text else SandboxUnavailable
+        kind = _Misfire if any(words in text for words in _MISFIRES) else SandboxUnavailable
         raise kind(
             f"The Docker engine at {engine.address} does not start the job: {text}."
         ) from error

@@ -13,8 +13,10 @@ from bot.history.clones import ShallowClone, advice
 from bot.history.peek import peek
 from bot.open import open_branch
 from bot.proposing.place import BOT
+from bot.settings import parse
 from tests.bot.lab import TRAIN, Lab, git
 
+SETTINGS = parse(b"")
 IDEA = {"train.py": TRAIN.replace("1.0", "-9.0")}
 
 
@@ -47,26 +49,31 @@ def test_a_clone_without_the_pull_requests_gives_no_number_twice(
 
 def test_a_clone_says_what_fetches_the_pull_requests(origin: Lab, tmp_path: Path) -> None:
     repository = Repository(clone(origin, tmp_path / "clone"))
-    said = advice(repository, "main")
+    said = advice(repository, SETTINGS)
     assert said is not None
     assert said.count("\n") == 0
     command = said.partition("fetches them: git ")[2].replace("'", "").split()
     git(repository.path, *command)
-    said = advice(repository, "main")
+    said = advice(repository, SETTINGS)
     assert said is not None
     assert "stay in this clone" in said
     configure_refspecs(repository)
-    assert advice(repository, "main") is None
+    assert advice(repository, SETTINGS) is None
 
 
 def test_where_there_is_no_remote_nothing_is_said(origin: Lab) -> None:
-    assert advice(origin.place.repository, "main") is None
+    assert advice(origin.place.repository, SETTINGS) is None
+
+
+def test_nothing_is_said_where_every_write_goes_to_a_remote(origin: Lab, tmp_path: Path) -> None:
+    shared = parse(b'[forge]\nremote = "origin"\n')
+    assert advice(Repository(clone(origin, tmp_path / "clone")), shared) is None
 
 
 def test_advice_leaves_the_configuration_alone(origin: Lab, tmp_path: Path) -> None:
     folder = clone(origin, tmp_path / "clone")
     before = (folder / ".git" / "config").read_bytes()
-    advice(Repository(folder), "main")
+    advice(Repository(folder), SETTINGS)
     assert (folder / ".git" / "config").read_bytes() == before
 
 

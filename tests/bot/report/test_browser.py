@@ -18,7 +18,7 @@ from tests.bot.report.conftest import make_place
 from tests.bot.report.test_page import PAYLOADS
 from tests.browser import DRAWN, Visit, visit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 _POINTS = "#main path[aria-roledescription='point']"
 

@@ -18,17 +18,22 @@ HOSTILE = sorted(CANDIDATES.glob("*/*.py"))
 CHANGES = cases()
 
 
+@pytest.fixture(scope="module")
+def honest(play: Play) -> float:
+    """What the honest candidate reaches before any attack."""
+    return play.honest()
+
+
 @pytest.mark.parametrize("family", [family for family in Family if family is not Family.DIFF])
 def test_every_attack_is_blocked_and_breaks_nothing_for_the_next_run(
-    family: Family, play: Play
+    family: Family, play: Play, honest: float
 ) -> None:
-    before = play.honest()
     findings = [
-        play.attack(case, before) for case in SUITE if case.family is family and not case.gpu
+        play.attack(case, honest) for case in SUITE if case.family is family and not case.gpu
     ]
     assert [finding for finding in findings if not finding.blocked] == []
     assert all(finding.by for finding in findings), "each says what stopped it"
-    assert play.honest() == before
+    assert play.honest() == honest
     assert leftovers() == []
 
 

@@ -193,14 +193,21 @@ def test_auto_is_docker_where_the_image_is_and_bubblewrap_where_not_and_says_why
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_container_that_ended_before_its_program_is_made_anew_once(
-    run: Run, sandbox: Docker, monkeypatch: pytest.MonkeyPatch, times: int
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ("-job", "cannot start a stopped process"),
+        ("-keeper", "cannot start an already running container"),
+    ],
+)
+def test_a_container_that_the_engine_does_not_start_properly_is_made_anew_once(
+    run: Run, sandbox: Docker, monkeypatch: pytest.MonkeyPatch, times: int, which: str, words: str
 ) -> None:
     client = sandbox._engine.client
-    start, left = client.start, [APIError("cannot start a stopped process: unknown")] * times
+    start, left = client.start, [APIError(f"{words}: unknown")] * times
 
     def sometimes(name: str) -> None:
-        if name.endswith("-job") and left:
+        if name.endswith(which) and left:
             raise left.pop()
         start(name)
 
@@ -208,7 +215,7 @@ def test_a_container_that_ended_before_its_program_is_made_anew_once(
     if times == 1:
         assert run("print('here')").text == "here\n"
     else:
-        with pytest.raises(SandboxUnavailable, match="stopped process"):
+        with pytest.raises(SandboxUnavailable, match=words):
             run("print('here')")
     assert not left
 
