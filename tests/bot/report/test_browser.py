@@ -74,7 +74,7 @@ def test_filters_are_for_table_and_chart(opened: Visit) -> None:
     )
     assert "worse" not in page.locator("#rows").inner_text()
     page.get_by_role("searchbox").fill("#7 ")
-    assert page.locator("#rows tr").count() <= 1
+    page.wait_for_function('document.querySelectorAll("#rows tr").length <= 1', timeout=30_000)
     page.get_by_role("searchbox").fill("no such words")
     assert page.locator("#count").inner_text() == "0 of 120 experiments"
     assert opened.said == []
