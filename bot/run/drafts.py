@@ -131,16 +131,18 @@ class Drafts:
         """Carry out the answer that came first; what came of it in words, empty if nothing did.
 
         Raises NoProposal, CapReached, NothingToPropose and whatever else a proposer raised:
-        that draft is given up then. What the forge raises leaves it as it is, to be tried again.
+        that draft is given up then. What the forge or git raises while it is carried out leaves
+        it as it is, to be tried again.
         """
         asked = self._arrived[0]
         again = False
         try:
             again = self._carry_out(asked, view)
-        except (ForgeError, GitError, OSError):
-            raise
-        except Exception:
-            del self._arrived[0]
+        except Exception as raised:
+            # An error that is the answer itself would come back at every look, for ever.
+            is_answer = asked.answer is not None and raised is asked.answer.error
+            if is_answer or not isinstance(raised, ForgeError | GitError | OSError):
+                del self._arrived[0]
             raise
         del self._arrived[0]
         if again:

@@ -11,6 +11,7 @@ import pytest
 from bot.errors import BotError, RunnerFailed
 from bot.forge.base import Author, State, Unreachable
 from bot.forge.git import GitForge
+from bot.git import GitLocked
 from bot.history import ledger, spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
@@ -200,6 +201,15 @@ def test_a_forge_that_cannot_be_reached_is_waited_for(
     outcome = Scheduler(lab.place, *around, PATIENT).run()
     assert len(outcome.concluded) == 2
     assert all(one.complete for pull in lab.place.forge.pulls() for one in pull.attempts)
+
+
+def test_a_git_lock_that_a_proposer_met_is_waited_for_once(lab: Lab) -> None:
+    locked = GitLocked("update-ref", 128, "Unable to create 'x.lock': File exists.", lab.folder)
+    around = surroundings(lab, Ideas(failures=[locked], most=1))
+    around[2].at(START + 20_000, lambda: pytest.fail("it waits for ever"))
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert len(outcome.concluded) == 1
+    assert sum("x.lock" in words for words in around[3].said) == 1
 
 
 def test_a_runner_that_fails_now_and_then_is_started_again(lab: Lab) -> None:
