@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bot import interrupts
 from bot.history.cost import Cost
 
 _Choice = TypeVar("_Choice")
@@ -86,31 +87,42 @@ class Account:
                 self._all._changed.wait()
 
     def settle(self, cost: Cost) -> None:
-        """The call is over and cost so much: that is written down, and nothing is reserved."""
-        with self._all._changed:
-            if not self.closed:
-                self.settled += cost
-                self._all._settled += cost
-                self.keep(cost)
-            self._release()
+        """The call is over and cost so much: that is written down, and nothing is reserved.
+
+        Raises what `keep` raises; `conclude` writes it down then.
+        """
+        # Interrupted between the two, what is written down would be settled once more.
+        with interrupts.held(), self._all._changed:
+            try:
+                if not self.closed:
+                    self._write(cost, self.keep)
+            finally:
+                self._release()
 
     def conclude(self, total: Cost, write: Callable[[Cost], None]) -> None:
         """Settle what is not settled yet of a proposal's `total`, written down by `write`; close.
 
-        Nothing happens where it is closed already.
+        Nothing happens where it is closed already. Raises what `write` raises; it may be tried
+        again.
         """
         with self._all._changed:
-            if not self.closed:
-                rest = total.beyond(self.settled)
-                self._all._settled += rest
-                write(rest)
-                self.close()
+            try:
+                if not self.closed:
+                    self._write(total.beyond(self.settled), write)
+                    self.closed = True
+            finally:
+                self._release()
 
     def close(self) -> None:
         """Nothing more is settled by this account."""
         with self._all._changed:
             self.closed = True
             self._release()
+
+    def _write(self, cost: Cost, write: Callable[[Cost], None]) -> None:
+        write(cost)  # first: what cannot be written down is not settled
+        self.settled += cost
+        self._all._settled += cost
 
     def _release(self) -> None:
         self._all._reserved.pop(self, None)

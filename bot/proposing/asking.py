@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 
+from bot import interrupts
 from bot.forge.base import ForgeError
 from bot.git import GitError, Identity, RefChange
 from bot.history import spending
@@ -71,7 +72,8 @@ class _Notes:
         # An account that is closed was given up; what it had cost by then is written down.
         always = bool(total)
         write = partial(self._note, what=what, changes=changes, always=always)
-        self._account.conclude(total, write)
+        with interrupts.held():  # it is written down once, or not at all
+            self._account.conclude(total, write)
 
     def share(self) -> None:
         """Let other clones know."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 
@@ -77,6 +78,44 @@ def test_a_closed_account_settles_nothing_more_and_holds_nothing() -> None:
     assert other.left.usd == 10
     one.settle(usd(3))
     assert one.settled == Cost() and other.left.usd == 10
+
+
+def test_what_could_not_be_written_down_is_settled_later() -> None:
+    books: list[float] = []
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0)) for _ in range(2))
+
+    def locked(cost: Cost) -> None:
+        raise OSError("a lock of git")
+
+    one.keep = locked
+    assert reserve(one, 8)
+    with pytest.raises(OSError, match="lock"):
+        one.settle(usd(3))
+    assert other.left.usd == 10, "nothing stays reserved"
+    with pytest.raises(OSError, match="lock"):
+        one.conclude(usd(3), locked)
+    one.conclude(usd(3), lambda cost: books.append(cost.usd))
+    assert books == [3]
+    assert other.left.usd == 7
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="only there it comes"
+)
+def test_interrupted_while_it_is_written_down_it_is_settled_once() -> None:
+    books: list[float] = []
+    account = Accounts().open(lambda: Left(10.0))
+
+    def write(cost: Cost) -> None:
+        books.append(cost.usd)
+        signal.raise_signal(signal.SIGINT)
+
+    account.keep = write
+    with pytest.raises(KeyboardInterrupt):
+        account.settle(usd(3))
+    account.conclude(usd(3), lambda cost: books.append(cost.usd))
+    assert books == [3, 0]
 
 
 @given(st.integers(1, 8), st.floats(0.5, 20), st.integers(0, 2**32))
