@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.candidate import allowed_files
 from bot.model import Proposal
 from bot.proposers.base import Context
 from bot.proposers.tables import CapsTable
@@ -29,10 +28,7 @@ def orphans(
     found = []
     for one in kept.waiting(place):
         if one.revises is None:
-            told = context(uncapped, view, phase=one.phase)
-            if one.base:
-                files = allowed_files(place.repository, one.base, place.settings)
-                told = replace(told, base=one.base, files=files)
+            told = context(uncapped, view, phase=one.phase, base=one.base or None)
             found.append((Drafting(place, now), told, one.proposal))
         elif one.revises not in still_open:
             kept.forget(place, one.proposal)

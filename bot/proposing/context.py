@@ -37,24 +37,28 @@ def context(
     revision: Revision | None = None,
     ahead: int = 0,
     phase: str | None = None,
+    base: str | None = None,
 ) -> Context:
     """What a proposer may know about the present state and the past.
 
     `ahead` is how many others are being thought of just now; `phase` names another phase than the
-    one that holds. Raises CapReached.
+    one that holds, `base` an earlier commit that files and scratchpad are read from. Raises
+    CapReached.
     """
+    present = view.snapshot.base
+    seen = base or present
     values = [run.value for run in view.snapshot.baseline if run.value is not None]
     settings = place.settings
     reads = any(name in REVISING for name in settings.shares)
     # Nothing that people wrote carries a number of the sealed split to somebody who reads.
     plain = sealed(place, view.entries, view.audits).redact if reads else _as_it_is
-    program = plain(_text(place, view, "program.md"))
+    program = plain(_text(place, present, "program.md"))
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
     return Context(
         number=1 + _last_number(view) + ahead,
         seed=settings.proposer.seed,
-        files=view.files,
+        files=view.files if seen == present else allowed_files(place.repository, seen, settings),
         beside=view.beside,
         entry=settings.candidate.entry,
         metric=settings.metric.name,
@@ -65,8 +69,8 @@ def context(
             for past in (*_history(place, view), *_open_ones(place, view))
         ],
         program=split_program(program)[0],
-        scratchpad=plain(_text(place, view, settings.scratchpad.path)),
-        imported=plain(_text(place, view, IMPORTED)) if reads else "",
+        scratchpad=plain(_text(place, seen, settings.scratchpad.path)),
+        imported=plain(_text(place, present, IMPORTED)) if reads else "",
         most_beliefs=settings.scratchpad.beliefs,
         ahead=ahead,
         refused=refused,
@@ -77,7 +81,7 @@ def context(
             for remark in (background.remarks(place.forge, numbers) if reads else ())
         ),
         revision=_plain_revision(revision, plain),
-        base=view.snapshot.base,
+        base=seen,
         left=left(place, view, opening=revision is None),
         curve=partial(background.curve, place.forge),
     )
@@ -190,6 +194,6 @@ def _last_number(view: View) -> int:
     return max([*numbers, *(standing.pull.number for standing in view.standings)], default=0)
 
 
-def _text(place: Place, view: View, path: str) -> str:
-    data = place.repository.read_file(view.snapshot.base, path) or b""
+def _text(place: Place, commit: str, path: str) -> str:
+    data = place.repository.read_file(commit, path) or b""
     return data.decode("utf-8", errors="replace")

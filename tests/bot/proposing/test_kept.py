@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bot.forge.base import State
-from bot.history import spending
+from bot.history import beliefs, spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal, Source
 from bot.proposers.base import Context
@@ -162,6 +162,18 @@ def test_it_starts_from_the_base_that_it_was_made_for(lab: Lab) -> None:
     tree = lab.place.repository.merge_tree(lab.place.forge.base(), pull.head)
     merged = lab.place.repository.read_file(str(tree), "train.py") or b""
     assert b"merged meanwhile" in merged and b"RATE = 1.5" in merged
+
+
+def test_it_undoes_no_belief_that_came_after_it(lab: Lab) -> None:
+    told = Drafting(lab.place, lambda: 7).told(lab.view())
+    ask(lab.place, Costly(), told, 7)
+    page = lab.folder / "scratchpad.md"
+    page.write_text(beliefs.write(page.read_text(), ["Of a verdict meanwhile."]))
+    git(lab.folder, "commit", "-qam", "A verdict")
+    steps(lab, Costly()).step()
+    (pull,) = lab.place.forge.pulls()
+    assert pull.record["beliefs"] == {"removed": [], "added": ["A belief."]}
+    assert set(beliefs.of(page.read_text())) == {"Of a verdict meanwhile.", "A belief."}
 
 
 def test_a_cap_that_was_reached_by_it_does_not_keep_it_from_being_opened(tmp_path: Path) -> None:
