@@ -74,10 +74,11 @@ class Account:
     def reserve(self, choose: Callable[[Left], tuple[_Choice, Left] | None]) -> _Choice | None:
         """Reserve what `choose` makes of what is left: its choice and the choice's worst case.
 
-        While it chooses None, waits for others to settle; None when there are none to wait for.
+        While it chooses None, waits for others to settle; None when there are none to wait for,
+        and once the account is closed: then no call is to be made any more.
         """
         with self._all._changed:
-            while True:
+            while not self.closed:
                 chosen = choose(self.left)
                 if chosen is not None:
                     self._all._reserved[self] = chosen[1]
@@ -85,6 +86,7 @@ class Account:
                 if not any(account is not self for account in self._all._reserved):
                     return None
                 self._all._changed.wait()
+            return None
 
     def settle(self, cost: Cost) -> None:
         """The call is over and cost so much: that is written down, and nothing is reserved.
@@ -114,7 +116,7 @@ class Account:
                 self._release()
 
     def close(self) -> None:
-        """Nothing more is settled by this account."""
+        """Nothing more is reserved or settled by this account."""
         with self._all._changed:
             self.closed = True
             self._release()

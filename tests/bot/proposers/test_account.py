@@ -80,6 +80,25 @@ def test_a_closed_account_settles_nothing_more_and_holds_nothing() -> None:
     assert one.settled == Cost() and other.left.usd == 10
 
 
+def test_a_closed_account_allows_no_further_call() -> None:
+    """What it would cost would be in no book."""
+    account = Accounts().open(lambda: Left(10.0))
+    account.close()
+    assert not reserve(account, 1)
+
+
+def test_who_waits_for_others_is_told_when_its_account_is_closed() -> None:
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0)) for _ in range(2))
+    assert reserve(one, 8)
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(reserve(other, 5)), daemon=True)
+    thread.start()
+    other.close()
+    thread.join(timeout=30)
+    assert found == [False]
+
+
 def test_what_could_not_be_written_down_is_settled_later() -> None:
     books: list[float] = []
     accounts = Accounts()
