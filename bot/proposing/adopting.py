@@ -14,10 +14,11 @@ from bot.proposing.place import Place
 from bot.proposing.propose import Drafting
 from bot.snapshot import View
 
+Orphan = tuple[Drafting, Context, Proposal]
+"""What becomes an experiment, what its proposer was told, and what it said."""
 
-def orphans(
-    place: Place, view: View, now: Callable[[], int]
-) -> list[tuple[Drafting, Context, Proposal]]:
+
+def orphans(place: Place, view: View, now: Callable[[], int]) -> list[Orphan]:
     """Kept proposals of new experiments, ready to be handed in.
 
     They are paid for: a cap on what proposals cost does not keep them from being opened. Kept

@@ -24,7 +24,7 @@ from bot.history.cost import Cost
 from bot.history.spending import Totals
 from bot.people.courtesy import Courtesy
 from bot.people.plan import Answer
-from bot.proposing.adopting import orphans
+from bot.proposing.adopting import Orphan, orphans
 from bot.proposing.place import Place
 from bot.run import plan
 from bot.run.acting import Hands
@@ -93,7 +93,7 @@ class Scheduler:
     _view: View | None = None
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
-    _adopted: bool = False
+    _orphans: list[Orphan] | None = None  # those that are to be adopted yet; None: not looked up
     _courtesy: Courtesy = field(default_factory=Courtesy)
 
     def __post_init__(self) -> None:
@@ -216,12 +216,17 @@ class Scheduler:
             self.flights.begin(next(self._jobs), action, slot, view=view, by=self._by)
 
     def _adopt(self, view: View) -> None:
-        """Open, once, what a process before this one was killed with; it is paid for."""
-        if self._adopted or self._why or self._paused() or view.snapshot.left == 0:
+        """Open what a process before this one was killed with: it is paid for.
+
+        As many as `caps.max_experiments` allows; the others wait, for the next process if need be.
+        """
+        left = view.snapshot.left
+        if self._why or self._paused() or left == 0:
             return
-        self._adopted = True
-        for draft, told, proposal in orphans(self.place, view, self._now):
-            self.drafts.arrive(draft, told, proposal)
+        if self._orphans is None:  # once: what is kept from now on is this process's own
+            self._orphans = orphans(self.place, view, self._now)
+        while self._orphans and (left is None or self.drafts.count < left):
+            self.drafts.arrive(*self._orphans.pop(0))
 
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""

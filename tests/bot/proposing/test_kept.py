@@ -187,6 +187,23 @@ def test_a_cap_that_was_reached_by_it_does_not_keep_it_from_being_opened(tmp_pat
     assert pull.state is not State.OPEN
 
 
+def test_no_more_are_opened_than_experiments_are_allowed_and_the_others_wait(
+    tmp_path: Path,
+) -> None:
+    capped = '[proposer]\nname = "claude"\n[caps]\nmax_experiments = %d\n'
+    lab = Lab.build(tmp_path / "project", settings=capped % 2)
+    proposer = Costly()
+    for _ in range(3):
+        ask(lab.place, proposer, Drafting(lab.place, lambda: 7).told(lab.view()), 7)
+    steps(lab, proposer).step()
+    assert (len(lab.place.forge.pulls()), len(waiting(lab))) == (2, 1)
+    more = Lab.at(lab.folder, capped % 3)
+    for _ in range(2):
+        steps(more, proposer).step()
+    assert (len(lab.place.forge.pulls()), waiting(lab)) == (3, [])
+    assert proposer.asked == 3
+
+
 def test_a_refused_proposal_is_not_kept(lab: Lab) -> None:
     @dataclass
     class Forbidden(Costly):
