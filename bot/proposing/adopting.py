@@ -30,7 +30,7 @@ def orphans(place: Place, view: View, now: Callable[[], int]) -> list[Orphan]:
     for one in kept.waiting(place):
         if one.revises is None:
             told = context(uncapped, view, phase=one.phase, base=one.base or None)
-            found.append((Drafting(place, now), told, one.proposal))
+            found.append((Drafting(place, now, adopted=True), told, one.proposal))
         elif one.revises not in still_open:
             kept.forget(place, one.proposal)
     return found

@@ -53,7 +53,9 @@ class Dropped:
 class Drafting:
     """One experiment in the making: what was refused or dropped on the way to it.
 
-    Asking takes long and may be done elsewhere (`ask`); what comes back is handed in here.
+    Asking takes long and may be done elsewhere (`ask`); what comes back is handed in here. One
+    that is `adopted` begins with an answer: where that is refused it ends, for nobody has decided
+    to ask.
     """
 
     place: Place
@@ -61,11 +63,14 @@ class Drafting:
     refused: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     pull: PullRequest | None = None
+    adopted: bool = False
     _tried: Mapping[str, Any] | None = None  # the record of what was to be opened before
 
     @property
     def words(self) -> str:
         """What came of it, for a person."""
+        if self.adopted and self.refused:
+            return f"A proposal from before was not opened: {self.refused[0]}"
         pull = self.pull
         return f"#{pull.number} {pull.title}  (branch {pull.branch})" if pull else ""
 
@@ -96,6 +101,9 @@ class Drafting:
             head = commit(self.place, view, proposal, told, self.now())
         except Refused as reason:
             kept.forget(self.place, proposal)
+            if self.adopted:
+                self.refused.append(str(reason))
+                return True
             self._note(str(reason), proposal.cost, again=True)
             return False
         # The pull request answers for everything that it took to come to it.

@@ -204,6 +204,16 @@ def test_no_more_are_opened_than_experiments_are_allowed_and_the_others_wait(
     assert proposer.asked == 3
 
 
+def test_one_that_is_refused_buys_no_other(lab: Lab) -> None:
+    """As many are open as are asked for: whether to ask for more is decided anew."""
+    proposer = Costly()
+    ask(lab.place, proposer, Drafting(lab.place, lambda: 7).told(lab.view()), 7)
+    lab.experiment({"train.py": TRAIN.replace("1.0", "1.5")}, "A person had the same idea")
+    steps(lab, proposer).step()
+    assert proposer.asked == 1
+    assert (len(lab.place.forge.pulls()), waiting(lab)) == (1, [])
+
+
 def test_a_refused_proposal_is_not_kept(lab: Lab) -> None:
     @dataclass
     class Forbidden(Costly):
