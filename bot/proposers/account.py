@@ -47,7 +47,8 @@ class Accounts:
 class Account:
     """What one proposal may spend. `settled` is what it has spent, each part written down.
 
-    `keep` writes such a part down; until there is one, nothing is.
+    `keep` writes such a part down; until there is one, nothing is. `share` comes after it, and
+    may take long: nobody waits for it but the proposal itself.
     """
 
     def __init__(self, accounts: Accounts, left: Left, before: Cost) -> None:
@@ -57,6 +58,7 @@ class Account:
         self.settled = Cost()
         self.closed = False
         self.keep: Callable[[Cost], None] = _nowhere
+        self.share: Callable[[], None] = _with_nobody
 
     @property
     def left(self) -> Left:
@@ -96,10 +98,13 @@ class Account:
         # Interrupted between the two, what is written down would be settled once more.
         with interrupts.held(), self._all._changed:
             try:
-                if not self.closed:
-                    self._write(cost, self.keep)
+                if self.closed:
+                    return
+                self._write(cost, self.keep)
             finally:
                 self._release()
+        if cost:
+            self.share()
 
     def conclude(self, total: Cost, write: Callable[[Cost], None]) -> None:
         """Settle what is not settled yet of a proposal's `total`, written down by `write`; close.
@@ -133,3 +138,7 @@ class Account:
 
 def _nowhere(cost: Cost) -> None:
     del cost
+
+
+def _with_nobody() -> None:
+    """Nothing is shared."""

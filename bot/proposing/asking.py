@@ -30,7 +30,7 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """
     account = told.account or Accounts().open(lambda: told.left)
     notes = _Notes(place, told, account, when)
-    account.keep = notes.in_between
+    account.keep, account.share = notes.in_between, notes.share
     try:
         proposal = proposer.propose(replace(told, account=account))
     except ProposalFailed as failure:
@@ -76,9 +76,10 @@ class _Notes:
             self._account.conclude(total, write)
 
     def share(self) -> None:
-        """Let other clones know."""
+        """Let other clones know: this one may be gone with the next answer."""
         place = self._place
-        with suppress(ForgeError):  # then it is shared by the next one, or by the next step
+        # Otherwise it is shared with the next answer, or by the next step.
+        with suppress(ForgeError, GitError):
             spending.share(place.repository, place.forge, _WHO, self._when)
 
     def _note(

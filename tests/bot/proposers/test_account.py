@@ -119,6 +119,22 @@ def test_what_could_not_be_written_down_is_settled_later() -> None:
     assert other.left.usd == 7
 
 
+def test_what_is_written_down_is_shared_and_nobody_waits_for_that() -> None:
+    accounts = Accounts()
+    one, other = (accounts.open(lambda: Left(10.0)) for _ in range(2))
+    found: list[float | None] = []
+
+    def share() -> None:
+        thread = threading.Thread(target=lambda: found.append(other.left.usd), daemon=True)
+        thread.start()
+        thread.join(timeout=10)
+
+    one.share = share
+    one.settle(usd(3))
+    one.settle(Cost())
+    assert found == [7]
+
+
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="only there it comes"
 )

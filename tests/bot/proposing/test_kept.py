@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bot.forge.base import State
+from bot.git import GitLocked
 from bot.history import beliefs, spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal, Source
@@ -127,6 +128,17 @@ def test_killed_at_any_boundary_nothing_complete_is_paid_again(
     # What was in flight when it was killed is in no book; everything else is, once.
     assert spending.noted(repository) == COST
     assert pull.record["cost"]["usd"] == 0.25
+
+
+def test_a_cost_that_cannot_be_shared_now_loses_no_proposal(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: Any) -> None:
+        raise GitLocked("update-ref", 128, "Unable to create 'x.lock': File exists.", lab.folder)
+
+    monkeypatch.setattr(spending, "share", locked)
+    told = Drafting(lab.place, lambda: 7).told(lab.view())
+    assert ask(lab.place, Costly(), told, 7).kept is not None
 
 
 def test_nothing_that_was_said_is_lost_on_the_way(lab: Lab) -> None:

@@ -21,10 +21,13 @@ from bot.git.process import Git
 from bot.git.refs import finish_refs
 from bot.history import ledger, spending
 from bot.history.cost import Cost
-from bot.model import Reason
+from bot.model import Proposal, Reason
 from bot.open import open_branch
 from bot.people.plan import Review
+from bot.proposers.base import Context
 from bot.proposers.tables import CapsTable
+from bot.proposing.asking import ask
+from bot.proposing.context import context
 from bot.proposing.place import BOT
 from bot.run.scheduler import Scheduler
 from bot.run.terms import STEP
@@ -118,6 +121,26 @@ def test_a_cap_counts_what_another_clone_has_spent(labs: tuple[Lab, Lab]) -> Non
     with pytest.raises(spending.CapReached, match=r"caps\.max_usd = 10"):
         Scheduler(place, *surroundings(two, ListProposer([-9.0])), STEP).run()
     assert two.place.forge.pulls() == ()
+
+
+def test_another_clone_knows_what_an_answer_cost_before_the_next_one(
+    labs: tuple[Lab, Lab],
+) -> None:
+    """A clone that is killed in the middle of a conversation may never be seen again."""
+    one, two = labs
+    known: list[float] = []
+
+    class Talks(ListProposer):
+        def propose(self, context: Context) -> Proposal:
+            assert context.account is not None
+            for _ in range(2):
+                context.account.settle(Cost(usd=3.0, calls=1))
+                spending.share(two.place.repository, two.place.forge, WHO, 2)
+                known.append(spending.noted(two.place.repository).usd)
+            return super().propose(context)
+
+    ask(one.place, Talks([-9.0]), context(one.place, one.view()), 1)
+    assert known == [3.0, 6.0]
 
 
 def test_a_write_that_lost_the_race_changes_nothing(labs: tuple[Lab, Lab]) -> None:
