@@ -8,9 +8,11 @@ experiments change: that is the code itself.
 
 from __future__ import annotations
 
+import bisect
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from decimal import Decimal
 
 from bot.audits.ledger import AuditEntry
 from bot.audits.report import rows_of
@@ -21,48 +23,71 @@ from bot.text.figures import rounded
 from bot.text.hygiene import REDACTED
 from runner.result import Measurement
 
-_NUMBER = re.compile(
-    r"(?<![\w.])[-+\N{MINUS SIGN}]?(\d{1,20}(?:[.,]\d{1,20})?(?:[eE][-+]?\d{1,3})?)"
+_START = re.compile(r"(?<![A-Za-z\d])(?<!\d\.)[-+\N{MINUS SIGN}]?(?=\.?\d)")
+"""Where a number may begin: not within a name, nor within a version such as 1.4.2."""
+_READINGS = tuple(
+    re.compile(rf"{reading}(?:[eE](?P<exponent>[-+]?\d{{1,3}}))?")
+    for reading in (
+        r"(?P<whole>\d{1,3}(?:[,'\u2019_ \u00a0\u2009\u202f]\d{3}){1,6})(?!\d)"
+        r"(?:\.(?P<part>\d{1,400}))?",
+        r"(?P<whole>\d{1,3}(?:\.\d{3}){1,6}),(?P<part>\d{1,400})",
+        r"(?P<whole>\d{1,400}),(?P<part>\d{1,400})",
+        r"(?P<whole>\d{0,400})(?:\.(?P<part>\d{1,400}))?",
+    )
 )
+"""What a number may be read as: `1,234.5`, `1.234,5`, `0,5` (or the first of a list), `0.5`."""
 _LEAST_DIGITS = 4
 """Of a score with so many significant digits it can hardly be chance that it is a sealed one."""
 _LEAST_SHOWN = 3
 """The same of a gain just as the report shows it."""
+_FLOAT = Decimal("1e-15")  # more digits than that, relatively, are noise of a float
 
 
 class Sealed:
     """Scores on the sealed split, and texts without them."""
 
     def __init__(self, scores: Iterable[float], gains: Iterable[float]) -> None:
-        self._gains = {abs(gain) for gain in gains}
-        self._scores = {abs(score) for score in scores} | self._gains
-        self._rounded: dict[int, set[str]] = {}
+        known = [gain for gain in gains if math.isfinite(gain)]
+        self._shown = {
+            Decimal(rounded(abs(gain), digits)) for gain in known for digits in (3, _LEAST_DIGITS)
+        }
+        known += [score for score in scores if math.isfinite(score)]
+        exact = [Decimal(repr(abs(float(one)))) for one in known]
+        self._known = sorted({one * factor for one in exact for factor in (1, 100)})
 
     def redact(self, text: str) -> str:
-        """`text` without any number that is one of them, rounded in any way, or as a per cent."""
-        return _NUMBER.sub(self._replace, text) if self._scores else text
+        """`text` without any number that is one of them, as it is or as a per cent, rounded or
+        cut off anywhere."""
+        if not self._known:
+            return text
+        parts, end = [], 0
+        for start in _START.finditer(text):
+            if start.start() >= end and (found := self._end_of_one(text, start.end())):
+                parts += [text[end : start.start()], REDACTED]
+                end = found
+        return "".join([*parts, text[end:]])
 
-    def _replace(self, match: re.Match[str]) -> str:
-        word = match[1].replace(",", ".")
-        mantissa, _, exponent = word.lower().partition("e")
-        digits = len(mantissa.replace(".", "").lstrip("0"))
-        if digits >= _LEAST_SHOWN and word in self._shown:
-            return REDACTED
-        if digits < _LEAST_DIGITS:
-            return match[0]
-        places = len(mantissa.partition(".")[2]) - int(exponent or 0)
-        return REDACTED if f"{float(word):.{max(0, places)}f}" in self._to(places) else match[0]
+    def _end_of_one(self, text: str, start: int) -> int:
+        """Where a number that begins there ends, in a reading in which it is one of them, or 0."""
+        readings = (reading.match(text, start) for reading in _READINGS)
+        return max((one.end() for one in readings if one and self._is_one(one)), default=0)
 
-    @cached_property
-    def _shown(self) -> frozenset[str]:
-        return frozenset(rounded(gain, digits) for gain in self._gains for digits in (3, 4))
-
-    def _to(self, places: int) -> set[str]:
-        """All of them, and all as a per cent, with so many decimal places."""
-        if places not in self._rounded:
-            values = (value for score in self._scores for value in (score, 100 * score))
-            self._rounded[places] = {f"{round(one, places):.{max(0, places)}f}" for one in values}
-        return self._rounded[places]
+    def _is_one(self, read: re.Match[str]) -> bool:
+        whole, part = re.sub(r"\D", "", read["whole"]), read["part"] or ""
+        exponent = int(read["exponent"] or 0)
+        digits = len((whole + part).lstrip("0"))
+        if digits < _LEAST_SHOWN:
+            return False
+        value = Decimal(f"{whole or 0}.{part or 0}e{exponent}")
+        if value in self._shown:
+            return True
+        # Rounded in any direction it differs by less than one in its last place.
+        unit = Decimal(1).scaleb(exponent - len(part))
+        after = bisect.bisect_left(self._known, value)
+        nearest = self._known[max(0, after - 1) : after + 1]
+        return digits >= _LEAST_DIGITS and any(
+            abs(value - one) < max(unit, one * _FLOAT) for one in nearest
+        )
 
 
 def sealed(place: Place, entries: Sequence[LedgerEntry], audited: Sequence[AuditEntry]) -> Sealed:

@@ -53,6 +53,7 @@ def context(
     # Nothing that people wrote carries a number of the sealed split to somebody who reads.
     plain = sealed(place, view.entries, view.audits).redact if reads else _as_it_is
     program = plain(_text(place, present, "program.md"))
+    granted = grant(_phase(place, view, revision, phase), program)
     numbers = {entry.number for entry in view.entries[-background.LOOKED_AT :]}
     numbers |= {standing.pull.number for standing in view.standings}
     return Context(
@@ -75,7 +76,7 @@ def context(
         ahead=ahead,
         refused=refused,
         rules=policy.Rules.of(settings.candidate),
-        phase=grant(_phase(place, view, revision, phase), program),
+        phase=replace(granted, scope=plain(granted.scope)),
         remarks=tuple(
             replace(remark, text=plain(remark.text))
             for remark in (background.remarks(place.forge, numbers) if reads else ())

@@ -27,7 +27,8 @@ QUOTED = f"{SEALED + 3:.3f}"  # 7315.625, of the winner
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    lab = Lab.build(tmp_path / "project", SETTINGS + '[proposer]\nname = "claude"\n')
+    phase = f'[[phase]]\nname = "all"\nscope = "Get near {QUOTED}."\n'
+    lab = Lab.build(tmp_path / "project", SETTINGS + '[proposer]\nname = "claude"\n' + phase)
     lab.measurer.sealed = lambda source: SEALED + rate(source)
     return lab
 
@@ -60,7 +61,7 @@ def test_wherever_a_person_quotes_a_sealed_number_no_prompt_has_it(lab: Lab) -> 
     assert "7315" not in told
     assert "On the sealed split it is [redacted], or [redacted]!" in told
     assert "Beat [redacted]." in told and "Get below [redacted]" in told
-    assert "We had [redacted]." in told
+    assert "We had [redacted]." in told and "Get near [redacted]." in told
     # Other numbers stay, those of the validation split above all.
     assert "Sealed: [redacted], RATE 0.125 of run 48213" in told
     assert f"Validation says {metric}." in told
@@ -72,18 +73,34 @@ def test_wherever_a_person_quotes_a_sealed_number_no_prompt_has_it(lab: Lab) -> 
     assert revision.hypothesis.title == "Get below [redacted]"
 
 
-FOUND = Sealed([0.81236, 12.5], gains=[-0.4567])
+FOUND = Sealed([0.81236, 12.5, 7315.625], gains=[-0.4567, float("inf")])
 
 
 @pytest.mark.parametrize(
     "text",
-    ["0.81236", "0.8124", "81.24 %", "-0.457", "+0.4567", "0,8124", "8.1236e-1", "12.50"],
+    [
+        *("0.81236", "0.8124", "81.24 %", "-0.457", "+0.4567", "0,8124", "8.1236e-1", "12.50"),
+        *("_0.81236_", "**0.8124**", ".81236", "-.457", "...0.8124"),
+        *("0.8123", "81.23 %", "7315", "0.812360000000000015"),
+        *("7,315.625", "7 315.6", "7'316", "7_315.625", "7.315,625", "7315,625"),
+        *("3,0.81236", "0.5,0.8124", "7,315,3", "12,7,315.625"),
+    ],
 )
-def test_a_sealed_number_is_known_in_every_way_of_writing_it(text: str) -> None:
+def test_a_sealed_number_is_known_in_every_common_way_of_writing_it(text: str) -> None:
     assert FOUND.redact(f"It is {text}.").count(REDACTED) == 1
 
 
-@pytest.mark.parametrize("text", ["0.8", "0.81", "12", "0.46", "v0.8124.1", "x12.50", "1812.36"])
+def test_the_sign_of_a_gain_goes_with_it() -> None:
+    assert FOUND.redact("It is -.4567, or -0.457.") == "It is [redacted], or [redacted]."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0.8", "0.81", "12", "0.46", "v0.8124.1", "1.0.8124", "x12.50", "1812.36"),
+        *("0.8122", "0.8125", "7,300", "7,315,000", "0.4560", "1e999", "2026-11-25"),
+    ],
+)
 def test_other_numbers_and_names_stay(text: str) -> None:
     assert FOUND.redact(text) == text
 
