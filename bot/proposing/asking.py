@@ -26,7 +26,8 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """One proposal, kept (`bot.proposing.kept`); what it cost is written down, also when it
     fails or is interrupted.
 
-    Killed before it is kept, the call in flight is paid again; killed afterwards, nothing is.
+    Killed before it is kept, the conversation begins anew and is paid again; killed afterwards,
+    nothing is.
     """
     account = told.account or Accounts().open(lambda: told.left)
     notes = _Notes(place, told, account, when)

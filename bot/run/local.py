@@ -115,4 +115,7 @@ class _Draft:
 
     def _note_interrupted(self, cost: Cost) -> None:
         who, when = Identity(BOT.name, BOT.id), int(time.time())
-        spending.note(self.place.repository, cost, "interrupted", who=who, when=when)
+        revision = self._told.revision if self._told else None
+        experiment = revision.number if revision else None
+        repository = self.place.repository
+        spending.note(repository, cost, "interrupted", who=who, when=when, experiment=experiment)

@@ -10,7 +10,7 @@ from bot.history import spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers.account import Accounts, Left
-from bot.proposers.base import Context
+from bot.proposers.base import Context, Revision
 from bot.proposing import kept
 from bot.proposing.propose import Drafting
 from bot.run.local import InThreads, LocalMailbox
@@ -55,3 +55,17 @@ def test_what_is_given_up_is_counted_once_with_the_answer_in_flight(tmp_path: Pa
     assert spending.noted(lab.place.repository) == ANSWER + BEGUN
     assert lab.place.forge.own_refs(kept.PREFIX) == {}
     assert accounts.open(lambda: Left(8.75)).left == Left(8.75), "nothing stays reserved"
+
+
+def test_a_revision_that_is_given_up_is_counted_for_its_experiment(tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project")
+    proposer, mailbox = Slow(), LocalMailbox()
+    told = Drafting(lab.place, lambda: 1).told(lab.view())
+    asked = Revision(4, Hypothesis("Try", "It may."), told.files, error="crashed")
+    told = replace(told, account=Accounts().open(lambda: Left(10.0)), revision=asked)
+    job = InThreads(lab.place, lambda name: proposer).start(1, "claude", told, mailbox.post)
+    assert proposer.begun.wait(60)
+    job.stop()
+    assert spending.revising(lab.place.repository, 4) == (ANSWER + BEGUN).usd
+    proposer.go_on.set()
+    assert mailbox.wait(mailbox.now() + 60) is not None
