@@ -184,9 +184,10 @@ class Forge(Protocol):
         """Move the base branch from `base` to `commit` and mark the pull request merged.
 
         All or nothing. `commit` contains `base` and `head`; it may be `base` itself (merged by
-        hand). `comment` is the bot's; an empty one is left out. Raises Conflict when head,
-        its branch or base is not what was expected or the pull request is not open;
-        WorktreeDirty when the base branch is checked out and a person's changes are in the way.
+        hand). `comment` is the bot's; an empty one is left out. Raises Conflict when head, its
+        branch or base is not what was expected, the pull request is not open, or, where what
+        `pulls` tells may be old, people have closed it or said something since; WorktreeDirty
+        when the base branch is checked out and a person's changes are in the way.
         """
         ...
 

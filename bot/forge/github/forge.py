@@ -51,7 +51,7 @@ from bot.forge.github.states import managed
 from bot.forge.github.writing import Comments
 from bot.git import Delete, Identity, RefMoved, Repository
 from bot.git.refs import refs_below
-from bot.model import Verdict
+from bot.model import Reason, Verdict
 
 _PERMISSIONS = {"admin": Permission.WRITE, "write": Permission.WRITE, "read": Permission.READ}
 
@@ -295,8 +295,12 @@ class GitHubForge:
             tip = self._looks.tip(seen.shown)
             # What the base branch has already is merged, wherever its branch went afterwards.
             moved = tip not in {None, head}
-            if moved and not self.repository.is_ancestor(head, base):
-                raise Conflict(f"Branch {pull.branch} is at {tip}, but {head} was to be merged.")
+            if not self.repository.is_ancestor(head, base):
+                if moved:
+                    raise Conflict(
+                        f"Branch {pull.branch} is at {tip}, but {head} was to be merged."
+                    )
+                self._check_people(seen, verdict)
             self._must_contain(head, commit)
             judged = Judgement.of(verdict)
             event = Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
@@ -394,6 +398,18 @@ class GitHubForge:
         if pull.state is not State.OPEN:
             raise Conflict(f"#{number} is {pull.state} already.")
         return seen, pull
+
+    def _check_people(self, seen: Seen, verdict: Verdict) -> None:
+        """Raise Conflict where people did or said something that was not decided upon.
+
+        The next look knows of it, so that this holds a merge up once for each thing said.
+        """
+        number, shown = seen.shown.number, seen.shown
+        merged = shown.merged_at is not None or verdict.reason is Reason.UNMEASURED
+        if shown.state != "open" and not merged:
+            raise Conflict(f"Somebody has closed #{number}.")
+        if self._memory.untold(seen):
+            raise Conflict(f"Something was said on #{number} since it was looked at.")
 
     def _may_write(self, author: Author) -> bool:
         return self.permission(author) is Permission.WRITE

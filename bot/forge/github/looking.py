@@ -62,6 +62,8 @@ class Looks:
         """Those of them that are open for the bot."""
         seen = self.perhaps_open()
         self._fetch_for([each.shown for each in seen])
+        for each in seen:
+            self.memory.tell(each.shown.number)
         pulls = (self._reviewed(each, self.fold(each)) for each in seen)
         return [pull for pull in pulls if pull.state is State.OPEN]
 

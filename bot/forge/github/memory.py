@@ -51,6 +51,7 @@ class Memory:
         self._seen: dict[int, Seen] = {}
         self._look: Look | None = None
         self._looked_at = 0.0
+        self._told: dict[int, frozenset[int]] = {}
 
     def look(self) -> Look | None:
         """The latest look, while it holds."""
@@ -79,6 +80,17 @@ class Memory:
         """Take what was just read of one."""
         self._seen[number] = seen
 
+    def tell(self, number: int) -> None:
+        """What is known of one is handed out, and decided upon from now on."""
+        seen = self._seen.get(number)
+        if seen:
+            self._told[number] = frozenset(each.id for each in seen.comments)
+
+    def untold(self, seen: Seen) -> tuple[IssueComment, ...]:
+        """What was said on it since it was handed out; nothing where it never was."""
+        told = self._told.get(seen.shown.number)
+        return () if told is None else tuple(one for one in seen.comments if one.id not in told)
+
     def opened(self, shown: Pull) -> None:
         """A pull request of our own is there, and nothing was said about it yet."""
         self._seen[shown.number] = Seen(shown, ())
@@ -91,6 +103,8 @@ class Memory:
         if seen:
             others = tuple(each for each in seen.comments if each.id != comment.id)
             self._seen[number] = replace(seen, comments=(*others, comment))
+        if number in self._told:
+            self._told[number] |= {comment.id}
         if self._look:
             self._look = replace(self._look, recent=(*self._look.recent, comment))
 

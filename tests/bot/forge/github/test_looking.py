@@ -113,6 +113,35 @@ def test_before_a_merge_it_is_read_anew_what_another_bot_wrote(
     assert holding.pulls(State.OPEN) == ()
 
 
+def test_what_a_person_closed_since_the_look_is_not_merged(
+    on_github: GitHubHub, holding: GitHubForge
+) -> None:
+    open_one(on_github)
+    (pull,) = holding.pulls(State.OPEN)
+    base = holding.base()
+    on_github.new_client("grace-token").patch("issues/1", {"state": "closed"})
+    with pytest.raises(Conflict, match="closed"):
+        merge(on_github, pull, holding)
+    assert holding.base() == base
+    assert [stray.number for stray in holding.sync_heads()] == [1]
+
+
+def test_what_was_said_since_the_look_is_heard_before_a_merge_and_holds_it_up_once(
+    on_github: GitHubHub, github: GitHub, holding: GitHubForge
+) -> None:
+    open_one(on_github)
+    (pull,) = holding.pulls(State.OPEN)
+    base = holding.base()
+    github.comment(1, github.user("grace"), "/bot hold")
+    holding.pull(1)  # whoever reads it for something else has not decided upon it
+    with pytest.raises(Conflict, match="said"):
+        merge(on_github, pull, holding)
+    assert holding.base() == base
+    assert [each.body for each in holding.pulls(State.OPEN)[0].comments] == ["/bot hold"]
+    holding.comment(1, holding.bot, "Fine.")
+    assert merge(on_github, pull, holding) == holding.base() != base
+
+
 def test_a_bot_that_was_refused_looks_again(
     on_github: GitHubHub, github: GitHub, holding: GitHubForge
 ) -> None:
