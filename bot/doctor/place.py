@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.checkout import check_checkout
 from bot.doctor.finding import Finding, note, ok, problem
@@ -17,6 +18,9 @@ from bot.history.clones import advice
 from bot.lock import at_work
 from bot.proposing.place import Place
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.forge.github.client import GitHubClient
 
 _CLOCK_S = 300
 _WORKFLOWS = ("measure.yml", "step.yml")
@@ -104,7 +108,8 @@ def github(found: Repository, read: Settings) -> Iterator[Finding]:
         return
     base = read.repository.base
     try:
-        told = make_client(read).get("")
+        client = make_client(read)
+        told = client.get("")
     except ForgeError as error:
         yield problem("forge", f"github: {read.forge.repository} cannot be used", str(error))
     else:
@@ -117,6 +122,7 @@ def github(found: Repository, read: Settings) -> Iterator[Finding]:
         if told.get("default_branch") != base:
             fix = "Schedules and comments run the default branch's workflows: make them the same."
             yield problem("default branch", str(told.get("default_branch")), fix)
+        yield from _numbers(client, found, base)
     for name in _WORKFLOWS:
         path = f".github/workflows/{name}"
         if found.read_file(f"refs/heads/{base}", path) is None:
@@ -125,6 +131,21 @@ def github(found: Repository, read: Settings) -> Iterator[Finding]:
             )
         else:
             yield ok(name, f"on {base}")
+
+
+def _numbers(client: GitHubClient, found: Repository, base: str) -> Iterator[Finding]:
+    """Whether GitHub would give a number again that the ledger has."""
+    from bot.forge.github.numbers import check_numbers
+
+    try:
+        last = max((entry.number for entry in ledger.read(found.path, base)), default=0)
+    except BotError:
+        return  # `history` says so
+    try:
+        if last:
+            check_numbers(client, last)
+    except ForgeError as error:
+        yield problem("numbers", f"the ledger has experiments up to #{last}", str(error))
 
 
 def permissions(read: Settings) -> Iterator[Finding]:

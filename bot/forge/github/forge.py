@@ -22,6 +22,7 @@ from bot.forge.base import (
     Conflict,
     ForgeError,
     NewPull,
+    NoSuchPull,
     Note,
     Permission,
     PullRequest,
@@ -182,6 +183,7 @@ class GitHubForge:
         """Create the branch (unless it is at `head` already) and the pull request."""
         with self._writing():
             self._remote.fetch()
+            self._looks.check_numbers()
             shown = self._openings.open(new, self._now())
             opened = self._looks.known(shown.number)
             return opened or self._looks.standing(shown.number, fresh=True)[1]
@@ -241,7 +243,11 @@ class GitHubForge:
 
     def addressed(self, word: str) -> tuple[PullRequest, ...]:
         """Experiments that have ended, but where a person has said `word` since."""
-        return tuple(self.pull(number) for number in self._looks.addressed(word))
+        found = []
+        for number in self._looks.addressed(word):
+            with suppress(NoSuchPull):  # an issue may have the number of an old experiment
+                found.append(self.pull(number))
+        return tuple(found)
 
     def reopened(self) -> tuple[PullRequest, ...]:
         """Experiments that have ended and show as open, but for those that are just being ended."""

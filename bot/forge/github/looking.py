@@ -18,6 +18,7 @@ from bot.forge.github.answers import CheckRun, IssueComment, LineComment, Pull, 
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import NotFound
 from bot.forge.github.memory import Look, Memory, Seen
+from bot.forge.github.numbers import check_numbers
 from bot.forge.github.reading import Reader
 from bot.forge.github.remote import Remote
 from bot.forge.github.reviews import Reviews, waiting
@@ -80,6 +81,11 @@ class Looks:
     def shown(self) -> tuple[Pull, ...]:
         """All that `perhaps_open` comes from, with what is no experiment."""
         return self._look().shown
+
+    def check_numbers(self) -> None:
+        """Raise ForgeError where the next number is one that the ledger has: a look finds out."""
+        if self.verdicts():
+            self._look()
 
     def addressed(self, word: str) -> list[int]:
         """Ended experiments where somebody said `word` since the bot's own last comment.
@@ -193,6 +199,7 @@ class Looks:
         What happened last comes first, and is read back to the last that is known: an experiment
         with its verdict that nothing happened to since, and an hour further. What lies behind was
         there when that verdict was given, and was settled then. Open ones may lie behind.
+        Raises ForgeError where the ledger has numbers that GitHub has yet to give.
         """
         verdicts = self.verdicts()
         query = {"base": self.base_branch, "sort": "updated", "direction": "desc"}
@@ -208,6 +215,9 @@ class Looks:
                 break
         else:
             found |= self._all_open()
+        last = max(verdicts, default=0)
+        if last > max(found, default=0):
+            check_numbers(self.client, last)
         perhaps = (found[number] for number in sorted(found))
         return [each for each in perhaps if each.state == "open" or each.number not in verdicts]
 

@@ -3,19 +3,24 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from bot import app
 from bot.commands import doctor
 from bot.doctor import machine
 from bot.doctor import place as places
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, State
 from bot.doctor.scoring import unpickles
+from bot.forge.github.errors import NotFound
 from bot.importing.files import Scored
 from bot.importing.scorer import scorer_py
-from tests.bot.lab import Lab, git, make_repository
+from bot.settings import parse
+from tests.bot.lab import TRAIN, Lab, git, make_repository
 from tests.project import TOP
 
 RUNNER = {
@@ -85,6 +90,30 @@ def test_github_without_a_credential_and_without_workflows(
     assert "GITHUB_TOKEN" in found["forge"].fix
     assert found["measure.yml"].state is State.PROBLEM
     assert found["step.yml"].fix.startswith("Commit .github/workflows/step.yml")
+
+
+def test_numbers_that_github_would_give_again_are_found(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = lab.experiment({"train.py": TRAIN.replace("1.0", "0.5")})
+    lab.until_idle()
+    answers: dict[str, Any] = {"": {"full_name": "lab/project"}, "issues": []}
+
+    def get(path: str, **_: object) -> Any:
+        if path not in answers:
+            raise NotFound("GitHub finds nothing.", 404)
+        return answers[path]
+
+    client = SimpleNamespace(repository="lab/project", get=get)
+    monkeypatch.setattr(app, "make_client", lambda read: client)
+    read = parse(b'[forge]\nkind = "github"\nrepository = "lab/project"\n', "bot.toml")
+
+    def found() -> dict[str, Finding]:
+        return {one.name: one for one in places.github(lab.place.repository, read)}
+
+    assert "Open issues there and close them, 1 in all" in found()["numbers"].fix
+    answers[f"issues/{number}"] = {"number": number}
+    assert "numbers" not in found()
 
 
 def test_outside_of_a_repository_it_says_so_and_ends(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from bot.forge.base import Check, Conclusion, Conflict, State
+from bot.forge.base import Check, Conclusion, Conflict, ForgeError, State
 from bot.forge.github.forge import GitHubForge
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import CLOSED, MERGED, attempt, close, merge, merge_commit, open_one, run
-from tests.github.state import GitHub
+from tests.github.state import GitHub, Pull
 
 HOLDS_S = 100.0
 
@@ -219,6 +219,26 @@ def test_however_many_others_closed_since_none_hides_what_a_person_closed(
     forge = hub.another_bot()
     assert [stray.number for stray in forge.sync_heads()] == [pull.number]
     assert [each.number for each in forge.pulls(State.OPEN)] == [pull.number, still.number]
+
+
+def test_numbers_of_another_forge_that_github_has_yet_to_give_are_refused(
+    on_github: GitHubHub, github: GitHub
+) -> None:
+    hub = on_github
+    hub.verdicts |= {1: CLOSED, 2: MERGED}
+    for refused in (hub.forge.sync_heads, lambda: open_one(hub)):
+        with pytest.raises(ForgeError, match="Open issues there and close them, 2 in all"):
+            refused()
+    assert hub.branch("exp/one") is None
+    head, grace, at = hub.forge.base(), github.user("grace"), github.tick()
+    for number in (1, 2):  # no experiment, but GitHub counts it
+        github.pulls[number] = Pull(
+            number, github.new_id(), grace, "Docs", "", "docs", "other", head, head, at, at
+        )
+    assert open_one(hub).number == 3
+    github.calls.clear()
+    assert [pull.number for pull in hub.another_bot().pulls(State.OPEN)] == [3]
+    assert "issues" not in reads(github), "its own pull requests tell as much"
 
 
 @pytest.mark.parametrize("end", [merge, close])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bot.forge.base import Author, Note, State
@@ -89,6 +91,20 @@ def test_talk_elsewhere_does_not_hide_a_command_on_an_ended_experiment(
     github.comment(1, ada, "/bot start", None)
     for _ in range(60):
         github.comment(1, ada, "Go on.", None)
+    assert [pull.number for pull in hub.forge.addressed("/bot")] == [1]
+
+
+def test_a_command_on_an_issue_with_the_number_of_an_old_experiment_stops_nothing(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    close(hub, hub.forge.pull(1))
+    hub.verdicts[1] = hub.forge.pull(1).verdict or pytest.fail("no verdict")
+    open_one(hub, "two", b"rate = 3\n")
+    github.comment(1, ada, "/bot start", None)
+    said = github.comment(1, ada, "/bot help", None)
+    hub.verdicts[said.id] = hub.verdicts[1]
+    said.issue = said.id  # none of the pull requests
+    github.pulls[said.id] = dataclasses.replace(github.pulls[2], number=said.id, base="elsewhere")
     assert [pull.number for pull in hub.forge.addressed("/bot")] == [1]
 
 
