@@ -133,8 +133,9 @@ class Forge(Protocol):
     def addressed(self, word: str) -> tuple[PullRequest, ...]:
         """Pull requests that have ended, but where a person said `word` since the bot's last word.
 
-        `word` is in lower case and found in any. Of very many some are enough; others follow when
-        those have their answer.
+        What the bot says with a verdict is no such word: it may not know of what was said just
+        before. `word` is in lower case and found in any. Of very many some are enough; others
+        follow when those have their answer.
         """
         ...
 

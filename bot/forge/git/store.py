@@ -53,7 +53,7 @@ class BrokenChain(ForgeError):
 class Tip:
     """The newest event of a pull request. `state` is None when its message does not tell.
 
-    `addressed` says that the last comment is a person's.
+    `addressed` says that a person had the last word, the bot's at the verdict left out.
     """
 
     number: int
@@ -202,7 +202,7 @@ def append(
         if trees:
             entries["trees"] = ("040000", _keep(repository, trees))
         message = f"{_subject(event, draft)}\n\nState: {draft.state}\n"
-        if draft.comments and not draft.comments[-1].author.is_bot:
+        if _is_addressed(draft):
             message += f"{_ADDRESSED}\n"
         tip = repository.commit_tree(
             repository.write_tree(entries), [tip] if tip else [], message, author, event.at
@@ -211,6 +211,17 @@ def append(
     if tip is None or pull is None:
         raise InvalidEvent("There is no event to write.")
     return tip, pull
+
+
+def _is_addressed(pull: PullRequest) -> bool:
+    """Whether a person had the last word.
+
+    What the bot says as it ends one answers nobody: it may not know of the latest words.
+    """
+    said = pull.comments
+    if said and said[-1].author.is_bot and said[-1].created_at == pull.closed_at:
+        said = said[:-1]
+    return bool(said) and not said[-1].author.is_bot
 
 
 def _chains(repository: Repository, wanted: Sequence[Tip]) -> list[list[str]]:

@@ -105,10 +105,10 @@ def record_bodies(key: str, text: str, events: Sequence[Event]) -> list[str]:
     ]
 
 
-def is_relay(comment: IssueComment) -> bool:
-    """Whether a comment of the account passes on a person's words."""
+def kind_of(comment: IssueComment) -> Kind | None:
+    """What a comment of the account is; None for one that the bot did not write."""
     mark = _MARK.match(comment.body)
-    return mark is not None and mark[1] == Kind.RELAY
+    return Kind(mark[1]) if mark else None
 
 
 def read(comments: Iterable[IssueComment], own: int) -> list[Said | Recorded]:

@@ -21,7 +21,7 @@ from bot.forge.github.answers import (
 )
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import Forbidden, NotFound, Rejected, Uncertain
-from bot.forge.github.records import is_relay
+from bot.forge.github.records import Kind, kind_of
 from runner.actions.documents import REVIEW_EDITS
 
 _ON_LINE = "line-"
@@ -153,11 +153,15 @@ class Reviews:
 def waiting(comments: Iterable[IssueComment], own: int, word: str) -> dict[int, bool]:
     """Pull requests where somebody said `word` since the bot's own last comment.
 
-    By number: whether a member of the repository is among those who wait.
+    By number: whether a member of the repository is among those who wait. The record answers
+    nobody: a verdict comes from a look that may not know of the latest words.
     """
     found: dict[int, bool] = {}
     for comment in sorted(comments, key=lambda each: each.id):
-        if comment.user.id == own and not is_relay(comment):
+        kind = kind_of(comment) if comment.user.id == own else Kind.RELAY
+        if kind is Kind.RECORD:
+            continue
+        if kind is not Kind.RELAY:
             found.pop(comment.issue, None)
         elif word in comment.body.casefold():
             member = comment.user.id == own or comment.author_association in MEMBERS

@@ -178,6 +178,20 @@ def test_pause_stops_the_whole_programme_until_start(lab: Lab, number: int) -> N
     assert isinstance(next_action(lab), Measure)
 
 
+def test_a_pause_that_was_said_between_a_look_and_its_verdict_is_obeyed_afterwards(
+    lab: Lab, number: int
+) -> None:
+    while not isinstance(next_action(lab), Conclude):
+        lab.act()
+    seen = lab.view()
+    say(lab, number, "/bot pause")
+    lab.act(seen=seen)
+    assert lab.place.forge.pull(number).verdict
+    assert isinstance(lab.act(), Answer)
+    assert isinstance(next_action(lab), Stop)
+    assert lab.place.forge.addressed("/bot") == ()
+
+
 def test_the_programme_can_be_paused_and_started_where_nothing_is_open(
     lab: Lab, number: int
 ) -> None:

@@ -83,6 +83,19 @@ def test_a_command_on_an_ended_experiment_is_found_until_the_bot_has_spoken(
     assert hub.forge.addressed("/bot") == ()
 
 
+def test_a_verdict_is_no_answer_to_what_was_said_just_before(
+    hub: GitHubHub, github: GitHub, ada: User
+) -> None:
+    holding = hub.another_bot(holds_s=100)
+    (pull,) = holding.pulls(State.OPEN)
+    github.comment(1, ada, "/bot pause", None)
+    close(hub, pull, holding)
+    hub.verdicts[1] = hub.forge.pull(1).verdict or pytest.fail("no verdict")
+    assert [each.number for each in hub.forge.addressed("/bot")] == [1]
+    hub.forge.comment(1, hub.forge.bot, "It is paused.")
+    assert hub.forge.addressed("/bot") == ()
+
+
 def test_talk_elsewhere_does_not_hide_a_command_on_an_ended_experiment(
     hub: GitHubHub, github: GitHub, ada: User
 ) -> None:
