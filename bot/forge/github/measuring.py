@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.forge.base import Attempt, Check, Conflict, ForgeError, PullRequest, State
@@ -61,7 +61,8 @@ class Measurements:
         if self._label(seen) == len(seen.comments) + written:
             return  # nobody else has said anything meanwhile
         comments = self.comments.of(number)
-        self.memory.keep(number, Seen(seen.shown, tuple(comments), seen.lines))
+        known = self.memory.known(number) or seen  # with the label of just now
+        self.memory.keep(number, replace(known, comments=tuple(comments)))
         if not is_first(comments, self.own, key):
             raise Conflict(f"Another bot wrote the same about #{number} first.")
 

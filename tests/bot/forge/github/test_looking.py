@@ -10,6 +10,7 @@ from bot.forge.base import Check, Conclusion, Conflict, ForgeError, State
 from bot.forge.github.forge import GitHubForge
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import CLOSED, MERGED, attempt, close, merge, merge_commit, open_one, run
+from tests.github.pulls import review_by
 from tests.github.state import GitHub, Pull
 
 HOLDS_S = 100.0
@@ -153,6 +154,24 @@ def test_a_bot_that_was_refused_looks_again(
     with pytest.raises(Conflict):
         holding.close(1, head=pull.head, base=base, commit=commit, verdict=CLOSED, comment="")
     assert holding.pulls(State.OPEN) == ()
+
+
+def test_an_approval_is_still_known_when_somebody_spoke_as_an_attempt_was_started(
+    on_github: GitHubHub, github: GitHub, holding: GitHubForge
+) -> None:
+    open_one(on_github)
+    shown = github.pulls[1]
+    shown.user = github.user("mallory")
+    shown.labels.append("experiment")
+    review_by(github, shown, github.user("grace"), "APPROVED", "", shown.head)
+    (pull,) = holding.pulls(State.OPEN)
+    github.comment(1, github.user("grace"), "Go on.")
+    holding.start(1, attempt(on_github, pull))
+    (seen,) = holding.pulls(State.OPEN)
+    assert [each.body for each in seen.comments] == ["Go on."]
+    assert seen.approvals == pull.approvals != ()
+    holding.set_labels(1, frozenset({"mine"}))
+    assert "experiment: measuring" in shown.labels
 
 
 def test_two_bots_that_start_the_same_attempt_from_old_looks_are_told_apart(
