@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from runner.actions.documents import REVIEW_EDITS
@@ -20,10 +21,15 @@ _MOST_PAGES = 30
 _TIMEOUT_S = 30
 STEP_WORKFLOW = "step.yml"
 _MOST_SUMMARIES = 100
+_Asks: TypeAlias = Callable[[str, int], bool]
 
 
 class HubError(RunnerError):
     """GitHub refused or could not be reached."""
+
+
+class NotThere(HubError):
+    """GitHub has nothing there."""
 
 
 @dataclass(frozen=True)
@@ -92,15 +98,22 @@ class Hub:
 
         By a review, of which each person's latest counts that takes a side; or by the command
         `/bot approve HEAD`, read as the bot reads it, in words that were never edited.
-        """
-        reviews = list(self._pages(f"/pulls/{pull.number}/reviews"))
-        return self._reviewer(pull, reviews) or self._commander(pull, reviews)
 
-    def _commander(self, pull: Pull, reviews: Sequence[Mapping[str, Any]]) -> str | None:
+        Each person is asked about once, and only what those with permission say is parsed:
+        however much a stranger says costs one call.
+        """
+        may_write = cache(self._may_write)
+        reviews = list(self._pages(f"/pulls/{pull.number}/reviews"))
+        found = self._reviewer(pull, reviews, may_write)
+        return found or self._commander(pull, reviews, may_write)
+
+    def _commander(
+        self, pull: Pull, reviews: Sequence[Mapping[str, Any]], may_write: _Asks
+    ) -> str | None:
         said = [
             (str(entry["user"]["login"]), str(entry["body"]))
             for entry in self._unedited(pull, reviews)
-            if self._may_write(str(entry["user"]["login"]), int(entry["user"]["id"]))
+            if may_write(str(entry["user"]["login"]), int(entry["user"]["id"]))
         ]
         if not said:
             return None
@@ -140,7 +153,9 @@ class Hub:
         known = {node["id"] for node in nodes if node and node.get("lastEditedAt") is None}
         return set(ids) - known
 
-    def _reviewer(self, pull: Pull, reviews: Sequence[Mapping[str, Any]]) -> str | None:
+    def _reviewer(
+        self, pull: Pull, reviews: Sequence[Mapping[str, Any]], may_write: _Asks
+    ) -> str | None:
         latest: dict[int, Mapping[str, Any]] = {}
         for review in reviews:
             user = review.get("user") or {}
@@ -150,7 +165,7 @@ class Hub:
         for user_id, review in latest.items():
             approves = review["state"] == "APPROVED" and review.get("commit_id") == pull.head_sha
             login = str(review["user"]["login"])
-            if approves and self._may_write(login, user_id):
+            if approves and may_write(login, user_id):
                 return login
         return None
 
@@ -177,7 +192,10 @@ class Hub:
         self._ask("POST", path, body={"ref": branch})
 
     def _may_write(self, login: str, user_id: int) -> bool:
-        found = self._ask("GET", f"/collaborators/{quote(login, safe='')}/permission")
+        try:
+            found = self._ask("GET", f"/collaborators/{quote(login, safe='')}/permission")
+        except NotThere:  # renamed or deleted: whoever it was refuses nobody else's approval
+            return False
         same = int((found.get("user") or {}).get("id", 0)) == user_id  # names can change hands
         return same and (found.get("permission") in _WRITERS or found.get("role_name") in _WRITERS)
 
@@ -210,7 +228,8 @@ class Hub:
         except GithubException as error:
             data = error.data if isinstance(error.data, dict) else {}
             reason = str(data.get("message") or error.status)[:300]
-            raise HubError(
+            kind = NotThere if error.status == 404 else HubError
+            raise kind(
                 f"GitHub answered {error.status} to {verb} {address}: {reason}. "
                 "docs/github.md says which permissions this job needs."
             ) from None

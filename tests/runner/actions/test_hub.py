@@ -99,6 +99,28 @@ def test_a_permission_that_was_revoked_counts_no_more(hub: Hub, github: GitHub, 
     assert approver(hub) is None
 
 
+def test_however_often_strangers_name_the_head_each_costs_one_call(
+    hub: Hub, github: GitHub, say: Say
+) -> None:
+    for _ in range(20):
+        say("mallory", "/bot approve HEAD")
+    say("grace", "/bot approve HEAD")
+    assert approver(hub) == "grace"
+    asked = [call.path for call in github.calls if call.path.endswith("/permission")]
+    assert len(asked) == 2
+
+
+def test_a_stranger_whom_github_does_not_know_any_more_refuses_nothing(
+    hub: Hub, github: GitHub, say: Say
+) -> None:
+    say("mallory", "/bot approve HEAD")
+    say("grace", "/bot approve HEAD")
+    github.faults.append(
+        Fault("GET /repos/lab/research/collaborators/mallory/permission", status=404)
+    )
+    assert approver(hub) == "grace"
+
+
 @pytest.mark.parametrize(
     "body",
     ["> /bot approve HEAD", "```\n/bot approve HEAD\n```", "    /bot approve HEAD",
