@@ -52,6 +52,15 @@ def test_an_honest_candidate_is_measured_and_reported(lab: LabOnGitHub) -> None:
     assert [one.head_branch for one in woken] == ["main"]
 
 
+def test_a_hidden_file_of_a_candidate_reaches_the_machine(lab: LabOnGitHub) -> None:
+    settings = (lab.work / "bot.toml").read_text()
+    paths = settings.replace("[candidate]\n", '[candidate]\npaths = ["train.py", ".rates"]\n')
+    lab.push("main", {"bot.toml": paths, ".rates": "1\n"})
+    number = lab.open("exp/hidden", {"train.py": BETTER, ".rates": "2\n"})
+    run = lab.dispatch(number, PAIR)
+    assert lab.engine.run(run) == "success", lab.engine.logs[run.id]
+
+
 def conclusions(lab: LabOnGitHub) -> list[tuple[str, str | None]]:
     return [(check.external_id, check.conclusion) for check in lab.github.checks.values()]
 

@@ -129,6 +129,12 @@ def test_no_checkout_leaves_a_credential_behind_or_takes_the_head() -> None:
                     assert "head" not in str(step["with"].get("ref", ""))
 
 
+def test_the_gate_hands_over_hidden_files_too() -> None:
+    steps = read("measure.yml")["jobs"]["gate"]["steps"]
+    handed = next(s for s in steps if s.get("uses", "").startswith("actions/upload-artifact@"))
+    assert handed["with"]["include-hidden-files"] is True
+
+
 def test_the_report_hands_out_what_the_bot_looks_for() -> None:
     steps = read("measure.yml")["jobs"]["report"]["steps"]
     kept = next(s for s in steps if s.get("uses", "").startswith("actions/upload-artifact@"))
