@@ -19,7 +19,7 @@ from bot.forge.github.states import WANTED
 LOOKED_AT = 50
 """So many pull requests without a label are looked at in a step, those of members first."""
 MOST_OF_OTHERS = 20
-"""So many experiments of people may be open before those who may not write bring no more."""
+"""So many experiments of people from outside may be open before they bring no more."""
 
 
 class ChangedFile(Answer):
@@ -53,14 +53,17 @@ class Adoption:
         """Label what is meant as an experiment among `shown`; `known` tells which are already."""
         if not self.paths:
             return
-        by_others = [each.user.id for each in shown if known(each)]
+        already = [each for each in shown if known(each)]
+        busy = {each.user.id for each in already}
+        others = sum(_is_by_other(each) for each in already)
         for pull in _unlabelled(shown, known):
             if not self._is_meant(pull):
                 continue
             if not self.may_write(pull.user.author()):
-                if pull.user.id in by_others or len(by_others) >= MOST_OF_OTHERS:
+                if pull.user.id in busy or others >= MOST_OF_OTHERS:
                     continue
-                by_others.append(pull.user.id)
+                busy.add(pull.user.id)
+                others += 1
             labels = {"labels": [WANTED]}
             self.client.post(f"issues/{pull.number}/labels", labels, repeatable=True)
 
@@ -91,6 +94,11 @@ class Adoption:
             event.event == "unlabeled" and event.label is not None and event.label.name == WANTED
             for event in events
         )
+
+
+def _is_by_other(pull: Pull) -> bool:
+    """Whether a person from outside of the repository opened it, without asking GitHub more."""
+    return pull.user.type == "User" and pull.author_association not in MEMBERS
 
 
 def _unlabelled(shown: Sequence[Pull], known: Callable[[Pull], bool]) -> list[Pull]:

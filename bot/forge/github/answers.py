@@ -46,7 +46,8 @@ class User(Answer):
 
 
 MEMBERS = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
-"""`author_association` of people who belong to a repository: good for who is looked at first."""
+"""`author_association` of people who belong to a repository: good for order and bounds, and never
+for a permission."""
 
 GHOST = User(id=10137, login="ghost")
 """Stands for accounts that were deleted."""

@@ -9,6 +9,7 @@ from bot.forge.github import adoption
 from bot.forge.github.forge import GitHubForge
 from bot.people.inbox import Inbox
 from tests.bot.forge.github.hub import GitHubHub
+from tests.bot.forge.hub import open_one
 from tests.github.state import GitHub, Pull
 
 IDEA = {"train.py": b"rate = 5\n"}
@@ -109,6 +110,17 @@ def test_many_strangers_together_bring_a_bounded_number(
     found = experiments(forge)
     assert len(found) == 2 + 1
     assert mine.number in found
+
+
+def test_experiments_of_the_bot_and_of_members_keep_no_stranger_out(
+    on_github: GitHubHub, forge: GitHubForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "MOST_OF_OTHERS", 1)
+    own = open_one(on_github)
+    mine = opened(on_github, "grace", IDEA, "mine")
+    assert experiments(forge) == [own.number, mine.number]
+    pull = opened(on_github, "mallory", IDEA)
+    assert experiments(forge) == [own.number, mine.number, pull.number]
 
 
 def test_what_was_closed_again_before_anything_happened_was_none(
