@@ -202,7 +202,10 @@ def _no_number(name: str) -> NoReturn:
 def _is_number(name: str, value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return bool(re.fullmatch(METRIC_NAME, name)) and math.isfinite(value)
+    try:
+        return bool(re.fullmatch(METRIC_NAME, name)) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _find(repository: Path, cache: Path, key: str, source: str) -> mounts.Data:
