@@ -78,6 +78,7 @@ class LocalMeasurer:
                 for i, run in order.runs
             ],
             settings=_runner_settings(self.settings),
+            base=self._base,
             sealed=order.sealed,
         )
         gpu = None if slot == CORES else slot
@@ -109,9 +110,14 @@ class LocalMeasurer:
                 self._show,
                 unconfined=self.unconfined,
                 gpu=gpu,
+                base=self._base,
             )
         except RunnerError as error:
             raise RunnerFailed(str(error)) from None
+
+    @property
+    def _base(self) -> str:
+        return f"refs/heads/{self.settings.repository.base}"
 
     def _show(self, event: Event) -> None:
         match event:

@@ -146,8 +146,9 @@ file, the key, what was found and what is allowed.
 - **Which changes start new numbers.** Numbers are compared only if they were measured under the
   same conditions: the runner class (device, profile, training budget, data, interpreter, torch,
   driver, sandbox) and the harness (the runner's own files, and `candidate.paths`,
-  the other keys of `[candidate]` but `python` and `max_bytes`, the patterns of `[metric]`,
-  `[task]` but `size`, `inputs` and `targets`, whose content is a part of the data,
+  the other keys of `[candidate]` but `python` and `max_bytes`, the patterns of `[metric]`, of
+  scored predictions also its `name`, `[task]` but `size`, `inputs` and `targets`, whose content
+  is a part of the data, as that of `task.scorer` is,
   `budget.grace_s`, `budget.predict_s` and all of `[sandbox]` but `backend`).
   After a change of any of these the next step measures the baseline anew. `python -m runner class`
   shows the class.

@@ -102,13 +102,14 @@ def current_class(
     *,
     unconfined: bool = False,
     gpu: str | None = None,
+    base: str | None = None,
 ) -> Comparability:
     """With which numbers a measurement made here and now could be compared.
 
-    Prepares the data if that was not done yet, which `on_event` is told about. Raises what
-    `run_batch` raises.
+    Prepares the data if that was not done yet, which `on_event` is told about. `base` is the
+    branch whose scorer counts, see `Conditions`. Raises what `run_batch` raises.
     """
-    conditions = Conditions(repository=str(repository), settings=settings)
+    conditions = Conditions(repository=str(repository), settings=settings, base=base)
     way = _Way(unconfined, gpu, Stop())
     told = _call(["class", "--request", "-", "--json"], conditions, on_event, way)
     try:

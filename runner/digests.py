@@ -47,9 +47,12 @@ def scorer_digest(kind: str) -> str:
 
 def shaping(settings: RunnerSettings) -> dict[str, Any]:
     """The settings that can change a number and are not in the runner class already."""
+    metric = {"pattern", "secondary"}
+    if settings.task.kind == "predictions":
+        metric.add("name")  # it chooses among the numbers of the scorer; elsewhere it is a label
     return {
         "candidate": settings.candidate.model_dump(exclude={"python", "max_bytes"}),
-        "metric": settings.metric.model_dump(include={"pattern", "secondary"}),
+        "metric": settings.metric.model_dump(include=metric),
         "task": settings.task.model_dump(exclude={"size", "inputs", "targets"}),
         "mount": [mount.place for mount in settings.mount],
         "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),

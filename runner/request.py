@@ -55,6 +55,9 @@ class Conditions(Strict):
     """Predict and score the sealed split too, from the same training: for audits."""
     settings: RunnerSettings | None = None
     """Instead of what bot.toml in the working tree says, which may not be what was committed."""
+    base: Annotated[str, StringConstraints(pattern=r"^refs/heads/[^\s:]+$")] | None = None
+    """The branch whose scorer is a part of the runner class (task.kind `predictions`), instead of
+    the one in the working tree."""
 
     @model_validator(mode="after")
     def _sealed_goes_with_validation(self) -> Self:

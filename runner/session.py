@@ -159,7 +159,9 @@ def _task(
         )
     if settings.self_reported:
         return ReportedTask.open(repository, settings, interpreter, cache, _progress(emit))
-    return PredictionsTask.open(repository, settings, interpreter, cache, _progress(emit))
+    return PredictionsTask.open(
+        repository, settings, interpreter, cache, _progress(emit), base=conditions.base
+    )
 
 
 def _progress(emit: Emit) -> Callable[[float, str], None]:

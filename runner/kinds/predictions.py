@@ -8,6 +8,7 @@ which the other two never see. What it prints is believed; nothing that the cand
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -18,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runner.digests import scorer_digest
+from runner.candidate import run_git
+from runner.digests import data_digest, scorer_digest
 from runner.errors import DataError, InvalidOutput, RequestError
 from runner.interpreter import Interpreter, find_interpreter
 from runner.kinds import mounts, project
@@ -57,8 +59,14 @@ class PredictionsTask:
         interpreter: Interpreter,
         cache: Path,
         on_progress: Callable[[float, str], None],
+        *,
+        base: str | None = None,
     ) -> PredictionsTask:
-        """Find all data and tell it by its content. Raises RunnerError: data is not there."""
+        """Find all data and tell it by its content. Raises RunnerError: data is not there.
+
+        The scorer is told with it, as it is on the branch `base` or else in the working tree:
+        what two scorers make of the same data cannot be compared.
+        """
         data = mounts.find(repository, settings.mount, cache)
         inputs, targets = (
             _find(repository, cache, key, source)
@@ -68,7 +76,9 @@ class PredictionsTask:
             )
         )
         _check_apart(data, inputs, targets)
-        digest = mounts.digest((*data, inputs, targets), cache, on_progress)
+        content = mounts.digest((*data, inputs, targets), cache, on_progress)
+        scorer = hashlib.sha256(_scorer(repository, settings.task.scorer, base)).hexdigest()
+        digest = data_digest({"content": content, "scorer": scorer})
         python = interpreter
         if not project.runs_python(settings):  # the scorer is Python, whatever the script is
             python = find_interpreter(repository, settings.candidate)
@@ -77,7 +87,7 @@ class PredictionsTask:
 
     @property
     def version(self) -> str:
-        """That the data is the project's own, and a digest of it."""
+        """That the data is the project's own, and a digest of it and of the scorer."""
         return f"own-{self.digest[:12]}"
 
     @property
@@ -213,6 +223,16 @@ def _find(repository: Path, cache: Path, key: str, source: str) -> mounts.Data:
         repository, [MountTable(source=source, target=key)], cache, f"task.{key}"
     )
     return found
+
+
+def _scorer(repository: Path, path: str, base: str | None) -> bytes:
+    """The text of the scorer; none where it is missing, which whatever is run will say."""
+    try:
+        if base is not None:
+            return run_git(repository, "cat-file", "blob", f"{base}:{path}")
+        return (repository / path).read_bytes()
+    except (OSError, RequestError):
+        return b""
 
 
 def _check_apart(data: tuple[mounts.Data, ...], inputs: mounts.Data, targets: mounts.Data) -> None:

@@ -90,6 +90,23 @@ def test_each_gpu_is_a_slot_and_its_runner_sees_that_one_alone(
     assert seen == [None, "0", "GPU-1234"]
 
 
+def test_runs_and_their_class_are_told_by_the_base_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    def batch(request: Any, emit: Emit, **more: Any) -> None:
+        asked.append(request.base)
+
+    def current(*args: Any, base: str, **more: Any) -> None:
+        asked.append(base)
+        raise RunnerError("Enough.")
+
+    messages(monkeypatch, batch)
+    monkeypatch.setattr("bot.measuring.current_class", current)
+    with pytest.raises(RunnerFailed):
+        LocalMeasurer(Path(), parse(b"", "bot.toml"), Reporter(), gpus=()).runner_class()
+    assert asked == ["refs/heads/main", "refs/heads/main"]
+
+
 def test_after_finish_no_run_follows_the_one_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     posted: list[Message] = []
 

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runner.batch import PlannedRun
-from runner.digests import candidate_digest
+from runner.digests import candidate_digest, harness_digest, shaping
 from runner.errors import DataError, InvalidOutput, RequestError
 from runner.kinds.predictions import read
 from runner.request import Conditions
 from runner.result import Measurement, Stage, Status
 from runner.session import Session, open_session
 from runner.settings import RunnerSettings
+from tests.bot.lab import git
 
 # Least squares through the origin. It predicts rows of the inputs, one number a line.
 TRAIN = """
@@ -92,9 +93,11 @@ def settings(**tables: Any) -> RunnerSettings:
     return RunnerSettings.model_validate(merged)
 
 
-def opened(folder: Path, *, unconfined: bool = False, **tables: Any) -> Session:
+def opened(
+    folder: Path, *, unconfined: bool = False, base: str | None = None, **tables: Any
+) -> Session:
     return open_session(
-        Conditions(repository=str(folder)), settings(**tables), lambda _: None,
+        Conditions(repository=str(folder), base=base), settings(**tables), lambda _: None,
         unconfined=unconfined, cache=folder / ".cache",
     )  # fmt: skip
 
@@ -165,6 +168,35 @@ def test_what_the_scorer_refuses_is_invalid_output_and_its_words_stay_inside(
     assert (again.status, again.stage) == (Status.INVALID_OUTPUT, Stage.SMOKE)
 
 
+def test_with_a_branch_only_the_scorer_that_is_committed_there_counts(project: Path) -> None:
+    def identity() -> str:
+        return opened(project, base="refs/heads/main").runner_class.id
+
+    def commit(text: str) -> None:
+        (project / "score.py").write_text(text)
+        git(project, "add", "score.py")
+        git(project, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "Score")
+
+    git(project, "init", "-q", "-b", "main")
+    commit(SCORE)
+    first = identity()
+    (project / "score.py").write_text("an edit\n")
+    assert identity() == first
+    commit("another\n")
+    assert identity() != first
+
+
+def test_the_name_of_the_metric_is_a_part_of_the_harness_where_it_chooses_the_number() -> None:
+    def harness(**tables: Any) -> str:
+        return harness_digest(shaping(settings(**tables)))
+
+    assert harness() != harness(metric={"name": "worst"})
+    reported = {"kind": "reported", "inputs": "", "targets": "", "scorer": ""}
+    pattern = "error: (.+)"
+    names = [harness(task=reported, metric={"pattern": pattern, "name": n}) for n in "ab"]
+    assert names[0] == names[1]  # a label: the pattern chooses
+
+
 def test_a_script_that_predicts_nothing_has_no_metric(project: Path) -> None:
     result = run(opened(project), train=TRAIN.replace('(out / "p', '(out / "/tmp/p'))
     assert (result.status, result.stage) == (Status.INVALID_OUTPUT, Stage.PREDICT)
@@ -188,6 +220,9 @@ def test_other_inputs_answers_or_scorers_are_another_identity(project: Path) -> 
     second = opened(project)
     assert first.task.digest != second.task.digest
     assert first.runner_class.id != second.runner_class.id
+    (project / "score.py").write_text(SCORE)
+    third = opened(project)
+    assert len({one.runner_class.id for one in (first, second, third)}) == 3
     changed = FILES | {"score.py": SCORE + "\n"}
     digests = [
         candidate_digest({path: text.encode() for path, text in files.items()})
