@@ -230,9 +230,11 @@ class Scheduler:
 
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""
+        if not self._paused():
+            self._troubles.resumed()
         for stop in (action for action in actions if isinstance(action, Stop)):
             if self._paused():
-                self._troubles.say_once(stop.why)
+                self._troubles.paused(Stopped(stop.why))
             else:
                 self._troubles.close(Stopped(stop.why))
         self._asking.ask(self._jobs, actions, view)

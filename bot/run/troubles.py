@@ -41,6 +41,7 @@ class Troubles:
     _slots_until: dict[str, float] = field(default_factory=dict)
     _edits_until: dict[int, float] = field(default_factory=dict)  # by experiment
     _empty: int = 0
+    _paused: bool = False
     _told: set[str] = field(default_factory=set)
 
     def timers(self) -> list[float]:
@@ -110,6 +111,17 @@ class Troubles:
             tell_of(error, self.place.settings, self.place.repository.path)
         self.closed = str(error)
         self.say_once(f"Nothing more is proposed: {error}")
+
+    def paused(self, stopped: Stopped) -> None:
+        """A person has paused the programme, and it is waited for them: told of once."""
+        if not self._paused:
+            tell_of(stopped, self.place.settings, self.place.repository.path)
+            self.teller.say(str(stopped))
+        self._paused = True
+
+    def resumed(self) -> None:
+        """Nothing is paused: another pause is worth another word."""
+        self._paused = False
 
     def forge_is_well(self) -> None:
         """A look has succeeded."""

@@ -15,6 +15,7 @@ from bot.history.ledger import read as read_ledger
 from bot.history.past import latest_class
 from bot.history.reduce import class_of, comparable_class
 from bot.measuring import needs_smoke
+from bot.notify.send import tell_of
 from bot.people.commands import Verb, commands_in
 from bot.people.record import is_own
 from bot.proposing.place import BOT
@@ -139,6 +140,9 @@ class WorkflowMeasurer:
             f"says why: {address}. Mend the runner, then ask for it again with `/bot rerun`."
         )
         self.forge.comment(number, BOT, text)
+        # The step itself ends well, and a comment is read in the morning.
+        lost = RunnerFailed(f"#{number}: {mark[0].lower()}{mark[1:]}. {address}")
+        tell_of(lost, self.settings, self.repository.path)
 
     def _latest(self, harness: str) -> str:
         """The class of the latest measurement that was made with this runner and this budget."""

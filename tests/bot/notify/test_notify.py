@@ -3,61 +3,32 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bot.errors import RunnerFailed, SettingsError, Stopped
+from bot.forge.base import Author
 from bot.history.spending import CapReached
 from bot.notify.notice import NOTICE_KEYS, Notice
 from bot.notify.send import WEBHOOK, send, tell_of, watching
 from bot.notify.tables import Event, NotifyTable, fault_of
+from bot.run.base import StopAsked
+from bot.run.scheduler import Scheduler
+from bot.run.terms import Terms
 from bot.settings import parse
-from tests.bot.lab import Lab
+from tests.bot.lab import Lab, ListProposer
+from tests.bot.notify.hook import Hook, listening
+from tests.bot.run.simulated import START, surroundings
 from tests.project import TOP
-
-
-class Hook(ThreadingHTTPServer):
-    """A webhook that remembers what it got, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.got: list[bytes] = []
-        self.code = 200
-        self.wait_s = 0.0
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                hook.got.append(self.rfile.read(int(self.headers["Content-Length"])))
-                time.sleep(hook.wait_s)
-                self.send_response(hook.code)
-                if hook.code == 302:
-                    self.send_header("Location", f"{hook.address}/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
     monkeypatch.delenv(WEBHOOK, raising=False)
-    with Hook() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with listening() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def notice(text: str = "It happened.", title: str | None = None) -> Notice:
@@ -76,6 +47,25 @@ def test_a_merge_is_told_with_its_numbers(hook: Hook, tmp_path: Path) -> None:
     assert (told["event"], told["number"], told["title"]) == ("merged", 1, "Triple the rate")
     assert told["text"] == "project: merged #1 (improvement): Triple the rate"
     assert told["difference"] == pytest.approx(-4, abs=0.5)
+
+
+def test_a_pause_is_told_once_while_the_work_goes_on(hook: Hook, tmp_path: Path) -> None:
+    lab = Lab.build(tmp_path / "project", f'[notify]\nwebhook = "{hook.address}"\n')
+    around = surroundings(lab, ListProposer([20.0, 30.0, 40.0, 50.0]))
+    mailbox = around[2]
+    for when, word in ((100, "pause"), (2_000, "start"), (2_100, "pause")):
+
+        def say(word: str = word) -> None:
+            number = lab.place.forge.pulls()[0].number
+            lab.place.forge.comment(number, Author("Ada", "ada@example.org"), f"/bot {word}")
+
+        mailbox.at(START + when, say)
+    mailbox.at(START + 4_000, StopAsked())
+    terms = Terms(max_in_flight=1, patient=True, look_every_s=30)
+    Scheduler(lab.place, *around, terms).run()
+    told = [json.loads(body) for body in hook.got]
+    assert [each["event"] for each in told] == ["paused", "paused"]
+    assert "Ada paused the programme" in told[0]["text"]
 
 
 def test_a_cap_and_a_broken_runner_are_told_and_still_raised(hook: Hook, tmp_path: Path) -> None:

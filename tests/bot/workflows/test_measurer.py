@@ -17,6 +17,7 @@ from bot.forge.base import Author, Permission, PlannedRun, PullRequest
 from bot.forge.github.auth import TokenCredential
 from bot.forge.github.client import GitHubClient
 from bot.model import Proposal, Side
+from bot.notify.send import WEBHOOK
 from bot.proposers.base import Context, NothingToPropose, Proposer
 from bot.run.local import HereAndNow, LocalMailbox
 from bot.run.scheduler import Outcome
@@ -31,6 +32,7 @@ from runner.actions.documents import ARTIFACT, Expected, Published
 from runner.digests import candidate_digest, data_digest, harness_digest, shaping
 from runner.result import Measurement
 from tests.bot.lab import Lab, ListProposer, git
+from tests.bot.notify.hook import listening
 from tests.bot.workflows.test_collect import WORKFLOW, zipped
 from tests.github.faults import Fault
 from tests.github.server import running
@@ -199,6 +201,23 @@ def test_a_lost_run_is_asked_for_again_until_a_person_has_to_look(
     assert len(bench.github.runs) == MOST_TRIES
     (comment,) = [c for c in bench.lab.place.forge.pull(1).comments if "came to nothing" in c.body]
     assert "/bot rerun" in comment.body and "/actions/runs/" in comment.body
+
+
+def test_a_runner_that_loses_an_attempt_for_good_is_told_of_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening() as hook:
+        monkeypatch.setenv(WEBHOOK, hook.address)
+        for _ in range(MOST_TRIES):
+            bench.step()
+            assert hook.got == []
+            bench.github.finish_run(bench.queued[0].id, "failure")
+        bench.step()
+        bench.step()
+    (told,) = map(json.loads, hook.got)
+    assert told["event"] == "runner-broken"
+    assert "#1: attempt 1.1 came to nothing 3 times" in told["text"]
+    assert "/actions/runs/" in told["text"]
 
 
 def test_a_person_can_have_a_lost_attempt_asked_for_again(bench: Bench) -> None:
