@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import RunnerError, SandboxUnavailable
+from runner.errors import DataError, RunnerError, SandboxUnavailable
 from runner.gpu import Gpu, find_gpu
 from runner.interpreter import Interpreter, find_interpreter
+from runner.kinds import mounts, predictions
 from runner.sandbox import cgroups
 from runner.sandbox.base import Guarantee
 from runner.sandbox.choose import choose
@@ -76,7 +77,12 @@ def diagnose(repository: Path, settings: RunnerSettings) -> Diagnosis:
         gpu = find_gpu(settings.budget, interpreter, cache_folder())
     except RunnerError as error:
         problems.append(str(error))
-    machine = _machine(repository, settings, interpreter, gpu)
+    machine = _machine(interpreter, gpu)
+    try:
+        machine["data"] = _data(repository, settings, interpreter, cache_folder())
+    except DataError as error:
+        machine["data"] = str(error)
+        problems.append(str(error))
     if free_bytes(cache_folder()) < _LITTLE_SPACE:
         problems.append(f"Little space: {machine['disk']}. Make room, or set MERGELAB_CACHE.")
     chosen, why = _chosen(settings)
@@ -90,9 +96,7 @@ def diagnose(repository: Path, settings: RunnerSettings) -> Diagnosis:
     return Diagnosis(chosen, why, machine, backends, tuple(problems))
 
 
-def _machine(
-    repository: Path, settings: RunnerSettings, interpreter: Interpreter | None, gpu: Gpu | None
-) -> dict[str, str]:
+def _machine(interpreter: Interpreter | None, gpu: Gpu | None) -> dict[str, str]:
     hierarchy = cgroups.find()
     groups = f"version {hierarchy.version}, writable" if hierarchy else "none that we may use"
     cache = cache_folder()
@@ -101,16 +105,23 @@ def _machine(
         "control groups": groups,
         "GPU": f"{gpu.name}, driver {gpu.driver}" if gpu else "none",
         "interpreter": f"{interpreter.version}{torch}" if interpreter else "none",
-        "data": _data(repository, settings, cache) if interpreter else "unknown",
         "disk": f"{free_bytes(cache) / 1e9:.1f} GB free for data in {cache}",
         "user": "root" if os.geteuid() == 0 else f"ordinary (id {os.geteuid()})",
         "kernel": os.uname().release,
     }
 
 
-def _data(repository: Path, settings: RunnerSettings, cache: Path) -> str:
+def _data(
+    repository: Path, settings: RunnerSettings, interpreter: Interpreter | None, cache: Path
+) -> str:
+    """How the data stands. Raises DataError: a project's own is not there, or must not be shown."""
+    if settings.task.kind == "predictions":
+        predictions.find(repository, settings, cache)
     if settings.own_script:
+        mounts.find(repository, settings.mount, cache)
         return f"the project's own, {len(settings.mount)} mounts"
+    if interpreter is None:
+        return "unknown"
     try:
         name = f"{DATA_VERSION}-{data_size(repository, settings)}"
     except RunnerError as error:

@@ -44,4 +44,4 @@ def examine(folder: Path, *, github: bool = False) -> Iterator[Finding]:
         yield from place.history(here)
         yield from proposer.proposer(here)
         yield proposer.caps(here)
-    yield from machine.runner(repository.path)
+    yield from machine.runner(repository.path, measures=settings.forge.kind == "git")

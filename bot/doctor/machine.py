@@ -49,8 +49,11 @@ def disk(folder: Path) -> Finding:
     return ok("disk", found)
 
 
-def runner(folder: Path) -> Iterator[Finding]:
-    """Sandbox, GPU, interpreter and data, as `python -m runner doctor` finds them."""
+def runner(folder: Path, *, measures: bool = True) -> Iterator[Finding]:
+    """Sandbox, GPU, interpreter and data, as `python -m runner doctor` finds them.
+
+    `measures`: whether it is this machine that measures, so that it must have the data.
+    """
     command = [sys.executable, "-m", "runner", "doctor", "--json"]
     try:
         done = subprocess.run(
@@ -64,10 +67,10 @@ def runner(folder: Path) -> Iterator[Finding]:
         words = " ".join(done.stderr.split())[-300:] or "the runner's doctor said nothing"
         yield problem("sandbox", words, "Run `python -m runner doctor` to see it in full.")
         return
-    yield from runner_findings(told)
+    yield from runner_findings(told, measures=measures)
 
 
-def runner_findings(told: Mapping[str, Any]) -> Iterator[Finding]:
+def runner_findings(told: Mapping[str, Any], *, measures: bool = True) -> Iterator[Finding]:
     """What the runner's doctor said, as lines of the table."""
     machine, problems = told["machine"], told["problems"]
     if told["chosen"]:
@@ -86,10 +89,14 @@ def runner_findings(told: Mapping[str, Any]) -> Iterator[Finding]:
         elif machine[name] == "none":
             fix = " ".join(problems) or "Run `python -m runner doctor`."
             yield problem(name, machine[name], fix)
+        elif machine[name] in problems:  # the data: it is not there
+            lacks = problem if measures else note
+            yield lacks(name, machine[name], "Else the first run fails.")
         elif "not prepared yet" in machine[name]:
             yield note(name, machine[name], "The first step prepares it, which takes a while.")
         else:
             yield ok(name, machine[name])
     for words in problems:
-        if words != told["why"] and machine["interpreter"] != "none":
+        said = {told["why"], machine["data"]}
+        if words not in said and machine["interpreter"] != "none":
             yield problem("runner", words, "Run `python -m runner doctor` to see it in full.")

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from bot.doctor.finding import Finding, note, ok
+from bot.doctor.finding import Finding, note, ok, problem
 from bot.git import Repository
 from bot.settings import Settings
 
@@ -23,7 +23,9 @@ def scoring(found: Repository, read: Settings) -> Iterator[Finding]:
     for key, named in (("inputs", read.task.inputs), ("targets", read.task.targets)):
         if not (found.path / Path(named).expanduser()).exists():
             fix = f"Put it there, or correct task.{key} in bot.toml."
-            yield note(f"task.{key}", f"{named} is not on this machine", fix)
+            # On GitHub another machine measures.
+            lacks = problem if read.forge.kind == "git" else note
+            yield lacks(f"task.{key}", f"{named} is not on this machine", fix)
     place = Path(os.path.normpath(found.path / Path(read.task.targets).expanduser()))
     inside = place.is_relative_to(found.path)
     if inside and found.files_below(base, [place.relative_to(found.path).as_posix()]):
@@ -37,7 +39,7 @@ def scoring(found: Repository, read: Settings) -> Iterator[Finding]:
     source = found.read_file(base, read.task.scorer)
     if source is None:
         fix = f"Commit {read.task.scorer} to {read.repository.base}."
-        yield note("task.scorer", f"{read.task.scorer} is not on {read.repository.base}", fix)
+        yield problem("task.scorer", f"{read.task.scorer} is not on {read.repository.base}", fix)
     elif how := unpickles(source):
         fix = (
             "A pickle runs what is in it, so a candidate could print its own score there. Read "

@@ -67,15 +67,7 @@ class PredictionsTask:
         The scorer is told with it, as it is on the branch `base` or else in the working tree:
         what two scorers make of the same data cannot be compared.
         """
-        data = mounts.find(repository, settings.mount, cache)
-        inputs, targets = (
-            _find(repository, cache, key, source)
-            for key, source in (
-                ("inputs", settings.task.inputs),
-                ("targets", settings.task.targets),
-            )
-        )
-        _check_apart(data, inputs, targets)
+        data, inputs, targets = find(repository, settings, cache)
         content = mounts.digest((*data, inputs, targets), cache, on_progress)
         scorer = hashlib.sha256(_scorer(repository, settings.task.scorer, base)).hexdigest()
         digest = data_digest({"content": content, "scorer": scorer})
@@ -216,6 +208,17 @@ def _is_number(name: str, value: Any) -> bool:
         return bool(re.fullmatch(METRIC_NAME, name)) and math.isfinite(value)
     except OverflowError:  # a whole number that no float can hold
         return False
+
+
+def find(
+    repository: Path, settings: RunnerSettings, cache: Path
+) -> tuple[tuple[mounts.Data, ...], mounts.Data, mounts.Data]:
+    """The mounts, the inputs and the answers on this machine. Raises DataError."""
+    data = mounts.find(repository, settings.mount, cache)
+    inputs = _find(repository, cache, "inputs", settings.task.inputs)
+    targets = _find(repository, cache, "targets", settings.task.targets)
+    _check_apart(data, inputs, targets)
+    return data, inputs, targets
 
 
 def _find(repository: Path, cache: Path, key: str, source: str) -> mounts.Data:

@@ -126,3 +126,18 @@ def test_a_missing_interpreter_is_told_like_everything_else(tmp_path: Path) -> N
     settings = RunnerSettings(candidate=CandidateTable(python="nowhere/python"))
     found = diagnose(tmp_path, settings)
     assert any("There is no interpreter" in problem for problem in found.problems)
+
+
+def test_data_of_a_project_of_its_own_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    scored = {"kind": "predictions", "inputs": "in", "targets": "out", "scorer": "score.py"}
+    candidate = {"python": str(PYTHON), "needs": ["score.py"]}
+    given = {"candidate": candidate, "task": scored, "mount": [{"source": "data"}]}
+    settings = RunnerSettings.model_validate(given | {"sandbox": {"backend": "none"}})
+    for name in ("data", "in", "out"):
+        found = diagnose(tmp_path, settings)
+        assert f"{tmp_path / name}, which" in found.machine["data"]
+        assert found.machine["data"] in found.problems
+        (tmp_path / name).mkdir()
+    found = diagnose(tmp_path, settings)
+    assert found.machine["data"] == "the project's own, 1 mounts"
+    assert not any("which" in words and "is not there" in words for words in found.problems)

@@ -36,7 +36,7 @@ RUNNER = {
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab.build(tmp_path / "project")
     monkeypatch.chdir(made.folder)
-    monkeypatch.setattr(machine, "runner", lambda folder: machine.runner_findings(RUNNER))
+    monkeypatch.setattr(machine, "runner", lambda folder, **_: machine.runner_findings(RUNNER))
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     return made
 
@@ -157,6 +157,14 @@ def test_what_the_runner_lacks_is_a_problem() -> None:
     assert all(one.fix for one in problems)
 
 
+def test_data_that_is_missing_is_a_problem_where_it_is_measured() -> None:
+    words = "data/corpus, which a [[mount]] of bot.toml names, is not there."
+    lacking = RUNNER | {"machine": {**RUNNER["machine"], "data": words}, "problems": [words]}  # type: ignore[dict-item]
+    for measures, state in ((True, State.PROBLEM), (False, State.NOTE)):
+        found = machine.runner_findings(lacking, measures=measures)
+        assert [one.state for one in found if one.found == words] == [state]
+
+
 def test_the_command_exits_with_one_where_there_is_a_problem(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +196,9 @@ def test_answers_that_are_committed_are_found_before_a_candidate_copies_them(lab
     findings = told(lab.folder)
     assert findings["task.targets"].state is State.OK
     assert "not on this machine" in findings["task.inputs"].found
+    assert findings["task.inputs"].state is State.PROBLEM
     assert "not on main" in findings["task.scorer"].found
+    assert findings["task.scorer"].state is State.PROBLEM
     git(lab.folder, "add", "answers")
     git(lab.folder, "commit", "-qm", "Add the answers")
     assert told(lab.folder)["task.targets"].state is State.NOTE
