@@ -182,14 +182,17 @@ WORKFLOW_FILES = [
 def test_the_workflows_are_proposed_when_they_are_asked_for(tmp_path: Path) -> None:
     project = make(tmp_path / "project", PERL)
     project.git("remote", "add", "origin", "git@github.com:my-lab/research.git")
+    (project.folder / "corpus").mkdir()
     done = project.bot(
-        "init", "--no-baseline", "--yes", "--json", "--workflows", "--source", SOURCE
-    )
+        "init", "--no-baseline", "--yes", "--json", "--workflows", "--source", SOURCE,
+        "--data", "corpus",
+    )  # fmt: skip
     assert done.code == 0, done.err
     told = done.json()
     assert told["written"] == ["bot.toml", "program.md", "scratchpad.md", *WORKFLOW_FILES]
     assert all(f"--- {path}\n" in done.err for path in told["written"])
     assert told["refspecs"] == []
+    assert any(remark.startswith("corpus is not committed") for remark in told["remarks"])
     written = tomllib.loads((project.folder / "bot.toml").read_text())
     assert written["forge"] == {"kind": "github", "repository": "my-lab/research"}
     assert SOURCE in (project.folder / ".github/mergelab.txt").read_text()

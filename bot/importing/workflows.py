@@ -10,6 +10,7 @@ import json
 import re
 from importlib import metadata
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from bot.errors import SettingsError
@@ -108,17 +109,42 @@ def missing_for(repository: Repository, plan: Plan | None) -> tuple[str, ...]:
     if plan is not None:
         lacks = plan.on_github is None
         reason = "Remote origin does not lead to github.com"
+        scored = (plan.scored.inputs, plan.scored.targets) if plan.scored else ()
+        data = (*plan.mounts, *scored)
     else:
         try:
-            lacks = load(repository.path).forge.kind != "github"
+            settings = load(repository.path)
         except SettingsError as error:
             return (str(error),)
+        lacks = settings.forge.kind != "github"
         reason = f"{FILE_NAME} does not say that pull requests live on GitHub"
-    if not lacks:
-        return ()
+        scored = (settings.task.inputs, settings.task.targets)
+        data = (*(mount.source for mount in settings.mount), *filter(None, scored))
+    told = tuple(_gone(path) for path in data if not _survives(repository, path))
+    if lacks:
+        told = (
+            f'{reason}: write kind = "github" and repository = "OWNER/NAME" under [forge] in '
+            f"{FILE_NAME}, or the workflows have nothing to do (docs/github.md).",
+            *told,
+        )
+    return told
+
+
+def _survives(repository: Repository, path: str) -> bool:
+    """Whether data is still there where measure.yml has checked the repository out afresh."""
+    if Path(path).expanduser().is_absolute():
+        return True
+    git = repository.git
+    listed = git.run("--literal-pathspecs", "ls-files", "--", path, accepted=(0, 128)).stdout
+    return bool(listed)  # 128: it lies outside of the repository
+
+
+def _gone(path: str) -> str:
     return (
-        f'{reason}: write kind = "github" and repository = "OWNER/NAME" under [forge] in '
-        f"{FILE_NAME}, or the workflows have nothing to do (docs/github.md).",
+        f"{path} is not committed, and only committed files survive the checkout on the machine "
+        f"with the GPU. Put the data into a place of its own there, and name that in {FILE_NAME} "
+        "by its absolute path; a [[mount]] says with target where the script finds it "
+        "(docs/github.md)."
     )
 
 

@@ -17,11 +17,13 @@ from bot.importing.workflows import (
     REQUIREMENT,
     WORKFLOWS,
     installed_from,
+    missing_for,
     on_github,
     pinned,
     workflow_files,
 )
 from runner.actions import gate
+from tests.bot.lab import git, make_repository
 
 TOP = Path(__file__).parents[3]
 TOOLS = Path(sys.executable).parent
@@ -169,3 +171,37 @@ def test_the_repository_on_github_is_read_from_the_remote(
     assert on_github(repository) is None
     subprocess.run(["git", "-C", str(tmp_path), "remote", "add", "origin", address], check=True)
     assert on_github(repository) == name
+
+
+def test_data_that_no_checkout_brings_along_is_named(tmp_path: Path) -> None:
+    folder = make_repository(tmp_path / "project")
+    (folder / "bot.toml").write_text(
+        """
+[candidate]
+needs = ["score.py"]
+[task]
+kind = "predictions"
+inputs = "hidden/x.csv"
+targets = "/srv/answers.csv"
+scorer = "score.py"
+[forge]
+kind = "github"
+repository = "my-lab/research"
+[[mount]]
+source = "data"
+[[mount]]
+source = "../shared"
+target = "shared"
+[[mount]]
+source = "small"
+[[mount]]
+source = "~/corpus"
+target = "corpus"
+"""
+    )
+    (folder / "small").mkdir()
+    (folder / "small" / "a.csv").write_text("1\n")
+    git(folder, "add", "small")
+    told = missing_for(Repository(folder), None)
+    assert [words.split()[0] for words in told] == ["data", "../shared", "hidden/x.csv"]
+    assert all("absolute path" in words for words in told)
