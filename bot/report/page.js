@@ -239,11 +239,24 @@
   async function watch() {
     // Its address answers with the name of the repository's present state.
     const answer = await fetch("version", { cache: "no-store" }).catch(() => null);
-    if (!answer || !answer.ok || (await answer.text()) === data.watch) return;
-    const typing = performance.now() - touched < TYPING_MS;
-    if (typing || byId("detail").open || !getSelection().isCollapsed) return;
+    if (!answer || !answer.ok || (await answer.text()) === data.watch || busy()) return;
+    // It takes a while to be made, and may fail: an error in its place would never try again.
+    const page = await fetch("./", { cache: "no-store" }).catch(() => null);
+    if (!page || !page.ok || busy()) return;
     keep();
     location.reload();
+  }
+
+  function busy() {
+    const typing = performance.now() - touched < TYPING_MS;
+    return typing || byId("detail").open || !getSelection().isCollapsed;
+  }
+
+  function watchOn() {
+    setTimeout(async () => {
+      await watch().catch(() => null);  // the server went away in the middle of an answer
+      watchOn();
+    }, 5000);
   }
 
   async function watched() {
@@ -255,7 +268,7 @@
     drawTable();
     await drawCharts();
     if (view) restorePlace(view);
-    setInterval(watch, 5000);
+    watchOn();
   }
 
   prepare();

@@ -6,6 +6,7 @@ that a browser is made to think lives here gets nothing.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +65,11 @@ def make_server(place: Place, port: int) -> ThreadingHTTPServer:
     pages = Pages(place)
 
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            """Answer; a browser that hangs up meanwhile is nobody's trouble."""
+            with contextlib.suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:
             """The page, or the name of its present version."""
             names = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}  # type: ignore[attr-defined]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench import histories
+from bot.errors import BotError
 from bot.report.build import content_of
 from bot.report.page import render
-from bot.report.serve import HOST, make_server
+from bot.report.serve import HOST, Pages, make_server
 from tests.bot.lab import Lab, git, make_repository
 from tests.bot.report.conftest import make_place
 from tests.bot.report.test_page import PAYLOADS
@@ -214,6 +215,25 @@ def test_a_watched_page_shows_what_happens_and_stands_as_it_stood(lab: Lab, tmp_
         assert header.get_attribute("aria-sort") == "ascending"
         page.wait_for_function("document.activeElement.closest('[data-key=title]')")
         page.wait_for_function("scrollY === 200")
+
+
+def test_a_watched_page_outlives_a_page_that_could_not_be_made(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Pages) -> bytes:
+        raise BotError("git was interrupted")
+
+    with watched(lab, tmp_path / "profile") as visited:
+        page = visited.page
+        with monkeypatch.context() as broken:
+            broken.setattr(Pages, "page", fails)
+            with page.expect_response(lambda answer: answer.status == 503, timeout=60_000):
+                another(lab)
+            page.wait_for_timeout(300)
+            assert page.get_by_role("button", name="First").count() == 1
+        page.get_by_role("button", name="Second").wait_for(timeout=120_000)
+        assert all("503" in words for words in visited.said)  # the browser's own
+        visited.said.clear()
 
 
 def test_a_watched_page_waits_while_somebody_reads_an_experiment(lab: Lab, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from bot.errors import BotError
 from bot.proposing.place import Place
-from bot.report.serve import HOST, make_server
+from bot.report.serve import HOST, Pages, make_server
 from tests.bot.lab import git
 from tests.bot.report.conftest import make_place
 
@@ -54,6 +57,22 @@ def test_it_answers_to_no_other_name_than_its_own(port: int) -> None:
     assert get(port, "/version", f"localhost:{port}")[0] == 200
     assert get(port, "/version", "evil.example")[0] == 403
     assert get(port, "/../bot.toml")[0] == 404
+
+
+def test_a_browser_that_hangs_up_leaves_nothing_on_the_terminal(
+    port: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = b"x" * 50_000_000  # more than the kernel takes at once
+    monkeypatch.setattr(Pages, "page", lambda self: page)
+    before = threading.active_count()
+    with socket.create_connection((HOST, port)) as browser:
+        browser.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+        browser.recv(1)  # in the middle of the page
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_one_clear_error(port: int, place: Place) -> None:
