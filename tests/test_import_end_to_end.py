@@ -171,6 +171,20 @@ def test_what_is_there_is_never_overwritten_and_the_remote_is_told(tmp_path: Pat
     assert "nothing is overwritten" in again.err
 
 
+def test_a_scorer_that_is_there_is_committed_with_the_rest(tmp_path: Path) -> None:
+    project = make(tmp_path / "project", PERL)
+    for name in ("hidden", "private"):
+        (project.folder / name).mkdir()
+    (project.folder / "judge.py").write_text("print('{}')\n")
+    done = project.bot(
+        "init", "--no-baseline", "--yes", "--inputs", "hidden", "--targets", "private",
+        "--scorer", "judge.py",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "judge.py is there already" in done.err
+    assert "git add bot.toml program.md scratchpad.md judge.py && git commit" in done.err
+
+
 SOURCE = "git+https://example.org/lab/mergelab.git@" + "0123456789" * 4
 WORKFLOW_FILES = [
     ".github/mergelab.txt",

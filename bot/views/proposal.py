@@ -60,12 +60,15 @@ def tell_next(proposal: Proposal, plan: Plan | None, *, workflows: bool) -> None
     if not proposal.files:
         click.echo("\nEverything is there already.", err=True)
         return
-    names = shlex.join(proposal.files)
-    click.echo("\n".join(("", *_next(names, proposal, plan, workflows))), err=True)
+    click.echo("\n".join(("", *_next(proposal, plan, workflows))), err=True)
 
 
-def _next(names: str, proposal: Proposal, plan: Plan | None, workflows: bool) -> Iterator[str]:
+def _next(proposal: Proposal, plan: Plan | None, workflows: bool) -> Iterator[str]:
     begins = bool(plan and plan.scored and plan.scored.scorer in proposal.files)
+    names = shlex.join(proposal.files)
+    # A scorer that was there already may not be committed yet, and only committed files count.
+    scorer = [plan.scored.scorer] if plan and plan.scored else []
+    added = shlex.join(dict.fromkeys((*proposal.files, *scorer)))
     yield f"Written: {names}. " + ("Say in program.md what you want, then:" if plan else "Then:")
     if plan and plan.scored and begins:
         yield (
@@ -73,7 +76,7 @@ def _next(names: str, proposal: Proposal, plan: Plan | None, workflows: bool) ->
             "the second predicts (program.md)"
         )
         yield f"  python -m runner measure --candidate {plan.start.script}    # shows the metric"
-    yield f"  git add {names} && git commit -m 'Let the bot experiment'"
+    yield f"  git add {added} && git commit -m 'Let the bot experiment'"
     if workflows:
         yield "  git push"
         yield "  python -m bot init --github    # with GITHUB_TOKEN: settings of the repository"
