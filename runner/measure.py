@@ -27,7 +27,7 @@ from runner.text import clean_line, clean_text
 from runner.trial import Candidate, Trial
 
 LOG_TAIL_BYTES = 8 << 10
-_NUMBER = re.compile(r"[0-9]+")
+_WORD_OR_NUMBER = re.compile(r"\b[A-Za-z_][\w@.-]*|[0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored
             reason = f"the smoke run's {reason}"
         elif staged.inputs:
             # Sizes and shapes are numbers that a candidate could choose after seeing its inputs.
-            reason = _NUMBER.sub("#", reason)
+            # Digits in a word, such as f1, belong to a name that was there before.
+            reason = _WORD_OR_NUMBER.sub(_without_number, reason)
         error = CandidateError(type="InvalidOutput", stage=trial.stage)
         trial.failure = Failure(Status.INVALID_OUTPUT, reason, error)
     seconds = trial.score_s + time.monotonic() - started
@@ -78,6 +79,10 @@ def judged(trial: Trial, staged: Staged, sealed: Staged | None = None) -> Scored
         with contextlib.suppress(InvalidOutput):
             beside = sealed.judge(trial.sealed.evidence)
     return Scored(trial, numbers, seconds, beside)
+
+
+def _without_number(found: re.Match[str]) -> str:
+    return "#" if found[0].isdigit() else found[0]
 
 
 def _sealed(numbers: Numbers | None) -> Sealed | None:

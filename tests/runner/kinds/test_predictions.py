@@ -15,11 +15,14 @@ from pydantic import ValidationError
 from runner.batch import PlannedRun
 from runner.digests import candidate_digest, harness_digest, shaping
 from runner.errors import DataError, InvalidOutput, RequestError
+from runner.kinds.base import Evidence, Launch, Numbers, Staged
 from runner.kinds.predictions import read
+from runner.measure import judged
 from runner.request import Conditions
 from runner.result import Measurement, Stage, Status
 from runner.session import Session, open_session
 from runner.settings import RunnerSettings
+from runner.trial import Trial
 from tests.bot.lab import git
 
 # Least squares through the origin. It predicts rows of the inputs, one number a line.
@@ -195,6 +198,30 @@ def test_the_name_of_the_metric_is_a_part_of_the_harness_where_it_chooses_the_nu
     pattern = "error: (.+)"
     names = [harness(task=reported, metric={"pattern": pattern, "name": n}) for n in "ab"]
     assert names[0] == names[1]  # a label: the pattern chooses
+
+
+def test_names_with_digits_stay_whole_where_numbers_are_hidden(project: Path) -> None:
+    message = run(opened(project, metric={"name": "f1"})).message
+    assert message == "the scorer printed no finite number called f1, but error, worst"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("images.npy has shape (17, 3), not 64", "images.npy has shape (#, #), not #"),
+        ("values beyond 1e+30, 0x1f", "values beyond #e+#, #x#f"),
+        ("no number called recall@10, but top-1", "no number called recall@10, but top-1"),
+    ],
+)
+def test_numbers_that_a_candidate_could_choose_are_hidden(reason: str, told: str) -> None:
+    def judge(evidence: Evidence) -> Numbers:
+        raise InvalidOutput(reason)
+
+    trial = Trial()
+    staged = Staged(Launch(("true",)), {"inputs": Path()}, judge)
+    judged(trial, staged)
+    assert trial.failure is not None
+    assert trial.failure.message == told
 
 
 def test_a_script_that_predicts_nothing_has_no_metric(project: Path) -> None:
