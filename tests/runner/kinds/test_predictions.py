@@ -200,6 +200,30 @@ def test_the_name_of_the_metric_is_a_part_of_the_harness_where_it_chooses_the_nu
     assert names[0] == names[1]  # a label: the pattern chooses
 
 
+@pytest.mark.parametrize("number", ["1e999", "nan", f"{10**400}"], ids=["1e999", "nan", "10**400"])
+def test_predictions_that_are_no_finite_numbers_win_nothing(project: Path, number: str) -> None:
+    odd = TRAIN.replace('f"{weight * float(x)}\\n"', f'"{number}\\n"')
+    assert odd != TRAIN
+    result = run(opened(project), train=odd)
+    assert (result.status, result.stage) == (Status.INVALID_OUTPUT, Stage.SCORE), result.message
+    # A scorer that computes with whole numbers has no infinity to print.
+    whole = SCORE.replace("float(p) - float(a)", "int(p) - int(a)")
+    again = run(opened(project), train=odd, score=whole)
+    assert (again.status, again.metric) == (Status.INVALID_OUTPUT, None), again.message
+
+
+def test_a_link_to_the_answers_is_no_prediction(project: Path) -> None:
+    links = """
+import os, pathlib
+if os.environ["PHASE"] == "predict":
+    link = pathlib.Path(os.environ["OUT_DIR"], "predictions.csv")
+    link.symlink_to("/targets/answers.csv")
+    raise SystemExit
+"""
+    result = run(opened(project), train=links + TRAIN)
+    assert (result.status, result.metric) == (Status.INVALID_OUTPUT, None), result.message
+
+
 def test_names_with_digits_stay_whole_where_numbers_are_hidden(project: Path) -> None:
     message = run(opened(project, metric={"name": "f1"})).message
     assert message == "the scorer printed no finite number called f1, but error, worst"
