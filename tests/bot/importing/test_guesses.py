@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from bot.git import Repository
 from bot.importing import metric
 from bot.importing.files import Plan, bot_toml
+from bot.importing.guess import Told, guess
 from bot.importing.metric import Guess
 from bot.importing.project import CannotImport, Project
 from bot.importing.reads import find_reads
@@ -63,6 +65,18 @@ def test_of_equally_likely_scripts_a_person_chooses(tmp_path: Path) -> None:
     assert find_script(made, "train_b.py") == "train_b.py"
     with pytest.raises(CannotImport, match="no file that is committed"):
         find_script(made, "train_c.py")
+
+
+def test_further_files_to_experiment_on_are_none_that_the_script_needs(tmp_path: Path) -> None:
+    files = {"train.py": "import model, data\n" + TRAINS, "model.py": "", "data.py": "", "a.py": ""}
+    made = project(tmp_path, files)
+    plan = guess(made, Told(paths=("model.py", "a.py"), python=sys.executable), "main").plan
+    assert plan.paths == ("train.py", "model.py", "a.py")
+    assert plan.needs == ("data.py",)
+    written = parse(bot_toml(plan).encode()).candidate
+    assert (written.paths, written.entry) == (["train.py", "model.py", "a.py"], "train.py")
+    with pytest.raises(CannotImport, match=r"--edit b\.py: this is no file"):
+        guess(made, Told(paths=("model.py", "b.py")), "main")
 
 
 def test_a_project_without_a_script_is_told_so(tmp_path: Path) -> None:
