@@ -29,8 +29,9 @@ from runner.sandbox.watch import Excess
 
 _WATCHDOG = Path(__file__).with_name("watchdog.py")
 _VIGIL_PATIENCE_S = 15.0
-# What runc says of a container that it cannot start although it has only just made it.
-_MISFIRES = ("cannot start a stopped process", "cannot start an already running container")
+# What engines say of a container that their runtime made a moment ago and does not start.
+_MISFIRES = ("runtime start failed", "cannot start a stopped process")
+_TRIES = 3
 _PROBE = "open('/out/word', 'w').write(open('/probe/word').read())"
 
 
@@ -70,12 +71,12 @@ class Docker:
         """See `runner.sandbox.base.Sandbox.run`.
 
         A container that the engine does not start properly, as engines under load let happen now
-        and then, is made anew once: what the first may have done is thrown away with it.
+        and then, is made anew: what it may have done is thrown away with it.
         """
-        try:
-            return self._run(job, collect_to, on_output)
-        except _Misfire:
-            return self._run(job, collect_to, on_output)
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(_Misfire):
+                return self._run(job, collect_to, on_output)
+        return self._run(job, collect_to, on_output)
 
     def _run(
         self, job: Job, collect_to: Path, on_output: Callable[[bytes], None] | None

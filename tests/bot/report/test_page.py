@@ -20,7 +20,7 @@ from tests.bot.report.conftest import make_place
 PAYLOADS = [
     "</script><script>document.title='owned'</script>",
     "<img src=x onerror=document.title='owned'>",
-    "{{ 7 * 7 }} {% raw %} ${7*7} `x`",
+    "{{ 9973 * 9967 }} {% raw %} ${9973*9967} `x`",
     "<!--<script>",
     "javascript:alert(1)//\u2028'\"",
 ]
@@ -64,7 +64,7 @@ def test_words_of_strangers_make_no_element(hostile: str) -> None:
     assert [tag for tag, _ in seen.elements].count("script") == 3
     assert not any(tag in {"img", "b", "iframe", "object", "form2"} for tag, _ in seen.elements)
     assert not any(key.startswith("on") for _, found in seen.elements for key in found)
-    assert "49" not in hostile.partition("<main>")[0]
+    assert "99400891" not in hostile.partition("<main>")[0]
 
 
 def test_the_data_are_what_they_were(hostile: str) -> None:
