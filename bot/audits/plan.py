@@ -45,7 +45,8 @@ class AuditRule(BaseModel):
 class OpenAudit:
     """A winner in a session of the runner class of now, without its ledger commit.
 
-    `winner` and `parent` are its runs so far, `runs` how many of each the session planned.
+    `winner` and `parent` are its runs so far, `runs` how many of each the session planned, and
+    `results` the indices of all the session's runs that have a result.
     """
 
     session: int
@@ -54,6 +55,7 @@ class OpenAudit:
     complete: bool  # every run of the whole session has its result
     winner: tuple[Run, ...] = ()
     parent: tuple[Run, ...] = ()
+    results: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

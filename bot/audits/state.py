@@ -101,6 +101,7 @@ class AuditReader:
                         complete=audit.complete,
                         winner=runs.get(winner, ()),
                         parent=runs.get(parent, ()),
+                        results=frozenset(audit.results),
                     )
                 )
         return tuple(parts)

@@ -7,7 +7,7 @@ forge finds attempts that lack results and can make them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from bot.audits.execute import Auditor, session_of
 from bot.audits.plan import BeginAudit, ContinueAudit
 from bot.errors import BotError
 from bot.execute import Executor
-from bot.forge.base import Attempt, Conflict
+from bot.forge.base import Conflict
 from bot.run.base import Ended, Job, Mailbox, Measured, Measurer, Order, Seen
 from bot.run.plan import Longer
 from bot.run.teller import Teller
@@ -148,21 +148,21 @@ class Flights:
     def tidy(self, view: View) -> None:
         """End what nobody waits for any more: it is complete, or its experiment is closed.
 
-        Where another bot has begun to measure the same attempt, no run that it has a result of
-        is made here: the run in flight is finished, and what is missing then is asked for anew.
+        Where another bot has begun to measure the same attempt or audit, no run that it has a
+        result of is made here: the run in flight is finished, and what is missing then is asked for anew.
         """
         attempts = {one.id: one for each in view.standings for one in each.pull.attempts}
-        sessions = {audit.session for audit in view.snapshot.audits.open if not audit.complete}
+        sessions = {audit.session: audit for audit in view.snapshot.audits.open}
         for flight in self.flights.values():
-            order, attempt = flight.order, None
-            if order.number is None:
-                gone = session_of(order) not in sessions
-            else:
-                attempt = attempts.get(order.attempt)
-                gone = attempt is None or attempt.complete
-            if gone:
+            order = flight.order
+            known = (
+                sessions.get(session_of(order))
+                if order.number is None
+                else attempts.get(order.attempt)
+            )
+            if known is None or known.complete:
                 flight.job.stop()
-            elif attempt and _overtaken(flight, attempt):
+            elif _overtaken(flight, known.results):
                 flight.ending = True
                 flight.job.finish()
 
@@ -200,10 +200,10 @@ class Flights:
             self.keep(by)
 
 
-def _overtaken(flight: Flight, attempt: Attempt) -> bool:
+def _overtaken(flight: Flight, results: Collection[int]) -> bool:
     """Whether somebody else has the result of a run that this flight has still to make."""
     left = {index for index, _ in flight.order.runs} - flight.done
-    return not left.isdisjoint(attempt.results)
+    return not left.isdisjoint(results)
 
 
 def _order(action: Longer, view: View, by: tuple[Executor, Auditor]) -> Order:
