@@ -149,7 +149,8 @@ class Flights:
         """End what nobody waits for any more: it is complete, or its experiment is closed.
 
         Where another bot has begun to measure the same attempt or audit, no run that it has a
-        result of is made here: the run in flight is finished, and what is missing then is asked for anew.
+        result of is made here: the run in flight is finished, and what is missing then is asked
+        for anew.
         """
         attempts = {one.id: one for each in view.standings for one in each.pull.attempts}
         sessions = {audit.session: audit for audit in view.snapshot.audits.open}
