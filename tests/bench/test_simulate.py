@@ -41,11 +41,8 @@ def test_histories_keep_every_promise(first: int, capsys: pytest.CaptureFixture[
 
 @pytest.mark.slow
 def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is ever wrong. In one history of a hundred a run may be made once too often: two
-    bots that race see what the other has kept a moment late, and the first result counts."""
     told = played(10_000, 800, capsys)
-    assert [one for one in told["failures"] if not one["what"].startswith("PaidTwice")] == []
-    assert len(told["failures"]) <= 8
+    assert told["failures"] == []
     assert set(told["faults"]) == set(RATES)
 
 
@@ -65,6 +62,8 @@ def played(first: int, seeds: int, capsys: pytest.CaptureFixture[str]) -> dict[s
         (113, "runs of an attempt were made whose results another bot had already"),
         (119, "a closed experiment had another head than the one that was judged"),
         (147, "an older list of comments ended a step with a traceback"),
+        (10771, "a run was made again whose result an older list of comments lacked"),
+        (10790, "a run of an audit was made whose result another bot had already"),
     ],
 )
 def test_what_a_seed_once_found_is_mended(seed: int, found: str) -> None:

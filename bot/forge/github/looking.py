@@ -132,7 +132,7 @@ class Looks:
         elif fresh:
             shown = self._shown(number)
             said = shown.comments == len(held.comments)
-            comments = held.comments if said else tuple(self.comments.of(number))
+            comments = held.comments if said else self._comments(number)
             held = replace(held, shown=shown, comments=comments)
             self.memory.keep(number, held)
         self._fetch_for([held.shown])
@@ -181,7 +181,7 @@ class Looks:
             said, on_lines = comments.about(each), lines.about(each)
             seen[each.number] = Seen(
                 each,
-                tuple(self.comments.of(each.number)) if said is None else said,
+                self._comments(each.number, said),
                 self.reviews.lines(each.number) if on_lines is None else on_lines,
                 tuple(self.reviews.of(each.number)),
             )
@@ -229,9 +229,16 @@ class Looks:
         shown = self._shown(number)
         self._fetch_for([shown])
         known = self.memory.known(number) or Seen(shown, ())
-        seen = replace(known, shown=shown, comments=tuple(self.comments.of(number)))
+        seen = replace(known, shown=shown, comments=self._comments(number))
         self.memory.keep(number, seen)
         return seen
+
+    def _comments(
+        self, number: int, listed: tuple[IssueComment, ...] | None = None
+    ) -> tuple[IssueComment, ...]:
+        """What was said on it, as listed or read now; the bot's own latest words in any case."""
+        said = self.comments.of(number) if listed is None else listed
+        return self.memory.with_own(number, said)
 
     def _shown(self, number: int) -> Pull:
         check_number(number)

@@ -16,6 +16,8 @@ from bot.forge.github.reviews import Review
 
 HOLDS_S = 30.0
 """How long a look is good for, by default."""
+OWN_HOLDS_S = 120.0
+"""How long GitHub's lists may lack what was written: its answer to the write is known."""
 STEP_HOLDS_S = 120.0
 """The same for a step on GitHub Actions: it is short, and a comment meanwhile starts the next."""
 
@@ -52,6 +54,7 @@ class Memory:
         self._look: Look | None = None
         self._looked_at = 0.0
         self._told: dict[int, frozenset[int]] = {}
+        self._own: dict[int, tuple[float, int, IssueComment]] = {}  # time, pull request, comment
 
     def look(self) -> Look | None:
         """The latest look, while it holds."""
@@ -99,6 +102,7 @@ class Memory:
 
     def wrote(self, number: int, comment: IssueComment) -> None:
         """A comment of our own is there."""
+        self._own[comment.id] = (self._clock(), number, comment)
         seen = self._seen.get(number)
         if seen:
             others = tuple(each for each in seen.comments if each.id != comment.id)
@@ -107,6 +111,20 @@ class Memory:
             self._told[number] |= {comment.id}
         if self._look:
             self._look = replace(self._look, recent=(*self._look.recent, comment))
+
+    def with_own(self, number: int, listed: Iterable[IssueComment]) -> tuple[IssueComment, ...]:
+        """What GitHub lists of one, with what was just written there and the list has not yet.
+
+        A list may be older than the writes before it. A run whose result it lacks would be made
+        again.
+        """
+        found = {each.id: each for each in listed}
+        since = self._clock() - OWN_HOLDS_S
+        self._own = {key: one for key, one in self._own.items() if one[0] >= since}
+        for _, own, comment in self._own.values():
+            if own == number:
+                found.setdefault(comment.id, comment)
+        return tuple(found[key] for key in sorted(found))
 
     def ended(self, number: int) -> None:
         """It is closed or merged now."""
