@@ -236,5 +236,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            from runner.sandbox.launch import reap_orphans
+
+            reap_orphans()  # it had no time to end a sandbox that it was just starting
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -24,7 +24,6 @@ from bench.simulation.invariants import check_repository
 from bot import interrupts
 from bot.app import open_place
 from bot.views.pull import pull_json
-from runner.sandbox.launch import reap_orphans
 from tests.project import TRAIN, Project
 
 SEED = 20_261_123
@@ -34,7 +33,6 @@ ROOMY = TRAIN.replace(
 ).replace("np.eye(x", "RIDGE * np.eye(x")
 _PR_SET_CHILD_SUBREAPER = 36
 _SURVIVAL_S = 15.0  # far more than the few seconds that it takes, for a busy machine
-_PATIENCE_S = 5.0  # then what the next start of a sandbox clears up is cleared up
 _RESULT = re.compile(r"run \d+ of \d+, (\w+): (?!training).*\(seed (\d+)\)")
 
 
@@ -74,20 +72,15 @@ def instants(count: int, seed: int) -> list[Instant]:
 def alone() -> Iterator[Callable[[], None]]:
     """Asserts that nothing that a step started lives on, wherever it has detached itself to.
 
-    Orphans become children of this process, instead of the machine's first. One thing may be
-    left to the next start of a sandbox: the waiting first process of one that was just being
-    started when its runner was killed (`runner.sandbox.launch`), which never runs the job.
+    Orphans become children of this process, instead of the machine's first.
     """
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = children()
 
     def check() -> None:
-        begun = time.monotonic()
-        end = begun + _SURVIVAL_S
+        end = time.monotonic() + _SURVIVAL_S
         while left := children() - before:
-            if time.monotonic() > begun + _PATIENCE_S:
-                reap_orphans()
             for pid in left:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)

@@ -17,6 +17,7 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,12 @@ def start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -
     Raises:
         SandboxUnavailable: it does not come up; the message holds bubblewrap's own words.
     """
+    unfinished = [label]
+    stack.callback(_end_unfinished, unfinished)
     try:
-        return _start(program, job, label, stack)
+        started = _start(program, job, label, stack)
+        unfinished.clear()
+        return started
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox does not start: {error}.") from error
 
@@ -246,12 +251,22 @@ def reap_orphans() -> int:
     They die with their runner. What can stay is the waiting first process of one that was
     just being started.
     """
+    return _kill_labelled(is_orphan)
+
+
+def _end_unfinished(labels: list[str]) -> None:
+    """After an interrupt in the middle of a start its first process may wait for ever."""
+    if labels:
+        _kill_labelled(labels.__contains__)
+
+
+def _kill_labelled(chosen: Callable[[str], bool]) -> int:
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().split(b"\0")
             for option, value in itertools.pairwise(words):
-                if option == b"--unsetenv" and is_orphan(value.decode(errors="replace")):
+                if option == b"--unsetenv" and chosen(value.decode(errors="replace")):
                     os.kill(int(folder.name), signal.SIGKILL)
                     killed += 1
                     break

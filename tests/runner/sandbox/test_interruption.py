@@ -8,13 +8,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from runner.sandbox import cgroups
+from runner.sandbox import cgroups, launch
+from runner.sandbox.base import Job
 from runner.sandbox.choose import reap_orphans
 from runner.sandbox.label import PREFIX, is_orphan, new_label
+from runner.sandbox.launch import Started
+from runner.sandbox.stage import Program
 from tests.runner.sandbox.conftest import Run, alive
 
 REPOSITORY = Path(__file__).parents[3]
@@ -67,6 +71,23 @@ def test_ctrl_c_at_a_real_terminal_moment_leaves_nothing(tmp_path: Path) -> None
     assert runner.wait(timeout=30) != 0
     assert_gone("ctrl-c-" + tmp_path.name)
     assert not leftovers()
+
+
+def test_an_interrupt_in_the_middle_of_a_start_leaves_no_process_waiting(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first process waits for a bubblewrap that is gone, if that was killed early enough."""
+    waiting: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(program: Program, job: Job, label: str, stack: ExitStack) -> Started:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", "--unsetenv", label]
+        waiting.append(subprocess.Popen(command))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "_start", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("pass")
+    assert waiting[0].wait(timeout=30) == -signal.SIGKILL
 
 
 def test_descriptors_do_not_pile_up(run: Run) -> None:
