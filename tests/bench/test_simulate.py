@@ -26,31 +26,29 @@ from bot.snapshot import View
 from bot.standing import Standing
 from bot.workflows.measurer import WorkflowMeasurer
 
-SEEDS = 60
+SEEDS = 120
 GITHUB = range(ON_GITHUB - 1, 200, ON_GITHUB)
 """Seeds of histories on the model of GitHub."""
 
 
-@pytest.mark.parametrize("first", range(0, 2 * SEEDS, SEEDS))
-def test_histories_keep_every_promise(first: int, capsys: pytest.CaptureFixture[str]) -> None:
-    told = played(first, SEEDS, capsys)
-    assert told["failures"] == []
-    assert len(told["faults"]) > 0.8 * len(RATES), "a fault that never strikes tests nothing"
+def test_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    told = played(0, SEEDS, capsys)
+    assert set(told["faults"]) == set(RATES), "a fault that never strikes tests nothing"
     assert min(told["forges"].values()) >= SEEDS // ON_GITHUB
 
 
 @pytest.mark.slow
 def test_many_more_histories_keep_every_promise(capsys: pytest.CaptureFixture[str]) -> None:
     told = played(10_000, 800, capsys)
-    assert told["failures"] == []
     assert set(told["faults"]) == set(RATES)
 
 
 def played(first: int, seeds: int, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What the command tells of these histories."""
+    """What the command tells of these histories, none of which may fail."""
     numbers = ["--seeds", str(seeds), "--first", str(first)]
-    simulate.main([*numbers, "--busy-hours", "0", "--json"])
+    code = simulate.main([*numbers, "--busy-hours", "0", "--json"])
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (told["failures"], code) == ([], 0)
     return told
 
 
