@@ -414,7 +414,7 @@ class GitHubForge:
         merged = shown.merged_at is not None or verdict.reason is Reason.UNMEASURED
         if shown.state != "open" and not merged:
             raise Conflict(f"Somebody has closed #{number}.")
-        if self._memory.untold(seen):
+        if self._memory.untold(self._looks.with_reviews(seen)):
             raise Conflict(f"Something was said on #{number} since it was looked at.")
 
     def _may_write(self, author: Author) -> bool:

@@ -113,10 +113,7 @@ class Looks:
 
     def pull(self, number: int, checks: Callable[[str], list[CheckRun]]) -> PullRequest:
         """One, as it is at this moment, with its checks. Raises NoSuchPull."""
-        seen = self._read(number)
-        reviews = tuple(self.reviews.of(number))
-        seen = replace(seen, lines=self.reviews.lines(number), reviews=reviews)
-        self.memory.keep(number, seen)
+        seen = self.with_reviews(self._read(number))
         return self._reviewed(seen, self.fold(seen, checks(self.fold(seen).head)))
 
     def standing(self, number: int, *, fresh: bool) -> tuple[Seen, PullRequest]:
@@ -132,11 +129,19 @@ class Looks:
         elif fresh:
             shown = self._shown(number)
             said = shown.comments == len(held.comments)
-            comments = held.comments if said else self._comments(number)
+            comments = held.comments if said else tuple(self.comments.of(number))
             held = replace(held, shown=shown, comments=comments)
             self.memory.keep(number, held)
         self._fetch_for([held.shown])
         return held, self.fold(held)
+
+    def with_reviews(self, seen: Seen) -> Seen:
+        """The same with what was said on lines and in reviews by this moment."""
+        number = seen.shown.number
+        reviews = tuple(self.reviews.of(number))
+        seen = replace(seen, lines=self.reviews.lines(number), reviews=reviews)
+        self.memory.keep(number, seen)
+        return seen
 
     def known(self, number: int) -> PullRequest | None:
         """One as it was when it was last seen; None if it never was."""
@@ -181,7 +186,9 @@ class Looks:
             said, on_lines = comments.about(each), lines.about(each)
             seen[each.number] = Seen(
                 each,
-                self._comments(each.number, said),
+                self.memory.with_own(
+                    each.number, self.comments.of(each.number) if said is None else said
+                ),
                 self.reviews.lines(each.number) if on_lines is None else on_lines,
                 tuple(self.reviews.of(each.number)),
             )
@@ -229,16 +236,9 @@ class Looks:
         shown = self._shown(number)
         self._fetch_for([shown])
         known = self.memory.known(number) or Seen(shown, ())
-        seen = replace(known, shown=shown, comments=self._comments(number))
+        seen = replace(known, shown=shown, comments=tuple(self.comments.of(number)))
         self.memory.keep(number, seen)
         return seen
-
-    def _comments(
-        self, number: int, listed: tuple[IssueComment, ...] | None = None
-    ) -> tuple[IssueComment, ...]:
-        """What was said on it, as listed or read now; the bot's own latest words in any case."""
-        said = self.comments.of(number) if listed is None else listed
-        return self.memory.with_own(number, said)
 
     def _shown(self, number: int) -> Pull:
         check_number(number)

@@ -32,6 +32,17 @@ class Seen:
     reviews: tuple[Review, ...] = ()
 
 
+_Words = tuple[str, int]
+"""Where something was said, and its id there."""
+
+
+def _words(seen: Seen) -> frozenset[_Words]:
+    """Everything that was said on a pull request, in comments, on lines and in reviews."""
+    comments = (("comment", each.id) for each in seen.comments)
+    lines = (("line", each.id) for each in seen.lines)
+    return frozenset([*comments, *lines, *(("review", each.id) for each in seen.reviews)])
+
+
 @dataclass(frozen=True)
 class Look:
     """Everything that may be open, and the latest comments of the whole repository.
@@ -53,7 +64,7 @@ class Memory:
         self._seen: dict[int, Seen] = {}
         self._look: Look | None = None
         self._looked_at = 0.0
-        self._told: dict[int, frozenset[int]] = {}
+        self._told: dict[int, frozenset[_Words]] = {}
         self._own: dict[int, tuple[float, int, IssueComment]] = {}  # time, pull request, comment
 
     def look(self) -> Look | None:
@@ -87,12 +98,12 @@ class Memory:
         """What is known of one is handed out, and decided upon from now on."""
         seen = self._seen.get(number)
         if seen:
-            self._told[number] = frozenset(each.id for each in seen.comments)
+            self._told[number] = _words(seen)
 
-    def untold(self, seen: Seen) -> tuple[IssueComment, ...]:
+    def untold(self, seen: Seen) -> frozenset[_Words]:
         """What was said on it since it was handed out; nothing where it never was."""
         told = self._told.get(seen.shown.number)
-        return () if told is None else tuple(one for one in seen.comments if one.id not in told)
+        return frozenset() if told is None else _words(seen) - told
 
     def opened(self, shown: Pull) -> None:
         """A pull request of our own is there, and nothing was said about it yet."""
@@ -108,7 +119,7 @@ class Memory:
             others = tuple(each for each in seen.comments if each.id != comment.id)
             self._seen[number] = replace(seen, comments=(*others, comment))
         if number in self._told:
-            self._told[number] |= {comment.id}
+            self._told[number] |= {("comment", comment.id)}
         if self._look:
             self._look = replace(self._look, recent=(*self._look.recent, comment))
 
@@ -116,7 +127,7 @@ class Memory:
         """What GitHub lists of one, with what was just written there and the list has not yet.
 
         A list may be older than the writes before it. A run whose result it lacks would be made
-        again.
+        again. That is all this is for: what ends an experiment is read as it is.
         """
         found = {each.id: each for each in listed}
         since = self._clock() - OWN_HOLDS_S

@@ -8,9 +8,10 @@ import pytest
 
 from bot.forge.base import Check, Conclusion, Conflict, ForgeError, State
 from bot.forge.github.forge import GitHubForge
+from bot.forge.github.memory import OWN_HOLDS_S
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import CLOSED, MERGED, attempt, close, merge, merge_commit, open_one, run
-from tests.github.pulls import review_by
+from tests.github.pulls import add_line, review_by
 from tests.github.state import GitHub, Pull
 
 HOLDS_S = 100.0
@@ -114,6 +115,20 @@ def test_before_a_merge_it_is_read_anew_what_another_bot_wrote(
     assert holding.pulls(State.OPEN) == ()
 
 
+def test_an_own_result_is_known_where_the_list_has_it_not_yet(
+    on_github: GitHubHub, github: GitHub, holding: GitHubForge
+) -> None:
+    pull = open_one(on_github)
+    holding.pulls(State.OPEN)
+    holding.start(1, attempt(on_github, pull))
+    holding.record(1, "a1", 0, {"metric": 1.5})
+    del github.comments[max(github.comments)]  # as in an older list
+    github.now += int(HOLDS_S)
+    assert holding.pulls(State.OPEN)[0].attempts[0].results == {0: {"metric": 1.5}}
+    github.now += int(OWN_HOLDS_S)
+    assert holding.pulls(State.OPEN)[0].attempts[0].results == {}, "it was deleted"
+
+
 def test_what_a_person_closed_since_the_look_is_not_merged(
     on_github: GitHubHub, holding: GitHubForge
 ) -> None:
@@ -141,6 +156,24 @@ def test_what_was_said_since_the_look_is_heard_before_a_merge_and_holds_it_up_on
     assert [each.body for each in holding.pulls(State.OPEN)[0].comments] == ["/bot hold"]
     holding.comment(1, holding.bot, "Fine.")
     assert merge(on_github, pull, holding) == holding.base() != base
+
+
+@pytest.mark.parametrize("on_a_line", [True, False])
+def test_what_a_review_said_since_the_look_is_heard_before_a_merge_too(
+    on_github: GitHubHub, github: GitHub, holding: GitHubForge, on_a_line: bool
+) -> None:
+    open_one(on_github)
+    (pull,) = holding.pulls(State.OPEN)
+    shown, grace = github.pulls[1], github.user("grace")
+    if on_a_line:
+        said = {"body": "/bot hold", "path": "train.py", "line": 1}
+        add_line(github, shown, grace, said, None)
+    else:
+        review_by(github, shown, grace, "COMMENTED", "/bot hold", shown.head)
+    with pytest.raises(Conflict, match="said"):
+        merge(on_github, pull, holding)
+    assert [each.body for each in holding.pulls(State.OPEN)[0].comments] == ["/bot hold"]
+    merge(on_github, pull, holding)
 
 
 def test_a_bot_that_was_refused_looks_again(
