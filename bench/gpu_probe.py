@@ -8,6 +8,7 @@ its functions are timed from outside, and PyTorch tells of every step of the opt
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import resource
@@ -106,7 +107,7 @@ class Watch:
         """Of the steps that nothing disturbed."""
         pairs = [
             after - before
-            for step, (before, after) in enumerate(zip(self.times, self.times[1:]), 1)  # noqa: B905
+            for step, (before, after) in enumerate(itertools.pairwise(self.times), 1)
             if step not in self.disturbed and step - 1 not in self.disturbed
         ]
         return len(pairs) / sum(pairs) if pairs else None

@@ -194,6 +194,8 @@ class Executor:
             Conflict: there is a result already; another bot has measured the same.
             BotError: it is none of this attempt's, and was not kept.
         """
+        if order.number is None:
+            raise ValueError("the results of audits are taken by bot.audits.execute")
         planned = dict(order.runs)[index]
         measurement = Measurement.model_validate(result)
         subject = measured_digest(self.repository, planned.tree, self.settings)
@@ -203,7 +205,6 @@ class Executor:
                 "it was recorded. Run the step again; if it comes back, look at who else "
                 "runs the runner here."
             )
-        assert order.number is not None  # noqa: S101 (audits have their own)
         self.forge.record(order.number, order.attempt, index, result)
         measured = class_of(measurement)
         if measured != runner_class:

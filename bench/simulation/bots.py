@@ -45,7 +45,15 @@ class Bot:
         mailbox = SimulatedMailbox(self.world, process)
         names = tuple(f"gpu {number}" for number in range(slots))
         runner = SimulatedRunner(place.repository, self.world, mailbox, process, names)
-        return carry_on(self, place, process, mailbox, runner, terms, everything)
+        return carry_on(
+            self,
+            place=place,
+            process=process,
+            mailbox=mailbox,
+            measurer=runner,
+            terms=terms,
+            choose=everything,
+        )
 
 
 @dataclass
@@ -68,11 +76,20 @@ class WorkflowBot:
         )
         mailbox = SimulatedMailbox(self.world, process)
         terms = workflows.terms(settings)
-        return carry_on(self, place, process, mailbox, measurer, terms, workflows.choose)
+        return carry_on(
+            self,
+            place=place,
+            process=process,
+            mailbox=mailbox,
+            measurer=measurer,
+            terms=terms,
+            choose=workflows.choose,
+        )
 
 
-def carry_on(  # noqa: PLR0917
+def carry_on(
     bot: Bot | WorkflowBot,
+    *,
     place: Place,
     process: Process,
     mailbox: SimulatedMailbox,

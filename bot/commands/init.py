@@ -99,7 +99,8 @@ Examples:
     help="Allow sandbox.backend = none, which confines nothing.",
 )
 @json_option
-def command(  # noqa: PLR0917
+def command(
+    *,
     script: str | None,
     line: str | None,
     folder: str | None,
