@@ -212,7 +212,7 @@ def _clone(folder: Path, budget_s: float) -> None:
     changed = [
         f"{line.split('=')[0]}= {budget_s}\n" if line.startswith(keys) else line for line in lines
     ]
-    settings.write_text("".join([*changed, "\n[verdict]\nmax_seeds = 3\n"]))
+    settings.write_text("".join([*changed, "\n[verdict]\nconfirm_seeds = 2\nmax_seeds = 3\n"]))
     for name, value in (("user.name", "Bench"), ("user.email", "bench@example.org")):
         _git(folder, "config", name, value)
     _git(folder, "commit", "-q", "--allow-empty", "-a", "-m", "Set the budget of the benchmark")

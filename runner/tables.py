@@ -11,7 +11,8 @@ class Table(BaseModel):
     """A table of bot.toml: unknown keys are errors."""
 
     # The text under a field is its description: docs/make_reference.py reads it.
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Defaults are validated too, so that 5 and 5.0 are one number wherever it is written down.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 def plain_path(value: str) -> str:

@@ -6,7 +6,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.digests import candidate_digest, harness_digest
+from runner.digests import candidate_digest, harness_digest, shaping
+from runner.settings import RunnerSettings
 
 FILES = st.dictionaries(st.text(min_size=1, max_size=5), st.binary(max_size=8), max_size=3)
 
@@ -30,6 +31,14 @@ def test_the_order_of_files_does_not_matter() -> None:
 def test_settings_are_part_of_the_harness() -> None:
     assert harness_digest({"grace_s": 1}) != harness_digest({"grace_s": 2})
     assert harness_digest({"a": 1, "b": 2}) == harness_digest({"b": 2, "a": 1})
+
+
+def test_a_default_and_the_same_value_written_down_are_one_harness() -> None:
+    default = RunnerSettings()
+    written = RunnerSettings.model_validate(
+        {"budget": {"grace_s": 5, "predict_s": 30.0}, "sandbox": {"memory_gb": 8}}
+    )
+    assert harness_digest(shaping(written)) == harness_digest(shaping(default))
 
 
 def test_digests_come_without_heavy_imports() -> None:
