@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Table(BaseModel):
     """A table of bot.toml: unknown keys are errors."""
 
-    # The text under a field is its description: docs/make_reference.py reads it.
+    # The text under a field is its description: docs/reference/models.py reads it.
     # Defaults are validated too, so that 5 and 5.0 are one number wherever it is written down.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 

@@ -29,7 +29,11 @@ from bot.settings import Settings, parse
 from bot.views.pull import PULL_KEYS
 from bot.views.summary import concluded_json
 from docs import make_reference
-from docs.make_reference import JSON_KEYS, TOP, commands_of
+from docs.make_reference import TOP
+from docs.reference.commands import commands_of
+from docs.reference.configuration import table_of
+from docs.reference.json_keys import JSON_KEYS
+from docs.reference.models import texts_of
 from runner.cli import cli as runner_cli
 from runner.result import Status
 from runner.task.build import needed_bytes
@@ -68,8 +72,8 @@ def test_a_page_that_is_missing_or_changed_is_noticed_and_made_anew(
 
 @pytest.mark.parametrize("table", Settings.model_fields)
 def test_every_setting_has_a_description(table: str) -> None:
-    model = make_reference.table_of(Settings.model_fields[table])
-    texts = make_reference.texts_of(model)
+    model = table_of(Settings.model_fields[table])
+    texts = texts_of(model)
     assert [key for key in model.model_fields if not texts.get(key)] == []
 
 
