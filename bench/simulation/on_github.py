@@ -200,7 +200,7 @@ class OnGitHub:
             clock=lambda: clock.seconds,
         )
         wire = Wire(self._application, BOT_TOKEN, None if sure else world.faults, misled)
-        client._requester = _Told(wire, self._machines, process)  # type: ignore[assignment]
+        client._transport.requester = _Told(wire, self._machines, process)  # type: ignore[assignment]
         repository = repository_on(
             git if sure else ShakyGit(git, world.faults, lambda: world.between(process.name))
         )

@@ -9,58 +9,27 @@ of the primary limit. Every call is counted.
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from bot.forge.github.auth import Credential
 from bot.forge.github.errors import (
-    Forbidden,
     GitHubError,
-    NotFound,
-    RateLimited,
     Rejected,
-    Unauthorized,
     Uncertain,
     Unreachable,
+    message_of,
+    refused,
 )
-from bot.forge.github.limits import WriteBudget, is_limit, wait_s
-from bot.text.plain import one_line
+from bot.forge.github.transport import Answer, Calls, Transport
 
-API_VERSION = "2022-11-28"
 _TRIES = 4
-_LIMIT_TRIES = 4
 _MOST_PAGES = 1_000
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="next"')
-_NAMES = re.compile(r"\b(?:[0-9a-f]{40}|\d+)\b|(?<=users/)[^/]+|(?<=collaborators/)[^/]+")
-
-
-@dataclass
-class Calls:
-    """What was asked of GitHub so far. `unchanged` answers (304) cost nothing of the limit.
-
-    `counted_by_route` has those that cost, by method and path, for example "GET pulls/*".
-    """
-
-    made: Counter[str] = field(default_factory=Counter)
-    counted_by_route: Counter[str] = field(default_factory=Counter)
-    unchanged: int = 0
-    writes: int = 0
-
-    @property
-    def counted(self) -> int:
-        """Calls that count against the primary limit."""
-        return self.total - self.unchanged
-
-    @property
-    def total(self) -> int:
-        """All calls, whatever they cost."""
-        return sum(self.made.values())
 
 
 @dataclass(frozen=True)
@@ -69,13 +38,6 @@ class Page:
 
     entries: list[Any]
     last: bool
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    text: str
 
 
 class GitHubClient:
@@ -99,8 +61,9 @@ class GitHubClient:
         self.repository = repository
         self.api_url = api_url.rstrip("/")
         self.credential = credential
-        self.calls = Calls()
-        self._requester = Github(
+        self._sleep = sleep
+        self._known: dict[str, tuple[str, Answer]] = {}
+        requester = Github(
             base_url=self.api_url,
             auth=credential.auth(),
             timeout=timeout_s,
@@ -110,17 +73,20 @@ class GitHubClient:
             seconds_between_writes=between_writes_s,
             user_agent="mergelab",
         ).requester
-        self._longest_wait_s = longest_wait_s
-        self._sleep = sleep
-        self._clock = clock
-        self._budget = WriteBudget()
-        self._known: dict[str, tuple[str, _Answer]] = {}
+        self._transport = Transport(
+            repository, requester, longest_wait_s=longest_wait_s, sleep=sleep, clock=clock
+        )
+
+    @property
+    def calls(self) -> Calls:
+        """What was asked of GitHub so far."""
+        return self._transport.calls
 
     # Reading
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """What GitHub has there. Raises NotFound, Forbidden, Unreachable ..."""
-        return _json(self._read(self._url(path, parameters)))
+        return self._read(self._url(path, parameters)).json()
 
     def list(self, path: str, key: str | None = None, **parameters: str | int) -> list[Any]:
         """All entries of a list, over all its pages; `key` names where an answer wraps them.
@@ -141,7 +107,7 @@ class GitHubClient:
             if url is None:
                 return
             answer = self._read(url)
-            body = _json(answer)
+            body = answer.json()
             entries = body.get(key) if key is not None and isinstance(body, dict) else body
             if not isinstance(entries, list):
                 raise Unreachable(f"GitHub answered something else than a list to {path}.")
@@ -157,36 +123,22 @@ class GitHubClient:
         """
         body = {"query": query, "variables": dict(variables)}
         try:
-            answer = self._limited("POST", self._requester.graphql_url, body, {})
+            answer = self._transport.ask(body)
         except Uncertain as error:  # a question changes nothing
             raise Unreachable(str(error)) from None
-        if answer.status >= 500 or not _readable(answer):
+        if answer.status >= 500 or not answer.readable:
             raise Unreachable(f"GitHub is out of order ({answer.status}) at its GraphQL API.")
         if answer.status >= 400:
-            raise _error(answer.status, "POST", "/graphql", answer.text)
-        found = _json(answer)
+            raise refused(answer.status, "POST", "/graphql", answer.text)
+        found = answer.json()
         data = found.get("data") if isinstance(found, dict) else None
         if not isinstance(data, dict):
-            raise Rejected(f"GitHub refuses a question ({_message(answer.text)}).", answer.status)
+            raise Rejected(f"GitHub refuses a question ({message_of(answer.text)}).", answer.status)
         return data
 
     def download(self, path: str, largest: int) -> bytes:
         """The bytes of an archive. Raises Rejected when there are more than `largest`."""
-        url = self._url(path, {})
-        self.calls.made["GET"] += 1
-        self.calls.counted_by_route[self._route("GET", url)] += 1
-        try:
-            status, _, stream = self._requester.getStream(url, chunk_size=1 << 16)
-            if status >= 400:
-                raise _error(status, "GET", path, "")
-            data = bytearray()
-            for chunk in stream:
-                data += chunk
-                if len(data) > largest:
-                    raise Rejected(f"{path} has more than {largest:,} bytes.", 413)
-        except Exception as error:
-            raise _broken(error, "GET", path) from None
-        return bytes(data)
+        return self._transport.download(self._url(path, {}), largest)
 
     # Writing: sent once, unless saying it twice is saying it once
 
@@ -220,7 +172,7 @@ class GitHubClient:
         pairs = (f"{key}={quote(str(value), safe='')}" for key, value in parameters.items())
         return f"{place}?{'&'.join(pairs)}"
 
-    def _read(self, url: str) -> _Answer:
+    def _read(self, url: str) -> Answer:
         problem: GitHubError | None = None
         for attempt in range(_TRIES):
             if attempt:
@@ -228,18 +180,18 @@ class GitHubClient:
             tag, known = self._known.get(url, ("", None))
             headers = {"If-None-Match": tag} if known else {}
             try:
-                answer = self._limited("GET", url, None, headers)
+                answer = self._transport.send("GET", url, None, headers)
             except Unreachable as error:
                 problem = error
                 continue
             if answer.status == 304 and known:
                 self.calls.unchanged += 1
                 return known
-            if answer.status >= 500 or not _readable(answer):
+            if answer.status >= 500 or not answer.readable:
                 problem = Unreachable(f"GitHub is out of order ({answer.status}) at {url}.")
                 continue
             if answer.status >= 400:
-                raise _error(answer.status, "GET", url, answer.text)
+                raise refused(answer.status, "GET", url, answer.text)
             if "etag" in answer.headers:
                 self._known[url] = (answer.headers["etag"], answer)
             return answer
@@ -259,123 +211,11 @@ class GitHubClient:
         raise AssertionError("unreachable")
 
     def _write_once(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
-        self._wait(self._budget.wait_s(self._clock()), "our own budget of writes")
-        self._budget.spend(self._clock())
-        self.calls.writes += 1
-        answer = self._limited(method, url, body, {})
+        answer = self._transport.write(method, url, body)
         if answer.status >= 500:
             raise Uncertain(f"GitHub is out of order ({answer.status}) at {method} {url}.")
         if answer.status >= 400:
-            raise _error(answer.status, method, url, answer.text)
-        if not _readable(answer):
+            raise refused(answer.status, method, url, answer.text)
+        if not answer.readable:
             raise Uncertain(f"GitHub's answer to {method} {url} cannot be read.")
-        return _json(answer)
-
-    def _limited(
-        self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> _Answer:
-        """One call; again only after a refusal by a limit, which has changed nothing."""
-        for tries in range(_LIMIT_TRIES):
-            answer = self._once(method, url, body, headers)
-            if not is_limit(answer.status, answer.headers, answer.text):
-                return answer
-            wait = wait_s(answer.headers, self._clock(), tries)
-            self._wait(wait, "its rate limit")
-        raise RateLimited(f"GitHub's rate limit refused {method} {url} again and again.", wait)
-
-    def _once(
-        self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> _Answer:
-        self.calls.made[method] += 1
-        sent = {"X-GitHub-Api-Version": API_VERSION, **headers}
-        content = None if body is None else dict(body)
-        try:
-            status, got, text = self._requester.requestJson(
-                method, url, headers=sent, input=content
-            )
-        except Exception as error:
-            raise _broken(error, method, url) from None
-        if status != 304:
-            self.calls.counted_by_route[self._route(method, url)] += 1
-        return _Answer(status, {str(k).lower(): str(v) for k, v in got.items()}, str(text))
-
-    def _route(self, method: str, url: str) -> str:
-        """A call as the table of costs names it: numbers, commits and names are left out."""
-        path = urlsplit(url).path.partition(f"/repos/{self.repository}/")
-        return f"{method} {_NAMES.sub('*', path[2] or path[0].lstrip('/'))}"
-
-    def _wait(self, seconds: float, why: str) -> None:
-        if seconds > self._longest_wait_s:
-            raise RateLimited(
-                f"GitHub wants {seconds:.0f} s of patience ({why}); at most "
-                f"{self._longest_wait_s:.0f} s are waited. Run this again later.",
-                seconds,
-            )
-        if seconds > 0:
-            self._sleep(seconds)
-
-
-def _readable(answer: _Answer) -> bool:
-    try:
-        _json(answer)
-    except ValueError:
-        return False
-    return True
-
-
-def _json(answer: _Answer) -> Any:
-    return json.loads(answer.text) if answer.text.strip() else None
-
-
-def _broken(error: Exception, method: str, url: str) -> Exception:
-    """What a connection that broke means: a write may have arrived. No text of the request."""
-    from github import GithubException
-    from requests.exceptions import HTTPError, RequestException
-
-    if isinstance(error, HTTPError) and error.response is not None:
-        return _error(error.response.status_code, method, url, "")
-    if isinstance(error, GithubException):  # an App could not make its token: nothing was sent
-        return _error(error.status, method, url, str(error.message))
-    if not isinstance(error, RequestException | OSError):
-        return error
-    kind = type(error).__name__
-    if method == "GET":
-        return Unreachable(f"GitHub could not be reached for {url} ({kind}). Try again later.")
-    return Uncertain(f"The connection broke during {method} {url} ({kind}).")
-
-
-def _error(status: int, method: str, url: str, text: str) -> GitHubError:
-    said = _message(text)
-    call = f"{method} {url.partition('?')[0]}"
-    match status:
-        case 401:
-            return Unauthorized(
-                f"GitHub does not accept the credential ({said}). Set GITHUB_TOKEN, or the App's"
-                " key, anew; see docs/github.md.",
-                status,
-            )
-        case 403:
-            return Forbidden(
-                f"The credential lacks a permission for {call} ({said}). `python -m bot doctor"
-                " --github` says which it has.",
-                status,
-            )
-        case 404 | 410:
-            return NotFound(f"GitHub finds nothing for {call} ({said}).", status)
-    return Rejected(f"GitHub refuses {call} ({status}: {said}).", status)
-
-
-def _message(text: str) -> str:
-    """GitHub's own words, which are data: one bounded line."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return one_line(text, 200) or "no message"
-    if not isinstance(body, dict):
-        return "no message"
-    errors = body.get("errors")
-    more = [
-        str(error.get("message") or error.get("code")) if isinstance(error, dict) else str(error)
-        for error in (errors if isinstance(errors, list) else [])
-    ]
-    return one_line("; ".join([str(body.get("message", "no message")), *more]), 300)
+        return answer.json()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from bot.forge import base
 from bot.forge.base import ForgeError
+from bot.text.plain import one_line
 
 
 class GitHubError(ForgeError):
@@ -45,3 +48,58 @@ class RateLimited(GitHubError, base.Unreachable):
         super().__init__(message, status)
         self.wait_s = wait_s
         self.retry_after_s = wait_s
+
+
+def refused(status: int, method: str, url: str, text: str) -> GitHubError:
+    """What an answer of 400 or more to a call means."""
+    said = message_of(text)
+    call = f"{method} {url.partition('?')[0]}"
+    match status:
+        case 401:
+            return Unauthorized(
+                f"GitHub does not accept the credential ({said}). Set GITHUB_TOKEN, or the App's"
+                " key, anew; see docs/github.md.",
+                status,
+            )
+        case 403:
+            return Forbidden(
+                f"The credential lacks a permission for {call} ({said}). `python -m bot doctor"
+                " --github` says which it has.",
+                status,
+            )
+        case 404 | 410:
+            return NotFound(f"GitHub finds nothing for {call} ({said}).", status)
+    return Rejected(f"GitHub refuses {call} ({status}: {said}).", status)
+
+
+def broken(error: Exception, method: str, url: str) -> Exception:
+    """What a connection that broke means: a write may have arrived. No text of the request."""
+    from github import GithubException
+    from requests.exceptions import HTTPError, RequestException
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        return refused(error.response.status_code, method, url, "")
+    if isinstance(error, GithubException):  # an App could not make its token: nothing was sent
+        return refused(error.status, method, url, str(error.message))
+    if not isinstance(error, RequestException | OSError):
+        return error
+    kind = type(error).__name__
+    if method == "GET":
+        return Unreachable(f"GitHub could not be reached for {url} ({kind}). Try again later.")
+    return Uncertain(f"The connection broke during {method} {url} ({kind}).")
+
+
+def message_of(text: str) -> str:
+    """GitHub's own words, which are data: one bounded line."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return one_line(text, 200) or "no message"
+    if not isinstance(body, dict):
+        return "no message"
+    errors = body.get("errors")
+    more = [
+        str(error.get("message") or error.get("code")) if isinstance(error, dict) else str(error)
+        for error in (errors if isinstance(errors, list) else [])
+    ]
+    return one_line("; ".join([str(body.get("message", "no message")), *more]), 300)
