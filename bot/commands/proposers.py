@@ -22,7 +22,8 @@ JSON_KEYS = {
     "proposers[].claimed_gain": "sum of what its improvements gained when they were confirmed",
     "proposers[].audited": "how many of its winners an audit has measured again",
     "proposers[].confirmed_gain": "sum of the gain that these audits show",
-    "proposers[].usd": "what its proposals cost, in US dollars",
+    "proposers[].usd": "what all its proposals cost in US dollars, those included that came to "
+    "nothing",
     "proposers[].gpu_hours": "hours of sandboxed runs, whatever the device",
     "proposers[].gain_per_experiment": "confirmed gain for each experiment",
     "proposers[].gain_per_usd": "confirmed gain for each US dollar, null where none was spent",
@@ -57,16 +58,20 @@ Examples:
 def command(as_json: bool) -> None:
     """Compare proposers: wins, and confirmed gain for each experiment, dollar and hour.
 
-    A gain is confirmed by an audit: winners that were not audited yet add nothing to it.
+    A gain is confirmed by an audit: winners that were not audited yet add nothing to it. The cost
+    counts every proposal, also those that came to nothing.
     """
     from bot.audits import ledger
+    from bot.git import Repository
+    from bot.history import spending
     from bot.history.peek import peek
     from bot.history.yardstick import records
     from bot.model import Direction
 
     about = peek(Path.cwd())
     entries, audits = ledger.read(about.folder, about.base)
-    found = records(entries, audits, about.metric, Direction(about.direction))
+    noted = spending.by_proposer(Repository.discover(about.folder))
+    found = records(entries, audits, about.metric, Direction(about.direction), noted)
     if as_json:
         metric = {
             "name": about.metric,

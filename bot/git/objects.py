@@ -132,13 +132,14 @@ class Objects:
         """The first line of a commit's message."""
         return self.git.text("log", "-1", "--no-show-signature", "--format=%s", commit, "--")
 
-    def messages(self, old: str, new: str) -> tuple[str, ...]:
+    def messages(self, old: str, new: str, *, side_lines: bool = False) -> tuple[str, ...]:
         """The messages of the commits on the first-parent line from `old` to `new`, latest first.
 
-        All of them where `old` is empty.
+        All of them where `old` is empty; with `side_lines` those of merged commits, too.
         """
+        lines = () if side_lines else ("--first-parent",)
         done = self.git.run(
-            *("log", "-z", "--first-parent", "--no-show-signature", "--no-notes", "--format=%B"),
+            *("log", "-z", *lines, "--no-show-signature", "--no-notes", "--format=%B"),
             *("--end-of-options", f"{old}..{new}" if old else new, "--"),
         )
         return tuple(text for text in done.stdout.decode(errors="replace").split("\0") if text)

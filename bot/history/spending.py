@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -26,7 +26,10 @@ from bot.text.plain import one_line
 REF = "refs/forge/costs"
 _TOTAL, _ENTRY = "total.json", "entry.json"
 _TRIES = 20
-_REVISED = re.compile(r"\nRevised: (\d{1,9})\nUsd: (\d{1,9}\.\d{1,6})\n*\Z")
+_TOLD = re.compile(
+    r"\n\n(?:Proposer: (?P<proposer>[\w.-]{1,100})\n)?(?:Revised: (?P<revised>\d{1,9})\n)?"
+    r"Usd: (?P<usd>\d{1,9}\.\d{1,6})\n*\Z"
+)
 
 
 class CapReached(Stopped):
@@ -49,14 +52,15 @@ def note(
     *,
     who: Identity,
     when: int,
+    proposer: str = "",
     experiment: int | None = None,
     always: bool = False,
     together_with: Sequence[RefChange] = (),
 ) -> None:
     """Write down what a proposal cost. Writes nothing when it cost nothing, unless `always`.
 
-    `experiment` is the one that it revises; `together_with` are changes of other refs, made in
-    the same transaction. Raises GitError when git fails.
+    `proposer` is who was asked; `experiment` is the one that it revises; `together_with` are
+    changes of other refs, made in the same transaction. Raises GitError when git fails.
     """
     if not cost and not always:
         if together_with:
@@ -69,9 +73,12 @@ def note(
         files = {_TOTAL: _json(asdict(total)), _ENTRY: _json(entry)}
         blobs = {name: ("100644", repository.write_blob(data)) for name, data in files.items()}
         tree = repository.write_tree(blobs)
-        message = f"${cost.usd:.4f}: {entry['what']}\n"
+        message = f"${cost.usd:.4f}: {entry['what']}\n\n"
+        if proposer:
+            message += f"Proposer: {proposer}\n"
         if experiment is not None:
-            message += f"\nRevised: {experiment}\nUsd: {cost.usd:.6f}\n"
+            message += f"Revised: {experiment}\n"
+        message += f"Usd: {cost.usd:.6f}\n"
         commit = repository.commit_tree(tree, [tip] if tip else [], message, who, when)
         change = Update(REF, commit, tip) if tip else Create(REF, commit)
         try:
@@ -146,11 +153,26 @@ def noted(repository: Repository) -> Cost:
 
 def revising(repository: Repository, number: int) -> float:
     """US dollars that revisions of an experiment have cost, those included that came to nothing."""
+    return sum(usd for _, revised, usd in _notes(repository) if revised == number)
+
+
+def by_proposer(repository: Repository) -> dict[str, float]:
+    """US dollars that each proposer has cost, whatever became of what it answered."""
+    found: dict[str, float] = {}
+    for proposer, _, usd in _notes(repository):
+        if proposer:
+            found[proposer] = found.get(proposer, 0.0) + usd
+    return found
+
+
+def _notes(repository: Repository) -> Iterator[tuple[str, int | None, float]]:
+    """Proposer, revised experiment and US dollars of every note of every clone."""
     if repository.ref(REF) is None:
-        return 0.0
-    texts = repository.messages("", REF)
-    found = (_REVISED.search(text) for text in texts)
-    return sum(float(match[2]) for match in found if match and int(match[1]) == number)
+        return
+    for text in repository.messages("", REF, side_lines=True):
+        if told := _TOLD.search(text):
+            revised = told["revised"]
+            yield told["proposer"] or "", int(revised) if revised else None, float(told["usd"])
 
 
 def totals(

@@ -1,18 +1,22 @@
 """What each proposer has achieved for what it has used up: a pure reading of the ledger.
 
 The search proposer costs nothing and knows nothing: its row is the yardstick for the others.
+What a proposer has cost is what was noted whenever it was asked (`bot.history.spending`), so that
+proposals which came to nothing count against it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bot.audits.ledger import AuditEntry
 from bot.history.ledger import LedgerEntry
 from bot.model import Direction, Reason
 
 _WINS = frozenset({Reason.IMPROVEMENT, Reason.SIMPLER})
+_ROUNDING_USD = 0.01  # what the ledger's rounded costs may add up to, for each proposer
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Record:
 
     `claimed` sums what its improvements gained on the fresh seeds of their confirmation;
     `audited` counts the winners that were measured once more, `confirmed` sums what that showed.
+    `usd` is what all its proposals cost, those included that came to nothing.
     """
 
     proposer: str
@@ -54,9 +59,16 @@ class Record:
 
 
 def records(
-    entries: Iterable[LedgerEntry], audits: Iterable[AuditEntry], metric: str, direction: Direction
+    entries: Iterable[LedgerEntry],
+    audits: Iterable[AuditEntry],
+    metric: str,
+    direction: Direction,
+    noted: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Record, ...]:
     """The record of every proposer, and of every person who has experimented, by first use.
+
+    `noted` are the US dollars that each proposer was noted to have cost. Where the ledger tells of
+    more, the notes are not all in this clone, and the ledger's own costs count instead.
 
     Gains in another metric or direction than today's cannot be added up and count as none.
     Reverts are nobody's idea and are left out.
@@ -81,7 +93,19 @@ def records(
             usd=old.usd + entry.cost_usd,
             hours=old.hours + entry.duration_s / 3600,
         )
-    return tuple(found.values())
+    return tuple(_with_costs(found, noted).values())
+
+
+def _with_costs(found: Mapping[str, Record], noted: Mapping[str, float]) -> dict[str, Record]:
+    """The records with everything that the proposers have cost."""
+    told = sum(record.usd for record in found.values())
+    if sum(noted.values()) < told - _ROUNDING_USD * len(found):
+        return dict(found)
+    costly = [name for name, usd in noted.items() if usd > 0]
+    names = dict.fromkeys([*found, *costly])
+    return {
+        name: replace(found.get(name, Record(name)), usd=noted.get(name, 0.0)) for name in names
+    }
 
 
 def _gain(entry: LedgerEntry) -> float:

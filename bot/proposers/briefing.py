@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.history import beliefs, scratchpad
 from bot.model import Direction, Outcome, Reason
 from bot.proposers.base import Context, PastExperiment, Revision
-from bot.proposers.review import outcome
+from bot.proposers.review import line
 from bot.text.figures import number, rounded
 from bot.text.hygiene import Fence, bounded
 
@@ -208,11 +208,6 @@ def near_miss(past: PastExperiment, direction: Direction) -> bool:
         return False
     sign = 1 if direction is Direction.LOWER else -1
     return sign * past.estimate.difference < 0
-
-
-def line(past: PastExperiment) -> str:
-    """One experiment on one line: number, hypothesis, what became of it."""
-    return f"#{past.number} {' '.join(past.title.split())[:200]}: {outcome(past)}"
 
 
 def curve_text(points: Sequence[tuple[float, float]]) -> str:

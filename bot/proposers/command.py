@@ -4,23 +4,28 @@ The agent works on a scratch copy in a sandbox of its own: it sees the files tha
 the task, the history as files, and its own program, read-only. It has the network only if
 bot.toml grants it, and of the environment only the variables named there. What is read back
 are the allowed files and `hypothesis.json`, through the same review as any proposal.
+
+It cannot be told beforehand what its edit will be like. So an edit that is much like an earlier
+experiment is handed back to it once, with that experiment's outcome.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bot.errors import BotError
 from bot.history.cost import Cost
+from bot.history.fingerprint import Near
 from bot.model import Hypothesis, Proposal
-from bot.proposers import briefing
-from bot.proposers.account import Accounts, Left
-from bot.proposers.base import Context, NothingToPropose, PastExperiment, ProposalFailed
-from bot.proposers.review import diff, outcome, review, too_much_believed
+from bot.proposers.account import Account, Accounts, Left
+from bot.proposers.assignment import Edit, assignment
+from bot.proposers.base import Context, NothingToPropose, ProposalFailed
+from bot.proposers.review import VERY_NEAR, review, too_much_believed
 from bot.proposers.scratch import (
     HYPOTHESIS,
     Stated,
@@ -31,34 +36,22 @@ from bot.proposers.scratch import (
     stated,
 )
 from bot.proposers.tables import CommandTable
-from bot.text.hygiene import Fence, Secrets, bounded, clean, name
+from bot.text.hygiene import Fence, Secrets, clean, name
 from runner.errors import SandboxUnavailable
 from runner.sandbox.base import Ended, Job, Limits, Mount, Outcome, Sandbox
 from runner.text import clean_line, clean_text
 
-TASK = "TASK.md"
-HISTORY = 100
-"""So many of the latest experiments lie in the folder `history`."""
 _PROCESSES = 512
 _SCRATCH = 1 << 30
 
-INSTRUCTIONS = f"""\
-# Your task
 
-Propose one experiment: one hypothesis that could improve the metric below, made as one small \
-edit of the files that you may change, here in this folder. Nobody answers questions, and the \
-script cannot be trained here: read your edit again with care instead.
+@dataclass(frozen=True)
+class _Made:
+    """What one run of the agent came to, and the earlier experiments that its edit is like."""
 
-When you are done, write `{HYPOTHESIS}` in this folder, a JSON object with the keys `title` \
-(one imperative line, at most 150 characters), `rationale` (why it should help), `expected` \
-(the effect that you expect), `falsified_by` (the result that would refute it) and `notes` \
-(the beliefs of the scratchpad as they should stand from now on, one a line, all of them; empty \
-to leave them as they are). All are texts. Only the files named \
-under Rules and `{HYPOTHESIS}` are read back; everything else here is thrown away.
-
-`history/` holds earlier experiments with their changes and what became of them. An exact \
-repeat is refused.
-"""
+    proposal: Proposal
+    edit: Edit
+    near: tuple[Near, ...]
 
 
 class CommandNotReady(BotError):
@@ -109,24 +102,40 @@ class CommandProposer:
         problem = self.problem(context)
         if problem:
             raise CommandNotReady(problem)
-        price = self._table.usd_per_proposal
+        price = self._table.usd_per_proposal or 0.0
         account = context.account or Accounts().open(lambda: context.left)
-        if not account.reserve(partial(_affords, price or 0.0)):
+        if not account.reserve(partial(_affords, price)):
             raise ProposalFailed(
-                f"${price or 0:.2f} for a proposal is more than is left of caps.max_usd",
+                f"${price:.2f} for a proposal is more than is left of caps.max_usd",
                 self.spent,
                 capped=True,
             )
+        made = self._ask(context, account, self.task(context))
+        very_near = any(one.similarity >= VERY_NEAR for one in made.near)
+        # Where the money does not suffice, what is paid for is taken: it is no exact repeat.
+        if very_near and account.reserve(partial(_affords, price)):
+            self._progress("shown what its edit is like")
+            files = assignment(context, self._fence, made.edit, made.near)
+            made = self._ask(context, account, files)
+        return made.proposal
+
+    def _ask(self, context: Context, account: Account, files: Mapping[str, bytes]) -> _Made:
+        """One run of the agent on these files, which is paid for by what is reserved."""
+        price, spent = self._table.usd_per_proposal, self.spent
         try:
             with tempfile.TemporaryDirectory(prefix="mergelab-agent-") as made:
                 place = Path(made)
                 place.chmod(0o755)  # the job may be another user
-                lay_out(place / "task", self.task(context))
-                self.spent = Cost(usd=price or 0.0, calls=1, priced=price is not None)
-                outcome = self._run(place, context)
+                lay_out(place / "task", files)
+                self.spent += Cost(usd=price or 0.0, calls=1, priced=price is not None)
+                try:
+                    outcome = self._run(place, context)
+                except CommandNotReady:
+                    self.spent = spent  # nothing was run
+                    raise
                 return self._read_back(place / "out", outcome, context)
         finally:
-            account.settle(self.spent)
+            account.settle(self.spent.beyond(spent))
 
     def problem(self, context: Context) -> str:
         """What keeps the command line from being run, empty if nothing does."""
@@ -160,29 +169,7 @@ class CommandProposer:
 
     def task(self, context: Context) -> dict[str, bytes]:
         """The files of the scratch folder, by name: what the agent is told and may edit."""
-        start = context.files if context.revision is None else context.revision.files
-        files = {**context.files, **start}
-        told = [INSTRUCTIONS, self._fence.rule()]
-        told += [
-            str(section)
-            for section in briefing.sections(context, self._fence)
-            if section.title != "The baseline"  # the files themselves are there
-        ]
-        told.append(briefing.happenings(context, self._fence))
-        shown = {
-            path: self._secrets.redact(data.decode("utf-8", errors="replace")).encode()
-            for path, data in files.items()
-        }
-        texts = {TASK: "\n\n".join(filter(None, told)) + "\n"}
-        for past in list(context.history)[-HISTORY:]:
-            texts[f"history/{past.number:05d}.md"] = self._past(past, context)
-        return {**{path: text.encode() for path, text in texts.items()}, **shown}
-
-    def _past(self, past: PastExperiment, context: Context) -> str:
-        change = diff(past.base_files or context.files, past.files)
-        shown = bounded(self._fence.plain(change), 20_000)
-        text = f"{past.title}\n{outcome(past)}\n\n{shown}"
-        return self._fence.wrap(f"experiment #{past.number}", text, 24_000) + "\n"
+        return assignment(context, self._fence)
 
     def _run(self, place: Path, context: Context) -> Outcome:
         rules, table = context.allowed, self._table
@@ -210,7 +197,6 @@ class CommandProposer:
         try:
             return self._sandbox().run(job, place / "out", self._show)
         except (SandboxUnavailable, ValueError) as error:
-            self.spent = Cost()  # nothing was run
             raise CommandNotReady(f"The agent cannot be run: {error}") from None
 
     def _show(self, output: bytes) -> None:
@@ -224,7 +210,7 @@ class CommandProposer:
         whole = self._secrets.redact(clean_text(output, 4 * len(output) + 1))
         return self._secrets.redact(clean_line(whole.encode(), limit))
 
-    def _read_back(self, folder: Path, outcome: Outcome, context: Context) -> Proposal:
+    def _read_back(self, folder: Path, outcome: Outcome, context: Context) -> _Made:
         said = name(self._last_line(outcome.log_tail, 200), 200)
         if outcome.ended is not Ended.EXITED:
             raise self._failed(f"the agent ended as {outcome.ended} {outcome.note}".strip(), said)
@@ -244,13 +230,14 @@ class CommandProposer:
         for path, data in changed.items():
             if self._secrets.found_in(data.decode("utf-8", errors="replace")):
                 raise self._failed(f"{path} holds what looks like a credential", "")
-        return Proposal(
+        proposal = Proposal(
             hypothesis=hypothesis,
             files=changed,
             proposer=self.name,
             cost=self.spent,
             notes=notes,
         )
+        return _Made(proposal, Edit(changed, told), found.near)
 
     def _stated(self, folder: Path) -> tuple[Stated, Hypothesis]:
         try:

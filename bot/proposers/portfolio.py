@@ -42,6 +42,11 @@ class Portfolio:
         self._asked: Proposer | None = None
 
     @property
+    def asked(self) -> str:
+        """The name of the proposer that was asked last; empty before any was."""
+        return self._asked.name if self._asked else ""
+
+    @property
     def spent(self) -> Cost:
         """What the proposer that was asked last has cost since it was asked."""
         spent = getattr(self._asked, "spent", Cost())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.history import beliefs, fingerprint
@@ -89,6 +89,19 @@ def near(files: Files, context: Context) -> tuple[Near, ...]:
         if past.number != own
     ]
     return fingerprint.near(files, context.files, context.entry, earlier)
+
+
+def near_text(found: Sequence[Near], context: Context) -> str:
+    """Near experiments with their outcome, one a line: not fenced yet."""
+    by_number = {past.number: past for past in context.history}
+    return "\n".join(
+        f"{line(by_number[one.number])} (alike {one.similarity:.0%}: {one.why})" for one in found
+    )
+
+
+def line(past: PastExperiment) -> str:
+    """One experiment on one line: number, hypothesis, what became of it."""
+    return f"#{past.number} {' '.join(past.title.split())[:200]}: {outcome(past)}"
 
 
 def _nothing_new(files: Files, context: Context) -> str | None:

@@ -78,7 +78,7 @@ class CommandTable(Table):
     """Main memory of all its processes together, in GiB."""
     usd_per_proposal: Annotated[float, Field(ge=0, le=10_000)] | None = None
     """What one run is assumed to cost, as the bot cannot see it. Needed when `caps.max_usd` is
-    set."""
+    set. An edit much like an earlier experiment takes two runs."""
 
     @field_validator("argv")
     @classmethod

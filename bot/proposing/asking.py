@@ -30,7 +30,7 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     nothing is.
     """
     account = told.account or Accounts().open(lambda: told.left)
-    notes = _Notes(place, told, account, when)
+    notes = _Notes(place, proposer, told, account, when)
     account.keep, account.share = notes.in_between, notes.share
     try:
         proposal = proposer.propose(replace(told, account=account))
@@ -56,11 +56,19 @@ def spent_by(proposer: object) -> Cost:
     return cost if isinstance(cost, Cost) else Cost()
 
 
+def asked(proposer: object) -> str:
+    """The name of the proposer that answers: of several together, the one that is asked now."""
+    return str(getattr(proposer, "asked", "") or getattr(proposer, "name", ""))
+
+
 class _Notes:
     """Writes down what one proposal costs, each part once."""
 
-    def __init__(self, place: Place, told: Context, account: Account, when: int) -> None:
-        self._place, self._account, self._when = place, account, when
+    def __init__(
+        self, place: Place, proposer: Proposer, told: Context, account: Account, when: int
+    ) -> None:
+        self._place, self._proposer = place, proposer
+        self._account, self._when = account, when
         self._number = told.number
         self._revises = told.revision.number if told.revision else None
 
@@ -92,6 +100,7 @@ class _Notes:
             what,
             who=_WHO,
             when=self._when,
+            proposer=asked(self._proposer),
             experiment=self._revises,
             always=always,
             together_with=changes,

@@ -12,7 +12,7 @@ from bot.git import Identity
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.proposers.base import Context, Proposer
-from bot.proposing.asking import ask, spent_by
+from bot.proposing.asking import ask, asked, spent_by
 from bot.proposing.place import BOT, Place
 from bot.run.base import Answered, Message, Post
 
@@ -117,5 +117,12 @@ class _Draft:
         who, when = Identity(BOT.name, BOT.id), int(time.time())
         revision = self._told.revision if self._told else None
         experiment = revision.number if revision else None
-        repository = self.place.repository
-        spending.note(repository, cost, "interrupted", who=who, when=when, experiment=experiment)
+        spending.note(
+            self.place.repository,
+            cost,
+            "interrupted",
+            who=who,
+            when=when,
+            proposer=asked(self._proposer),
+            experiment=experiment,
+        )

@@ -55,8 +55,8 @@ def merge_base(store: Store, arguments: tuple[str, ...]) -> Completed | None:
 def log(store: Store, arguments: tuple[str, ...]) -> Completed | None:
     """Subjects, authors and messages."""
     form = next((word for word in arguments if word.startswith("--format=")), "")
-    if "--first-parent" in arguments and form == "--format=%B":
-        return _messages(store, arguments[-2])
+    if form == "--format=%B":
+        return _messages(store, arguments[-2], side_lines="--first-parent" not in arguments)
     commit = next((word for word in arguments if ID.fullmatch(word)), "")
     head, _blank, message = store.objects.get(commit, ("", b""))[1].partition(b"\n\n")
     author = re.search(rb"^author (.*) <(.*)> ", head, re.MULTILINE)
@@ -67,12 +67,14 @@ def log(store: Store, arguments: tuple[str, ...]) -> Completed | None:
     return None
 
 
-def _messages(store: Store, wanted: str) -> Completed | None:
+def _messages(store: Store, wanted: str, *, side_lines: bool) -> Completed | None:
     old, _dots, new = wanted.rpartition("..")
     tip = store.resolve(new)
     if tip is None or (old and store.resolve(old) is None):
         return None
     commits = store.first_parents(tip, store.resolve(old) or "" if old else "")
+    if side_lines and (old or any(len(store.parents(commit)) > 1 for commit in commits)):
+        return None  # their order is git's
     texts = [store.objects[commit][1].partition(b"\n\n")[2] for commit in commits]
     # %B ends with a line end; between two of them -z writes a NUL in place of another.
     return Completed(0, b"".join(text.rstrip(b"\n") + b"\n\0" for text in texts), "")

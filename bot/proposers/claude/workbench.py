@@ -17,6 +17,8 @@ from bot.proposers.review import (
     VERY_NEAR,
     Review,
     diff,
+    line,
+    near_text,
     outcome,
     review,
     too_much_believed,
@@ -139,7 +141,7 @@ class Workbench:
         if not words:
             raise InvalidInput("Give words to search for, or the number of an experiment.")
         hits = [past for past in self._context.history if _matches(past, words)]
-        lines = [briefing.line(past) for past in reversed(hits[-MOST_HITS:])]
+        lines = [line(past) for past in reversed(hits[-MOST_HITS:])]
         label = f"{len(hits)} experiments found, the latest {len(lines)} of them"
         return self._fence.wrap(label, "\n".join(lines) or "none", SHOWN)
 
@@ -173,15 +175,9 @@ class Workbench:
     def _near(self, found: Review) -> str:
         if not found.near:
             return ""
-        by_number = {past.number: past for past in self._context.history}
-        lines = [
-            f"{briefing.line(by_number[near.number])} (alike {near.similarity:.0%}: {near.why})"
-            for near in found.near
-        ]
         self._shown_near |= {near.number for near in found.near}
-        return " Earlier experiments like it:\n" + self._fence.wrap(
-            "near experiments", "\n".join(lines), 6_000
-        )
+        text = near_text(found.near, self._context)
+        return " Earlier experiments like it:\n" + self._fence.wrap("near experiments", text, 6_000)
 
     def _submit(self, call: Submit) -> str:
         said = (call.title, call.rationale, call.expected, call.falsified_by, call.notes)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.forge.base import Conflict
-from bot.git import Create, Delete, Identity, Repository
+from bot.git import Create, Delete, Identity, Repository, Update
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.history.spending import REF, CapReached, Totals, left_under
@@ -184,6 +184,22 @@ def test_notes_of_two_clones_add_up_and_none_counts_twice(repository: Repository
         spending.share(repository, shared, WHO, 5)
         assert spending.noted(repository) == SOME + SOME + SOME + SOME
         assert shared.at == repository.ref(REF)
+
+
+def test_every_clones_notes_say_whose_they_are_and_what_they_revised(
+    repository: Repository,
+) -> None:
+    shared = Elsewhere(repository)
+    spending.note(repository, SOME, "dropped: A", who=WHO, when=1, proposer="claude")
+    common = repository.ref(REF)
+    spending.note(repository, SOME, "in one clone", who=WHO, when=2, proposer="command")
+    shared.at, mine = repository.ref(REF), repository.ref(REF)
+    repository.update_refs([Update(REF, common or "", mine or "")], "another clone")
+    asked: dict[str, Any] = {"who": WHO, "proposer": "claude", "experiment": 7}
+    spending.note(repository, SOME, "revised: 5\n\nUsd: 99.0", when=3, **asked)
+    spending.share(repository, shared, WHO, 4)
+    assert spending.by_proposer(repository) == {"claude": 0.5, "command": 0.25}
+    assert spending.revising(repository, 7) == 0.25
 
 
 def test_a_lost_race_is_joined_again(repository: Repository) -> None:

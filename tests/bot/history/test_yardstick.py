@@ -8,10 +8,13 @@ from click.testing import CliRunner
 
 from bot.audits.ledger import AuditEntry, Gain
 from bot.commands.proposers import command
+from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
 from bot.history.yardstick import records
-from bot.model import Direction, Reason
-from bot.proposing.propose import open_proposal
+from bot.model import Direction, Proposal, Reason
+from bot.proposers.base import Context, ProposalFailed, Proposer
+from bot.proposers.portfolio import Portfolio
+from bot.proposing.propose import NoProposal, open_proposal
 from tests.bot.lab import Lab, ListProposer
 
 
@@ -75,6 +78,45 @@ def test_a_gain_that_no_audit_has_shown_is_claimed_and_not_confirmed() -> None:
 def test_gains_in_another_metric_are_not_added_up() -> None:
     search, _ = records(HISTORY, [audit(1, 1.5)], "accuracy", Direction.HIGHER)
     assert (search.wins, search.claimed, search.confirmed) == (1, 0.0, 0.0)
+
+
+def test_proposals_that_came_to_nothing_count_against_their_proposer() -> None:
+    noted = {"claude": 6.0, "command": 2.0}
+    audits = [audit(3, 3.0)]
+    search, claude, command_ = records(HISTORY, audits, "loss", Direction.LOWER, noted)
+    assert (claude.usd, claude.gain_per_usd) == (6.0, 0.5)
+    assert (search.usd, search.gain_per_usd) == (0.0, None)
+    assert (command_.proposer, command_.experiments, command_.usd) == ("command", 0, 2.0)
+
+
+def test_in_a_clone_without_the_notes_the_ledgers_costs_count() -> None:
+    _, claude = records(HISTORY, [], "loss", Direction.LOWER, {"claude": 0.5})
+    assert claude.usd == 1.5
+
+
+class _Failing:
+    """A proposer that costs something and comes to nothing."""
+
+    name = "claude"
+
+    def propose(self, context: Context) -> Proposal:
+        del context
+        raise ProposalFailed("no idea", Cost(usd=0.75, calls=1))
+
+
+def test_what_a_failed_proposal_cost_is_noted_under_the_name_of_its_proposer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab.build(tmp_path / "project")
+    searching = ListProposer([2.9], name="search")
+    members: dict[str, Proposer] = {"claude": _Failing(), "search": searching}
+    both = Portfolio(members.__getitem__, {"claude": 1, "search": 1})
+    with pytest.raises(NoProposal):
+        open_proposal(lab.place, lab.view(), both, lambda: 1)
+    monkeypatch.chdir(lab.folder)
+    (record,) = json.loads(CliRunner().invoke(command, ["--json"]).stdout)["proposers"]
+    assert (record["proposer"], record["experiments"]) == ("claude", 0)
+    assert record["usd"] == pytest.approx(0.75 * lab.place.settings.proposer.attempts)
 
 
 def test_the_command_reads_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

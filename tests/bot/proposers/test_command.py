@@ -251,6 +251,51 @@ def test_a_phases_limit_of_size_holds() -> None:
         proposer(f"{EDIT}; {STATE}").propose(context)
 
 
+LIKE_BEFORE = past(3, "2.1", Reason.WORSE, 3.0)
+
+
+def test_an_edit_much_like_an_earlier_one_comes_back_once_with_its_outcome() -> None:
+    again = (
+        "grep -q '#3 Set the rate to 2.1: worse, difference +3' TASK.md"
+        " && grep -q 'Double the rate' hypothesis.json"
+        " && sed -i 's/RATE = 2.0/RATE = 2.05/' train.py"
+        " && sed -i 's/It is low./Unlike #3, it stays below 2.1./' hypothesis.json"
+    )
+    progress: list[str] = []
+    script = f"if [ -f hypothesis.json ]; then {again}; else {EDIT}; {STATE}; fi"
+    proposal = proposer(script, progress).propose(make_context(history=[LIKE_BEFORE]))
+    assert b"RATE = 2.05" in proposal.files["train.py"]
+    assert proposal.hypothesis.rationale == "Unlike #3, it stays below 2.1."
+    assert proposal.cost.calls == 2 and "shown what its edit is like" in progress
+
+
+def test_an_agent_that_still_believes_in_it_leaves_it_as_it_is() -> None:
+    script = f"[ -f hypothesis.json ] || {{ {EDIT}; {STATE}; }}"
+    proposal = proposer(script).propose(make_context(history=[LIKE_BEFORE]))
+    assert proposal.files == {"train.py": BETTER} and proposal.cost.calls == 2
+
+
+def test_what_is_like_it_is_shown_however_long_ago_it_was() -> None:
+    others = [past(number, "90.0", Reason.WORSE, 3.0) for number in range(4, 200)]
+    script = (
+        f"if [ -f hypothesis.json ]; then grep -q 'RATE = 2.1' history/00003.md;"
+        f" else [ ! -f history/00003.md ]; {EDIT}; {STATE}; fi"
+    )
+    context = make_context(history=[LIKE_BEFORE, *others])
+    assert proposer(script).propose(context).cost.calls == 2
+
+
+def test_what_is_paid_for_is_taken_where_there_is_no_money_to_hand_it_back() -> None:
+    context = make_context(left=Left(usd=1.0), history=[LIKE_BEFORE])
+    proposal = proposer(f"{EDIT}; {STATE}", usd_per_proposal=0.6).propose(context)
+    assert proposal.cost.usd == 0.6
+    with pytest.raises(ProposalFailed) as caught:
+        proposer(f"[ ! -f hypothesis.json ] && {EDIT} && {STATE}", usd_per_proposal=0.4).propose(
+            context
+        )
+    assert caught.value.cost.usd == 0.8, "the second run broke, and both are paid for"
+
+
 class LeftBehind:
     """A sandbox whose job left these bytes as its hypothesis."""
 
