@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,22 @@ if TYPE_CHECKING:
     from bot.forge.github.client import GitHubClient
 
 
-def open_place(folder: Path | None = None) -> Place:
+@dataclass(frozen=True)
+class Manners:
+    """How GitHub is treated by a process, in seconds.
+
+    A look is good for `look_holds_s` (None: as is usual for a step), and what GitHub wants to be
+    waited for is waited for up to `longest_wait_s`.
+    """
+
+    look_holds_s: float | None = None
+    longest_wait_s: float = 900.0
+
+
+USUAL = Manners()
+
+
+def open_place(folder: Path | None = None, manners: Manners = USUAL) -> Place:
     """The repository around `folder` (the current one by default) with its settings and forge.
 
     Raises:
@@ -34,10 +50,10 @@ def open_place(folder: Path | None = None) -> Place:
     if repository.is_shallow():
         raise ShallowClone(repository.path)
     settings = committed_settings(repository)
-    return Place(repository, make_forge(repository, settings), settings)
+    return Place(repository, make_forge(repository, settings, manners), settings)
 
 
-def make_forge(repository: Repository, settings: Settings) -> Forge:
+def make_forge(repository: Repository, settings: Settings, manners: Manners = USUAL) -> Forge:
     """The forge that bot.toml names. Raises ForgeError: without a credential, for example."""
     base = settings.repository.base
 
@@ -57,7 +73,8 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
     from bot.forge.github.memory import HOLDS_S, STEP_HOLDS_S
     from bot.forge.github.remote import Remote, clone_url
 
-    client = make_client(settings)
+    usual = STEP_HOLDS_S if os.environ.get("GITHUB_ACTIONS") == "true" else HOLDS_S
+    client = make_client(settings, manners)
     url = clone_url(client.api_url, client.repository)
     remote = Remote(repository, url, client.credential)
     return GitHubForge(
@@ -69,17 +86,22 @@ def make_forge(repository: Repository, settings: Settings) -> Forge:
         adopted_paths=settings.candidate.paths if settings.forge.adopt == "files" else (),
         account=settings.forge.account,
         account_id=settings.forge.account_id,
-        holds_s=STEP_HOLDS_S if os.environ.get("GITHUB_ACTIONS") == "true" else HOLDS_S,
+        holds_s=usual if manners.look_holds_s is None else manners.look_holds_s,
     )
 
 
-def make_client(settings: Settings) -> GitHubClient:
+def make_client(settings: Settings, manners: Manners = USUAL) -> GitHubClient:
     """GitHub's API for the repository that bot.toml names. Raises ForgeError."""
     from bot.forge.github.auth import credential
     from bot.forge.github.client import GitHubClient
 
     name, api_url = settings.forge.repository, settings.forge.api_url
-    return GitHubClient(name, credential(os.environ, name, api_url), api_url)
+    return GitHubClient(
+        name,
+        credential(os.environ, name, api_url),
+        api_url,
+        longest_wait_s=manners.longest_wait_s,
+    )
 
 
 def committed_settings(repository: Repository) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,16 +64,18 @@ def command(
     as_json: bool,
 ) -> None:
     """Show all experiments as a page with charts and a table, or as an image."""
-    from bot.app import open_place
+    from bot.app import Manners, open_place
 
     if watch and (output or svg or png or markdown or as_json):
         raise click.UsageError("--watch only serves the page; leave the other options out")
-    place = open_place()
     if watch:
+        from bot.report.lookout import EVERY_S, LONGEST_WAIT_S
         from bot.report.serve import serve
 
-        serve(place, port, lambda address: click.echo(f"{address}   (Ctrl-C ends it)", err=True))
+        manners = Manners(look_holds_s=EVERY_S, longest_wait_s=LONGEST_WAIT_S)
+        serve(open_place(manners=manners), port, partial(click.echo, err=True))
         return
+    place = open_place()
     if output is None and not (svg or png or markdown):
         output = _DEFAULT
     summary, count = _make(place, output, svg, png, markdown)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from bot.model import Direction
 from bot.proposing.place import Place
 from bot.report.build import figures
 from bot.report.data import History
@@ -15,11 +17,17 @@ from bot.text.plain import inert_cell
 from bot.views.status import status
 
 _LATEST = 20
-_POINTS = 30  # of the small chart
+_BARS, _NAMED = 120, 40  # so many have room in the chart, and so many for their numbers below it
+_LOOKS = (
+    "%%%%{init: {'xyChart': {'width': 900, 'height': 380, 'xAxis': {'labelFontSize': 10, "
+    "'showLabel': %s}}, 'themeVariables': {'xyChart': "
+    "{'plotColorPalette': '#9a9a9a, #00806b'}}}}%%%%"
+)
+"""Grey and green, told apart on GitHub's light and dark ground and without colours."""
 
 
 def summary_of(place: Place, found: History, environment: Mapping[str, str] = os.environ) -> str:
-    """Figures, a chart of the best so far, and the latest experiments."""
+    """Figures, the chart of all experiments or the nearest to it, and the latest experiments."""
     now = status(place)
     parts = [f"## Experiments on {found.metric}"]
     told = [figure for figure in figures(now, found) if figure.value]
@@ -28,8 +36,8 @@ def summary_of(place: Place, found: History, environment: Mapping[str, str] = os
     picture = image_address(place, environment)
     if picture:
         parts.append(f"![All experiments over time]({picture})")
-    elif len(found.best) > 2:
-        parts.append(_small_chart(found))
+    elif sum(row["value"] is not None for row in found.experiments) > 1:
+        parts.append(_mermaid(found))
     latest = found.experiments[-_LATEST:][::-1]
     if latest:
         lines = [
@@ -54,15 +62,32 @@ def image_address(place: Place, environment: Mapping[str, str]) -> str | None:
     return f"{server}/{name}/raw/{quote(place.settings.repository.base)}/{quote(path)}"
 
 
-def _small_chart(found: History) -> str:
-    """The best so far as a Mermaid chart, which GitHub draws where no image can be had."""
-    values = [row["value"] for row in found.best[:-1]][-_POINTS:]
-    low, high = min(values), max(values)
-    margin = 0.1 * (high - low) or 1.0
-    shown = ", ".join(f"{value:.5g}" for value in values)
+def _mermaid(found: History) -> str:
+    """The main chart as far as Mermaid can draw it, for where no image can be had.
+
+    GitHub shows images in a summary by their address only, and a chart that is not committed has
+    none. Mermaid knows bars and lines over one axis, and no points, intervals or bands.
+    """
+    judged = [row for row in found.experiments if row["value"] is not None][-_BARS:]
+    low, high = found.domain or (0.0, 1.0)
+    values = ", ".join(f"{min(max(row['value'], low), high):.5g}" for row in judged)
+    best = ", ".join(f"{value:.5g}" for value in _best_at([row["at"] for row in judged], found))
+    better = "lower" if found.direction is Direction.LOWER else "higher"
+    name = found.metric.replace('"', "'")
+    numbers = [row["number"] for row in judged]
+    names = ", ".join(f'"{number}"' for number in numbers)  # of a scale, bars would overlap
+    looks = _LOOKS % str(len(judged) <= _NAMED).lower()
     return (
-        "```mermaid\nxychart-beta\n"
-        f'  title "Best {found.metric} after each merge"\n'
-        f'  y-axis "{found.metric}" {low - margin:.5g} --> {high + margin:.5g}\n'
-        f"  line [{shown}]\n```"
+        f"```mermaid\n{looks}\nxychart-beta\n"
+        f'  x-axis "experiments {numbers[0]} to {numbers[-1]}" [{names}]\n'
+        f'  y-axis "{name} ({better} is better)" {low:.5g} --> {high:.5g}\n'
+        f"  bar [{values}]\n  line [{best}]\n```\n\n"
+        "Bars are experiments as they ended, cut off where one lies far outside; those without a "
+        "number are left out. The line is the best so far."
     )
+
+
+def _best_at(times: Sequence[float], found: History) -> list[float]:
+    """The best so far when each of these experiments had ended, in milliseconds since 1970."""
+    starts = [row["at"] for row in found.best]
+    return [found.best[max(0, bisect_right(starts, at) - 1)]["value"] for at in times]

@@ -237,9 +237,13 @@
   }
 
   async function watch() {
-    // Its address answers with the name of the repository's present state.
+    // Its address answers with the name of the project's present state.
     const answer = await fetch("version", { cache: "no-store" }).catch(() => null);
-    if (!answer || !answer.ok || (await answer.text()) === data.watch || busy()) return;
+    const news = answer && answer.ok ? await answer.json() : null;
+    const told = news ? news.looked : "It does not refresh: nothing answers at this address any more.";
+    byId("looked").textContent = told;
+    byId("looked").hidden = !told;
+    if (!news || news.version === data.watch || busy()) return;
     // It takes a while to be made, and may fail: an error in its place would never try again.
     const page = await fetch("./", { cache: "no-store" }).catch(() => null);
     if (!page || !page.ok || busy()) return;
@@ -268,6 +272,7 @@
     drawTable();
     await drawCharts();
     if (view) restorePlace(view);
+    await watch().catch(() => null);
     watchOn();
   }
 

@@ -1,5 +1,8 @@
 """Serves the page on this machine while a night runs: the page asks now and then for a newer one.
 
+What happens in this clone is seen at once. What happens elsewhere, where the pull requests are
+shared with others, is looked for once a minute (`bot.report.lookout`).
+
 Bound to the loop-back address, and answers only to requests that name it: a web page elsewhere
 that a browser is made to think lives here gets nothing.
 """
@@ -7,6 +10,8 @@ that a browser is made to think lives here gets nothing.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,31 +21,43 @@ from bot.forge.base import ForgeError
 from bot.git import GitError
 from bot.proposing.place import Place
 from bot.report.build import content_of
+from bot.report.lookout import Lookout, look_at, shared_at
 from bot.report.page import render
 
 HOST = "127.0.0.1"
 
 
 class Pages:
-    """The page of now, made when the repository has changed since the last one."""
+    """The page of now, made when something has happened since the last one."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, lookout: Lookout | None = None) -> None:
         self._place = place
-        self._lock = threading.Lock()
+        self._lookout = lookout
+        self._lock = lookout.lock if lookout else threading.Lock()
         self._version = ""
         self._page = b""
 
     def version(self) -> str:
-        """A name for the present state of the repository: it changes with every event."""
+        """A name for the present state of the project: it changes with every event."""
         refs = self._place.repository.git.text(
             "for-each-ref", "--format=%(objectname)", "refs/forge", "refs/heads"
         )
-        import hashlib
+        seen = self._lookout.mark if self._lookout else ""
+        return hashlib.sha256(f"{refs}{seen}".encode()).hexdigest()[:16]
 
-        return hashlib.sha256(refs.encode()).hexdigest()[:16]
+    def news(self) -> bytes:
+        """What the page asks for now and then: the version, and when it was last looked around."""
+        told = self._lookout.told if self._lookout else ""
+        at_hand = self._version if self._lock.locked() else ""
+        return json.dumps({"version": at_hand or self.version(), "looked": told}).encode()
 
     def page(self) -> bytes:
-        """The page, made anew only where something has happened."""
+        """The page, made anew only where something has happened.
+
+        While that is looked for, which may take long, the page of before is at hand.
+        """
+        if self._page and self._lock.locked():
+            return self._page
         with self._lock:
             version = self.version()
             if version != self._version:
@@ -49,20 +66,30 @@ class Pages:
             return self._page
 
 
-def serve(place: Place, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted. `ready` gets the address.
+def serve(place: Place, port: int, tell: Callable[[str], None]) -> None:
+    """Serve until interrupted. `tell` gets the address, and what goes wrong elsewhere.
 
     Raises:
         BotError: the port is taken.
     """
-    with make_server(place, port) as server:
-        ready(f"http://{HOST}:{server.server_port}/")
+    lookout = lookout_for(place, tell)
+    with make_server(place, port, lookout) as server:
+        tell(f"http://{HOST}:{server.server_port}/   (Ctrl-C ends it)")
+        if lookout is not None:
+            tell(f"{lookout.where} is looked at once a minute; the page says when.")
+            threading.Thread(target=lookout.run, name="looking", daemon=True).start()
         server.serve_forever()
 
 
-def make_server(place: Place, port: int) -> ThreadingHTTPServer:
+def lookout_for(place: Place, tell: Callable[[str], None]) -> Lookout | None:
+    """Who looks where the pull requests are shared; None where there is no such place."""
+    where = shared_at(place)
+    return Lookout(where, lambda: look_at(place), tell) if where else None
+
+
+def make_server(place: Place, port: int, lookout: Lookout | None = None) -> ThreadingHTTPServer:
     """The server, bound but not yet serving. Raises BotError when the port is taken."""
-    pages = Pages(place)
+    pages = Pages(place, lookout)
 
     class Handler(BaseHTTPRequestHandler):
         def handle(self) -> None:
@@ -78,7 +105,7 @@ def make_server(place: Place, port: int) -> ThreadingHTTPServer:
             elif self.path == "/":
                 self._answer("text/html; charset=utf-8", pages.page)
             elif self.path == "/version":
-                self._answer("text/plain", lambda: pages.version().encode())
+                self._answer("application/json", pages.news)
             else:
                 self.send_error(404)
 

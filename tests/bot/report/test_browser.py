@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from bench import histories
 from bot.errors import BotError
 from bot.report.build import content_of
+from bot.report.lookout import Lookout
 from bot.report.page import render
 from bot.report.serve import HOST, Pages, make_server
 from tests.bot.lab import Lab, git, make_repository
@@ -171,8 +172,8 @@ def test_a_programme_without_experiments_opens_as_well(tmp_path: Path) -> None:
 
 
 @contextmanager
-def watched(lab: Lab, profile: Path) -> Iterator[Visit]:
-    with make_server(lab.place, 0) as server:
+def watched(lab: Lab, profile: Path, lookout: Lookout | None = None) -> Iterator[Visit]:
+    with make_server(lab.place, 0, lookout) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -252,3 +253,27 @@ def test_a_watched_page_waits_while_somebody_reads_an_experiment(lab: Lab, tmp_p
         page.get_by_role("button", name="Second").wait_for(timeout=120_000)
         # The experiment that was opened has the focus again.
         page.wait_for_function("document.activeElement.textContent === 'First'")
+
+
+def test_a_watched_page_says_when_it_was_last_looked_elsewhere(lab: Lab, tmp_path: Path) -> None:
+    answers: list[str | BotError] = ["one", BotError("No access."), "two"]
+    looks = iter(answers)
+
+    def look() -> str:
+        found = next(looks)
+        if isinstance(found, BotError):
+            raise found
+        return found
+
+    lookout = Lookout("GitHub", look, lambda _: None, clock=lambda: 8 * 3600.0)
+    lookout.once()
+    with watched(lab, tmp_path / "profile", lookout) as visited:
+        said = visited.page.locator("#looked")
+        expect(said).to_have_text("GitHub was last looked at 08:00:00 UTC.", timeout=60_000)
+        lookout.once()
+        expect(said).to_contain_text("GitHub: No access. Looking again at", timeout=60_000)
+        before = visited.page.evaluate("document.getElementById('data').textContent")
+        lookout.once()
+        made_anew = "before => document.getElementById('data').textContent !== before"
+        visited.page.wait_for_function(made_anew, arg=before, timeout=60_000)
+        expect(said).to_have_text("GitHub was last looked at 08:00:00 UTC.", timeout=60_000)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
 
 from bot.report.build import history_of
 from bot.report.markdown import image_address, summary_of
@@ -15,9 +18,34 @@ def test_the_summary_has_figures_a_chart_and_the_latest_experiments(programme: P
     place = make_place(programme)
     text = summary_of(place, history_of(place), {})
     assert "| experiments | 120 | " in text
-    assert "```mermaid\nxychart-beta" in text
+    assert "\nxychart-beta\n" in text
     assert "\n| 120 | Change constant" in text
     assert "\n| 100 |" not in text
+
+
+def numbers(text: str, kind: str) -> list[float]:
+    """The data of one series of the Mermaid chart."""
+    found = re.search(rf"^  {kind} \[(.*)\]$", text, re.MULTILINE)
+    assert found
+    return [float(one) for one in found[1].split(", ")]
+
+
+def test_without_a_committed_chart_mermaid_draws_every_experiment_and_the_best(
+    programme: Path,
+) -> None:
+    place = make_place(programme)
+    found = history_of(place)
+    text = summary_of(place, found, {})
+    judged = [row for row in found.experiments if row["value"] is not None]
+    bars, best = numbers(text, "bar"), numbers(text, "line")
+    assert len(bars) == len(best) == len(judged)
+    low, high = found.domain or (0, 0)
+    assert bars == pytest.approx([min(max(row["value"], low), high) for row in judged], rel=1e-4)
+    assert best == sorted(best, reverse=True), "lower is better"
+    assert best[-1] == pytest.approx(found.best[-1]["value"], rel=1e-4)
+    merged = [index for index, row in enumerate(judged) if row["verdict"] == "merged"]
+    assert [best[index] for index in merged] == pytest.approx([bars[index] for index in merged])
+    assert f"experiments {judged[0]['number']} to {judged[-1]['number']}" in text
 
 
 def test_the_committed_chart_is_shown_on_github(programme: Path) -> None:

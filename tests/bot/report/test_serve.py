@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import shutil
 import socket
 import struct
@@ -47,10 +48,11 @@ def get(port: int, path: str, host: str | None = None) -> tuple[int, str]:
 def test_it_serves_the_page_and_says_when_there_is_a_newer_one(port: int, place: Place) -> None:
     status, page = get(port, "/")
     assert status == 200
-    _, version = get(port, "/version")
-    assert f'"watch": "{version}"' in page
+    news = json.loads(get(port, "/version")[1])
+    assert f'"watch": "{news["version"]}"' in page
+    assert news["looked"] == "", "all that happens is in this clone"
     git(place.repository.path, "commit", "-q", "--allow-empty", "-m", "Something happened")
-    assert get(port, "/version")[1] != version
+    assert json.loads(get(port, "/version")[1])["version"] != news["version"]
 
 
 def test_it_answers_to_no_other_name_than_its_own(port: int) -> None:
