@@ -24,6 +24,7 @@ from typing import Any
 from bench.simulation import busy
 from bench.simulation.busy import Busy
 from bench.simulation.history import Outcome, play
+from bot.memory import collect_rarely
 
 GPUS = {1: 1.0, 4: 0.5, 16: 0.25}
 """Numbers of GPUs, and the part of the asked hours for which each is simulated."""
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--real-git", action="store_true", help="every git command as a process")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
+    collect_rarely()
     outcomes: list[Outcome] = []
     if options.seed is not None:
         outcomes = [play(options.seed, quick=not options.real_git)]

@@ -6,12 +6,16 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bot.memory import collect_rarely
 from runner.turns import SHARE_VARIABLE
 from tests.browser import CHROMIUM, REQUIRED
 
 # Tests run several measurements at once, in processes of their own; tests/runner/test_turns.py
 # and those that take turns on purpose remove it again.
 os.environ[SHARE_VARIABLE] = "1"
+
+# As the bot does: whatever thousands of tests have made is gone through again and again else.
+collect_rarely()
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile(

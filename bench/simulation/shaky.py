@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import wraps
 from typing import Any
 
 from bench.simulation.books import Name, Process, Stage
@@ -44,8 +43,8 @@ class ShakyGit(Git):
         stdin: bytes,
         environment: Mapping[str, str] | None,
     ) -> Completed:
-        command = next(word for word in arguments if word in _CHANGES | {arguments[-1]})
-        changes = command in _CHANGES
+        command = next((word for word in arguments if word in _CHANGES), "")
+        changes = command != ""
         if command in _MOVES:
             self._between()
         if changes and self._faults.strikes("killed at a git command"):
@@ -89,7 +88,6 @@ class ShakyForge:
     def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """Notes whether the forge was well at the last call."""
 
-        @wraps(call)
         def watched(*arguments: Any, **named: Any) -> Any:
             try:
                 answer = call(*arguments, **named)
@@ -102,7 +100,6 @@ class ShakyForge:
         return watched
 
     def _shaken(self, name: str, write: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(write)
         def shaken(*arguments: Any, **named: Any) -> Any:
             faults, books = self._world.faults, self._world.books
             self._world.between(self._process.name)

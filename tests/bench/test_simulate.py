@@ -26,7 +26,7 @@ from bot.snapshot import View
 from bot.standing import Standing
 from bot.workflows.measurer import WorkflowMeasurer
 
-SEEDS = 120
+SEEDS = 300
 GITHUB = range(ON_GITHUB - 1, 200, ON_GITHUB)
 """Seeds of histories on the model of GitHub."""
 

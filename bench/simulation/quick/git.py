@@ -14,7 +14,7 @@ from bench.simulation.quick import history, transport
 from bench.simulation.quick.batch import Batch
 from bench.simulation.quick.history import line
 from bench.simulation.quick.merging import Clash, merge_bases, merged
-from bench.simulation.quick.store import Store
+from bench.simulation.quick.store import Entry, Store
 from bot.git.process import Completed, Git
 
 _LINES: dict[tuple[Any, ...], Completed] = {}
@@ -22,6 +22,8 @@ _LINES: dict[tuple[Any, ...], Completed] = {}
 _MERGES: dict[tuple[Clash, ...], Completed | dict[bytes, tuple[str, bytes]]] = {}
 """What git made of files that both sides changed: a conflict, or mode and contents."""
 _CONSTANT = {"check-ref-format", "var"}
+_PLAIN = re.compile(r"refs/heads(/[a-z0-9-]+)+")
+_NOTHING = ("000000", "0" * 40)
 
 
 class QuickGit(Git):
@@ -53,6 +55,7 @@ class QuickGit(Git):
             "push": self._push,
             "ls-remote": self._ls_remote,
             "worktree": lambda *_: Completed(0, b"worktree /\0detached\0\0", ""),
+            "check-ref-format": _check_ref_format,
             "maintenance": lambda *_: Completed(0, b"", ""),
         }
 
@@ -63,7 +66,7 @@ class QuickGit(Git):
         environment: Mapping[str, str] | None,
     ) -> Completed:
         self._command = (arguments, stdin, environment)
-        words = tuple(os.fsdecode(word) for word in arguments)
+        words = tuple(w if isinstance(w, str) else os.fsdecode(w) for w in arguments)
         while words[0] == "-c":
             words = words[2:]
         if words in _LINES:
@@ -106,10 +109,9 @@ class QuickGit(Git):
 
     def _for_each_ref(self, arguments: tuple[str, ...], *_: object) -> Completed | None:
         options = [word for word in arguments if word.startswith("--")]
-        patterns = [_pattern(word) for word in arguments if not word.startswith("--")]
+        wanted = _pattern(*(word for word in arguments if not word.startswith("--")))
         form = next((o for o in options if o.startswith("--format=")), "").removeprefix("--format=")
-        patterns = patterns or [_pattern("refs")]
-        names = [n for n in sorted(self.store.refs) if any(p.fullmatch(n) for p in patterns)]
+        names = sorted(filter(wanted.fullmatch, self.store.refs))
         lines = [self._formatted(form, name) for name in names]
         if "--count=1" in options:
             lines = lines[:1]
@@ -248,6 +250,8 @@ class QuickGit(Git):
             return None
         if "--name-only" in arguments:
             return Completed(0, b"".join(name + b"\0" for name in changed), "")
+        if "--raw" in arguments:
+            return Completed(0, b"".join(_raw(name, *sides) for name, sides in changed.items()), "")
         # The same entries give the same text, whatever else is in the two trees.
         question = (arguments[:-2], tuple(changed.items()))
         if question not in _LINES:
@@ -271,9 +275,22 @@ class QuickGit(Git):
 
 
 @cache
-def _pattern(word: str) -> re.Pattern[str]:
-    plain = re.escape(word.rstrip("/")).replace(r"\*", "[^/]*")
-    return re.compile(rf"{plain}(/.*)?")
+def _pattern(*words: str) -> re.Pattern[str]:
+    """What the names of refs have to be that these words ask for; all refs without any word."""
+    plain = (re.escape(word.rstrip("/")).replace(r"\*", "[^/]*") for word in words or ("refs",))
+    return re.compile(rf"(?:{'|'.join(plain)})(?:/.*)?")
+
+
+def _check_ref_format(arguments: tuple[str, ...], *_: object) -> Completed | None:
+    """Names of letters, digits and hyphens are good."""
+    return Completed(0, b"", "") if _PLAIN.fullmatch(arguments[-1]) else None
+
+
+def _raw(name: bytes, old: Entry | None, new: Entry | None) -> bytes:
+    """One entry of `diff-tree -z --raw --full-index`."""
+    (before, was), (after, now) = old or _NOTHING, new or _NOTHING
+    status = "A" if old is None else "D" if new is None else "M"
+    return f":{before} {after} {was} {now} {status}\0".encode() + name + b"\0"
 
 
 def _changes(text: str, *, ended_by_nul: bool) -> Iterator[tuple[str, str, str | None, str | None]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from bench.simulation.quick.store import Store
-
-Entry = tuple[str, str]  # mode and object
+from bench.simulation.quick.store import Entry, Store
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 ID = re.compile(r"[0-9a-f]{40}")
+Entry: TypeAlias = tuple[str, str]
+"""Of a tree: mode and id."""
 
 
 class Store:
@@ -20,7 +22,7 @@ class Store:
         self.folder = folder
         self.objects: dict[str, tuple[str, bytes]] = {}
         self._parents: dict[str, tuple[str, ...]] = {}
-        self._entries: dict[str, dict[bytes, tuple[str, str]]] = {}
+        self._entries: dict[str, dict[bytes, Entry]] = {}
         self._unwritten: list[str] = []
         self.refs = {
             str(path.relative_to(folder)): path.read_text().strip()
@@ -160,7 +162,7 @@ class Store:
             yield commit
             commit = next(iter(self.parents(commit)), None)
 
-    def entries(self, name: str) -> dict[bytes, tuple[str, str]]:
+    def entries(self, name: str) -> dict[bytes, Entry]:
         """One level of a tree: name to (mode, id). Not to be changed."""
         tree = self.tree(name)
         if tree not in self._entries:
@@ -204,7 +206,7 @@ class Store:
         )
         return self.write("tree", data)
 
-    def changed(self, old: str, new: str) -> dict[bytes, tuple[Any, Any]] | None:
+    def changed(self, old: str, new: str) -> dict[bytes, tuple[Entry | None, Entry | None]] | None:
         """What differs in the top level of two trees; None when a folder does."""
         before, after = self.entries(old), self.entries(new)
         found = {

@@ -87,7 +87,10 @@ def known_numbers(repository: Repository) -> frozenset[int]:
 _ALL = f"{NAMESPACE}/*/meta"
 _FEW = 100  # refs that can be named in a command
 
+_KEPT = 64  # folded pull requests
+
 _latest: dict[tuple[str, str], Tip] = {}  # by ref and commit
+_folded: dict[str, PullRequest] = {}  # by the commit of the tip, latest last
 
 
 def tips(repository: Repository, number: int | None = None) -> list[Tip]:
@@ -144,10 +147,28 @@ def _read_tips(repository: Repository, *refs: str) -> dict[tuple[str, str], Tip]
 
 
 def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]:
-    """The pull requests with these tips, in that order; two processes for all of them.
+    """The pull requests with these tips, in that order; two processes for all that are new.
 
-    Raises BrokenChain.
+    A commit never changes: what was read lately is not read again. Raises BrokenChain.
     """
+    known = _folded
+    news = _read_chains(repository, [tip for tip in wanted if tip.commit not in known])
+    for tip in wanted:
+        pull = known.get(tip.commit)
+        if pull is None:
+            pull = next(news)
+            _keep_folded(tip.commit, pull)
+        if pull.number != tip.number:
+            raise BrokenChain(meta_ref(tip.number), tip.commit, f"It is about #{pull.number}.")
+        yield pull
+
+
+def _keep_folded(commit: str, pull: PullRequest) -> None:
+    global _folded  # noqa: PLW0603 (replaced as a whole, as above)
+    _folded = {**dict(list(_folded.items())[1 - _KEPT :]), commit: pull}
+
+
+def _read_chains(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]:
     chains = _chains(repository, wanted)
     names = [f"{commit}:{EVENT_FILE}".encode() for chain in chains for commit in chain]
     objects = read_objects(repository.git, names, MAXIMUM_BYTES)
@@ -159,8 +180,6 @@ def read(repository: Repository, wanted: Sequence[Tip]) -> Iterator[PullRequest]
             except (InvalidEvent, FoldError) as error:
                 raise BrokenChain(meta_ref(tip.number), commit, str(error)) from error
         assert pull is not None  # noqa: S101 (a chain has at least its tip)
-        if pull.number != tip.number:
-            raise BrokenChain(meta_ref(tip.number), tip.commit, f"It is about #{pull.number}.")
         yield pull
 
 

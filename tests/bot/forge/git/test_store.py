@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bot.forge.base import State
+from bot.forge.base import PullRequest, State
 from bot.forge.git import store
 from bot.forge.git.store import BrokenChain, head_ref, meta_ref
 from bot.git import Identity, Repository
@@ -76,6 +77,43 @@ def test_only_new_tips_are_read(local: LocalHub, monkeypatch: pytest.MonkeyPatch
     run(local.path, "update-ref", "-d", meta_ref(1))
     assert [p.labels for p in local.forge.pulls()] == [frozenset({"x"})]
     assert asked == [(meta_ref(2),)]
+
+
+def test_what_was_read_is_not_read_again_and_a_number_is_still_looked_at(
+    local: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_one(local)
+    open_one(local, "two", b"rate = 5\n")
+    pulls = local.forge.pulls()
+    monkeypatch.setattr(store, "_folded", {})
+    read: list[str] = []
+    usual = store._read_chains
+
+    def counting(repository: Repository, wanted: Sequence[store.Tip]) -> Iterator[PullRequest]:
+        read.extend(str(tip.number) for tip in wanted)
+        return usual(repository, wanted)
+
+    monkeypatch.setattr(store, "_read_chains", counting)
+    assert (local.forge.pulls(), local.forge.pulls(), local.forge.pull(2)) == (
+        pulls,
+        pulls,
+        pulls[1],
+    )
+    assert read == ["1", "2"]
+    local.forge.comment(2, PERSON, "hello")
+    assert [len(pull.comments) for pull in local.forge.pulls()] == [0, 1]
+    run(local.path, "update-ref", meta_ref(1), local.repository.ref(meta_ref(2)) or "")
+    with pytest.raises(BrokenChain, match="It is about #2"):
+        local.forge.pulls()
+
+
+def test_only_so_many_are_kept(local: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_KEPT", 2)
+    monkeypatch.setattr(store, "_folded", {})
+    for number in range(1, 4):
+        open_one(local, f"branch-{number}", b"rate = %d\n" % (number + 3))
+    assert [pull.number for pull in local.forge.pulls()] == [1, 2, 3]
+    assert [pull.number for pull in store._folded.values()] == [2, 3]
 
 
 def test_a_chain_without_a_state_in_its_message_is_read(local: LocalHub) -> None:
