@@ -13,6 +13,7 @@ from bot.git import Identity
 from bot.history import spending
 from bot.history.spending import CapReached
 from bot.proposers.base import NothingToPropose
+from bot.proposing.adopting import Orphan, orphans
 from bot.proposing.place import BOT, Place
 from bot.proposing.propose import Drafting, NoProposal
 from bot.proposing.revise import Revising
@@ -23,25 +24,43 @@ from bot.run.troubles import Troubles
 from bot.snapshot import View
 
 
-@dataclass(frozen=True)
+@dataclass
 class Asking:
-    """Asks for what was decided on. `now` gives seconds since 1970."""
+    """Asks for what was decided on, each under the next number of `jobs`.
+
+    `now` gives seconds since 1970.
+    """
 
     place: Place
     drafts: Drafts
     troubles: Troubles
     teller: Teller
+    jobs: Iterator[int]
     now: Callable[[], int]
+    _orphans: list[Orphan] | None = None  # those that are to be adopted yet; None: not looked up
 
-    def ask(self, jobs: Iterator[int], actions: tuple[Action, ...], view: View) -> None:
-        """Ask for revisions and for new experiments, each under the next number of `jobs`."""
+    def adopt(self, view: View) -> None:
+        """Open what a process before this one was killed with: it is paid for.
+
+        As many as `caps.max_experiments` allows; the others wait, for the next process if need be.
+        """
+        left = view.snapshot.left
+        if left == 0:
+            return
+        if self._orphans is None:  # once: what is kept from now on is this process's own
+            self._orphans = orphans(self.place, view, self.now)
+        while self._orphans and (left is None or self.drafts.count < left):
+            self.drafts.arrive(*self._orphans.pop(0))
+
+    def ask(self, actions: tuple[Action, ...], view: View) -> None:
+        """Ask for revisions and for new experiments."""
         drafts = self._to_ask(actions)
         if drafts:
             self.teller.thinking(len(drafts))
             self._share()
         for draft in drafts:
             try:
-                self.drafts.ask(next(jobs), view, draft)
+                self.drafts.ask(next(self.jobs), view, draft)
             except CapReached as reached:
                 if isinstance(draft, Revising):
                     draft.give_up(view, reached)

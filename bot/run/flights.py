@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.actions import Action, Measure, Resume
-from bot.audits.execute import Auditor, session_of
+from bot.audits.execute import session_of
 from bot.audits.plan import BeginAudit, ContinueAudit
 from bot.errors import BotError
-from bot.execute import Executor
 from bot.forge.base import Conflict
+from bot.run.acting import Hands
 from bot.run.base import Ended, Job, Mailbox, Measured, Measurer, Order, Seen
 from bot.run.plan import Longer
 from bot.run.teller import Teller
@@ -54,11 +54,18 @@ class Flights:
     """All measurements in flight, by the number of their job."""
 
     def __init__(
-        self, measurer: Measurer, mailbox: Mailbox, teller: Teller, runner_class: str
+        self,
+        measurer: Measurer,
+        mailbox: Mailbox,
+        teller: Teller,
+        hands: Hands,
+        *,
+        runner_class: str,
     ) -> None:
         self.measurer = measurer
         self.mailbox = mailbox
         self.teller = teller
+        self.hands = hands
         self.runner_class = runner_class
         self.flights: dict[int, Flight] = {}
         self.durations_s: list[float] = []
@@ -86,14 +93,12 @@ class Flights:
         used = {flight.slot for flight in self.flights.values()}
         return (slot for slot in self.measurer.slots if slot not in used)
 
-    def begin(
-        self, number: int, action: Longer, slot: str, *, view: View, by: tuple[Executor, Auditor]
-    ) -> None:
+    def begin(self, number: int, action: Longer, slot: str, view: View) -> None:
         """Write down what is to be run, unless it is already, and have it run on a slot.
 
         Raises Conflict when somebody else was first.
         """
-        order = _order(action, view, by)
+        order = self._order(action, view)
         now = self.mailbox.now()
         self.teller.started(slot, order, action)
         job = self.measurer.start(number, order, slot, self.mailbox.post)
@@ -117,16 +122,15 @@ class Flights:
         flight.latest = now
         self._unkept.append(_Unkept(flight.slot, flight.order, message.index, message.result))
 
-    def keep(self, by: tuple[Executor, Auditor]) -> None:
+    def keep(self) -> None:
         """Hand in the results that the forge has not taken yet.
 
         Raises RunnerChanged or BotError for one that cannot count, and what the forge raises
         when it cannot take one now: that one stays.
         """
-        executor, auditor = by
         while self._unkept:
             one = self._unkept[0]
-            keeper = auditor if one.order.number is None else executor
+            keeper = self.hands.auditor if one.order.number is None else self.hands.executor
             try:
                 keeper.keep(one.order, one.index, one.result, self.runner_class)
             except Conflict:
@@ -187,7 +191,7 @@ class Flights:
             flight.ending = True
             flight.job.finish()
 
-    def end_all(self, by: tuple[Executor, Auditor]) -> None:
+    def end_all(self) -> None:
         """End all of it now, and wait for that; what was finished by then is kept."""
         for flight in self.flights.values():
             flight.job.stop()
@@ -198,23 +202,21 @@ class Flights:
             elif isinstance(message, Ended):
                 self.ended(message)
         with contextlib.suppress(Exception):
-            self.keep(by)
+            self.keep()
+
+    def _order(self, action: Longer, view: View) -> Order:
+        match action:
+            case Measure():
+                return self.hands.executor.begin(action, view)
+            case Resume():
+                return self.hands.executor.go_on(action, view)
+            case BeginAudit():
+                return self.hands.auditor.begin(action, view)
+            case ContinueAudit():
+                return self.hands.auditor.go_on(action)
 
 
 def _overtaken(flight: Flight, results: Collection[int]) -> bool:
     """Whether somebody else has the result of a run that this flight has still to make."""
     left = {index for index, _ in flight.order.runs} - flight.done
     return not left.isdisjoint(results)
-
-
-def _order(action: Longer, view: View, by: tuple[Executor, Auditor]) -> Order:
-    executor, auditor = by
-    match action:
-        case Measure():
-            return executor.begin(action, view)
-        case Resume():
-            return executor.go_on(action, view)
-        case BeginAudit():
-            return auditor.begin(action, view)
-        case ContinueAudit():
-            return auditor.go_on(action)

@@ -15,16 +15,13 @@ from dataclasses import dataclass, field, replace
 
 from bot import interrupts
 from bot.actions import Action, Stop
-from bot.audits.execute import Auditor
 from bot.decide import Room, decide
-from bot.errors import RunnerFailed, Stopped
-from bot.execute import Executor
+from bot.errors import Stopped
 from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import Totals
 from bot.people.courtesy import Courtesy
 from bot.people.plan import Answer
-from bot.proposing.adopting import Orphan, orphans
 from bot.proposing.place import Place
 from bot.run import plan
 from bot.run.acting import Hands
@@ -44,6 +41,7 @@ from bot.run.base import (
 from bot.run.drafts import Drafts
 from bot.run.flights import Flights
 from bot.run.report import caps_of, state_of
+from bot.run.slots import Slots
 from bot.run.state import Phase
 from bot.run.teller import Teller
 from bot.run.terms import STEP, Terms
@@ -87,13 +85,11 @@ class Scheduler:
     terms: Terms = STEP
     choose: Choose = everything
     seed: Callable[[], int] = lambda: secrets.randbelow(2**31)
-    _jobs: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _concluded: list[Concluded] = field(default_factory=list)
     _why: str = ""  # set when nothing new is begun any more
     _view: View | None = None
     _used: Totals = field(default_factory=lambda: Totals(Cost(), 0, 0.0))
     _started: float = 0.0
-    _orphans: list[Orphan] | None = None  # those that are to be adopted yet; None: not looked up
     _courtesy: Courtesy = field(default_factory=Courtesy)
 
     def __post_init__(self) -> None:
@@ -110,9 +106,15 @@ class Scheduler:
         it raises, nothing that it started goes on, and nothing is lost.
         """
         runner_class = self.measurer.runner_class()
-        self.flights = Flights(self.measurer, self.mailbox, self.teller, runner_class)
+        self.flights = Flights(
+            self.measurer, self.mailbox, self.teller, self._hands, runner_class=runner_class
+        )
         self.drafts = Drafts(self.proposers, self.mailbox)
-        self._asking = Asking(self.place, self.drafts, self._troubles, self.teller, self._now)
+        jobs = itertools.count(1)
+        self._slots = Slots(self.flights, self._troubles, jobs)
+        self._asking = Asking(
+            self.place, self.drafts, self._troubles, self.teller, jobs=jobs, now=self._now
+        )
         self._started = self.mailbox.now()
         try:
             while True:
@@ -152,7 +154,7 @@ class Scheduler:
 
     def _pass(self) -> bool:
         """Look once; whether to look again at once."""
-        self.flights.keep(self._by)
+        self.flights.keep()
         place = self.place
         view = take(place.repository, place.forge, place.settings, self.flights.runner_class)
         self._view = view
@@ -167,13 +169,14 @@ class Scheduler:
             self._carry_out(first, view)
             self._check_terms()
             return not self._enough()
-        self._adopt(view)
+        if not self._why and not self._paused():
+            self._asking.adopt(view)
         if self.drafts.arrived:
             self._asking.take_answer(view)
             return True
         self.flights.keep_to(actions)
         if not self._why:
-            self._measure(actions, view)
+            self._slots.fill(actions, view, self.drafts.revising)
             self._ask(actions, view)
         self._beat()
         return self.drafts.arrived  # an answer that was there already
@@ -197,37 +200,6 @@ class Scheduler:
             most = min(most, self.terms.verdicts - len(self._concluded))
         return Room(most, count)
 
-    def _measure(self, actions: tuple[Action, ...], view: View) -> None:
-        free = [slot for slot in self.flights.free() if not self._troubles.slot_rests(slot)]
-        unfinished = [
-            one.experiment.unfinished_attempt
-            for one in view.standings
-            if one.experiment.unfinished_attempt
-        ]
-        elsewhere = self.measurer.elsewhere(unfinished)
-        busy = self.flights.busy | {
-            one.pull.number
-            for one in view.standings
-            if one.experiment.unfinished_attempt in elsewhere
-        }
-        busy |= self.drafts.revising
-        chosen = plan.to_measure(actions, len(free), busy, auditing=self.flights.auditing)
-        for action, slot in zip(chosen, free, strict=False):
-            self.flights.begin(next(self._jobs), action, slot, view=view, by=self._by)
-
-    def _adopt(self, view: View) -> None:
-        """Open what a process before this one was killed with: it is paid for.
-
-        As many as `caps.max_experiments` allows; the others wait, for the next process if need be.
-        """
-        left = view.snapshot.left
-        if self._why or self._paused() or left == 0:
-            return
-        if self._orphans is None:  # once: what is kept from now on is this process's own
-            self._orphans = orphans(self.place, view, self._now)
-        while self._orphans and (left is None or self.drafts.count < left):
-            self.drafts.arrive(*self._orphans.pop(0))
-
     def _ask(self, actions: tuple[Action, ...], view: View) -> None:
         """Ask proposers for revisions and for new experiments."""
         if not self._paused():
@@ -237,7 +209,7 @@ class Scheduler:
                 self._troubles.paused(Stopped(stop.why))
             else:
                 self._troubles.close(Stopped(stop.why))
-        self._asking.ask(self._jobs, actions, view)
+        self._asking.ask(actions, view)
 
     def _carry_out(self, action: Action, view: View) -> None:
         try:
@@ -271,38 +243,15 @@ class Scheduler:
                 return False
             case Measured():
                 self.flights.measured(message)
-                self._keep()
+                self._slots.keep()
                 return False
             case Ended():
-                self._ended(message)
+                self._slots.ended(message)
             case Answered():
                 self.drafts.answered(message)
             case StopAsked():
                 self._stop_cleanly(ASKED)
         return True
-
-    def _keep(self) -> None:
-        if self._troubles.forge_rests:
-            return
-        try:
-            self.flights.keep(self._by)
-        except Exception as error:
-            self._troubles.of_forge(error)
-
-    def _ended(self, message: Ended) -> None:
-        flight = self.flights.ended(message)
-        if flight is None:
-            return
-        try:
-            if message.error is not None:
-                raise message.error
-            if flight.baseline_unknown and flight.order.number is not None:
-                self._hands.executor.check_baseline_works(flight.order)
-            self._troubles.slot_is_well(flight.slot)
-        except RunnerFailed as error:
-            self._troubles.of_runner(flight.slot, error)
-        except Exception as error:
-            self._troubles.of_forge(error)
 
     def _next_look(self) -> float | None:
         now, every = self.mailbox.now(), self.terms.look_every_s
@@ -356,13 +305,9 @@ class Scheduler:
             return
         with interrupts.held():
             self.drafts.stop()
-            self.flights.end_all(self._by)
+            self.flights.end_all()
 
     # How
-
-    @property
-    def _by(self) -> tuple[Executor, Auditor]:
-        return self._hands.executor, self._hands.auditor
 
     def _now(self) -> int:
         return int(self.mailbox.now())

@@ -21,7 +21,7 @@ from bot.git import RefChange, Update, refs
 from bot.model import Reason, Verdict
 from bot.run.base import Order
 from bot.run.flights import Flights
-from bot.run.scheduler import Scheduler
+from bot.run.slots import Slots
 from bot.snapshot import View
 from bot.standing import Standing
 from bot.workflows.measurer import WorkflowMeasurer
@@ -137,7 +137,7 @@ def test_a_run_that_is_paid_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_result_that_is_not_written_down_at_once_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Scheduler, "_keep", lambda self: None)  # only at the next look
+    monkeypatch.setattr(Slots, "keep", lambda self: None)  # only at the next look
     assert found("PaidTwice", range(40))
 
 
