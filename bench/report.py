@@ -8,6 +8,8 @@ make_s       `bot report` as a whole, wall time
 page_mb      size of the page
 open_s       from asking for the page until everything in it is drawn, median
 open_cpu_s   the browser's own time for it on its main thread, which a busy machine blurs less
+reference_s  such time for a fixed piece of work, in the same browser: reading, sorting, drawing
+open_ratio   open_cpu_s for each reference_s, the shortest of both: hardly tells of the machine
 open_100_s   open_s with 100 experiments, in the same browser
 filter_s     from a word in the search field until table and chart show what is left, median
 """
@@ -24,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench import histories
 
@@ -31,6 +34,32 @@ ROOT = Path(__file__).parents[1]
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 _FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+_REFERENCE = """() => {
+  const row = (_, at) => ({ at, value: (at * 7919) % 10007, name: `row ${at}` });
+  const rows = Array.from({ length: 60000 }, row);
+  let text = JSON.stringify(rows);
+  for (let round = 0; round < 4; round++) {
+    const read = JSON.parse(text);
+    read.sort((a, b) => a.value - b.value || a.name.localeCompare(b.name));
+    text = JSON.stringify(read);
+  }
+  const canvas = document.createElement("canvas");
+  const pen = Object.assign(canvas, { width: 900, height: 400 }).getContext("2d");
+  for (const row of rows) {
+    pen.beginPath();
+    pen.arc(row.at % 900, row.value % 400, 4, 0, 6.3);
+    pen.stroke();
+  }
+  const table = document.createElement("table");
+  for (const row of rows.slice(0, 5000)) {
+    const line = table.insertRow();
+    line.insertCell().textContent = row.name;
+    line.insertCell().textContent = String(row.value);
+  }
+  document.body.append(table);
+  return table.offsetHeight;
+}"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,14 +90,16 @@ def measure(experiments: int, repetitions: int, place: Path) -> dict[str, float]
     """Make the pages and open them."""
     page, make_s = make(experiments, place / "long")
     small, _ = make(100, place / "short")
-    opened, worked, filtered = opening(page, repetitions, place / "profile")
-    opened_100, _, _ = opening(small, repetitions, place / "profile")
+    opened, worked, filtered, reference = opening(page, repetitions, place / "profile")
+    opened_100, _, _, _ = opening(small, repetitions, place / "profile")
     return {
         "experiments": experiments,
         "make_s": make_s,
         "page_mb": page.stat().st_size / 1e6,
         "open_s": statistics.median(opened),
         "open_cpu_s": statistics.median(worked),
+        "reference_s": statistics.median(reference),
+        "open_ratio": min(worked) / min(reference),
         "open_100_s": statistics.median(opened_100),
         "filter_s": statistics.median(filtered),
     }
@@ -97,29 +128,31 @@ def make(experiments: int, repository: Path) -> tuple[Path, float]:
 
 def opening(
     page: Path, repetitions: int, profile: Path
-) -> tuple[list[float], list[float], list[float]]:
-    """Seconds until the page is drawn, of the main thread for that, and until a filter is.
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Seconds until the page is drawn, of the main thread for that, and until a filter is; and
+    of the main thread for the piece of work that the second is compared with.
 
     Once for each repetition.
     """
     from playwright.sync_api import sync_playwright
 
-    opened, worked, filtered = [], [], []
+    opened, worked, filtered, reference = [], [], [], []
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=_CHROMIUM, args=_FLAGS
         )
         try:
             for _ in range(repetitions):
-                tab = context.new_page()
-                inside = context.new_cdp_session(tab)
-                inside.send("Performance.enable", {"timeDomain": "threadTicks"})
+                tab, inside = _tab(context)
+                tab.evaluate(_REFERENCE)
+                reference.append(_thread_s(inside))
+                tab.close()
+                tab, inside = _tab(context)
                 started = time.perf_counter()
                 tab.goto(page.as_uri())
                 tab.wait_for_selector("html[data-drawn]", state="attached", timeout=300_000)
                 opened.append(time.perf_counter() - started)
-                told = inside.send("Performance.getMetrics")["metrics"]
-                worked.append(next(one["value"] for one in told if one["name"] == "ThreadTime"))
+                worked.append(_thread_s(inside))
                 started = time.perf_counter()
                 tab.get_by_role("searchbox").fill("constant 7 ")
                 tab.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
@@ -127,4 +160,18 @@ def opening(
                 tab.close()
         finally:
             context.close()
-    return opened, worked, filtered
+    return opened, worked, filtered, reference
+
+
+def _tab(context: Any) -> tuple[Any, Any]:
+    """A new tab, and the way to its figures."""
+    tab = context.new_page()
+    inside = context.new_cdp_session(tab)
+    inside.send("Performance.enable", {"timeDomain": "threadTicks"})
+    return tab, inside
+
+
+def _thread_s(inside: Any) -> float:
+    """What the main thread has worked in this page so far."""
+    told = inside.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in told if one["name"] == "ThreadTime"))

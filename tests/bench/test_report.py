@@ -6,6 +6,11 @@ import pytest
 
 from bench.report import measure
 
+MOST_WORK = 5.0
+"""Work of the page on its main thread, in pieces of a fixed work in the same browser: neither other
+processes nor the speed of the machine change that much. Where the page is drawn after 1.76 s, it
+is 2.95 of them (docs/performance.md), so that these are the 3 s that it may take there."""
+
 
 @pytest.mark.slow
 @pytest.mark.browser
@@ -19,7 +24,7 @@ def test_the_figures_of_the_report_are_taken_in_a_real_browser(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_long_history_opens_in_not_many_times_the_time_of_a_short_one(tmp_path: Path) -> None:
+def test_a_long_history_costs_the_browser_what_three_seconds_are_enough_for(tmp_path: Path) -> None:
     figures = measure(10_000, 3, tmp_path)
-    assert figures["open_s"] < 15 * figures["open_100_s"]
+    assert figures["open_ratio"] < MOST_WORK
     assert figures["page_mb"] < 15
