@@ -50,7 +50,14 @@ class Production:
             self.repeats.append(values)
 
     def experiment(self, candidate: Code, base: Code, machine: Machine) -> float | None:
-        """Ask `judge` until it decides, making the runs that it asks for."""
+        """Judge a candidate: the claimed gain if it is merged."""
+        decision, _ = self.verdict(candidate, base, machine)
+        return -decision.estimate.difference if isinstance(decision, Accept) else None
+
+    def verdict(
+        self, candidate: Code, base: Code, machine: Machine
+    ) -> tuple[Accept | Reject, tuple[Run, ...]]:
+        """Ask `judge` until it decides, making the runs that it asks for; gives the candidate's."""
         runs: list[Run] = []
         since = self._since
         self._since += 1
@@ -64,10 +71,10 @@ class Production:
             decision = judge(evidence, self.rule)
             if isinstance(decision, Accept):
                 self._confirmed = [run for run in runs if run.purpose is Purpose.CONFIRM]
-                return -decision.estimate.difference
+                return decision, tuple(runs)
             if isinstance(decision, Reject):
                 self._keep(runs)
-                return None
+                return decision, tuple(runs)
             if decision.baseline:
                 since = self._since = 0
             self._measure(decision, ((self._baseline, base), (runs, candidate)), machine)

@@ -21,11 +21,18 @@ class Kind(StrEnum):
     STRING = "str"
 
 
+_LEAST_DECAY = 0.9
+"""A range of fractions that ends from here to below 1 is that of a decay."""
+_FEWEST_STEPS = 8
+"""Multiples of more than one are kept to where a range has at least so many of them."""
+
+
 @dataclass(frozen=True)
 class Range:
     """Numbers from `low` to `high`, both included; `log`: even steps are equal factors.
 
-    `whole`: integers only, in multiples of `step`.
+    `whole`: integers only, in multiples of `step`. Fractions from above 0 to just below 1, such as
+    0 .. 0.99, are taken as decays: even steps are equal factors of what is missing to 1.
     """
 
     low: float
@@ -35,10 +42,20 @@ class Range:
     hinted: bool = False
     step: int = 1
 
+    @property
+    def decay(self) -> bool:
+        """Whether what is missing to 1 counts, as in the decay of an average: 0.9, 0.99, 0.999."""
+        fractions = not (self.whole or self.log) and self.low >= 0
+        return fractions and _LEAST_DECAY <= self.high < 1
+
     def to_unit(self, value: float) -> float:
         """The place of `value` between low (0) and high (1), on the range's own scale."""
         if self.high == self.low:
             return 0.0
+        if self.decay:
+            return math.log((1 - value) / (1 - self.low)) / math.log(
+                (1 - self.high) / (1 - self.low)
+            )
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -46,7 +63,9 @@ class Range:
     def at(self, unit: float) -> int | float:
         """The value at a place between 0 and 1, rounded so that it reads well."""
         unit = min(1.0, max(0.0, unit))
-        if self.log:
+        if self.decay:
+            value = 1 - (1 - self.low) * ((1 - self.high) / (1 - self.low)) ** unit
+        elif self.log:
             value = self.low * (self.high / self.low) ** unit
         else:
             value = self.low + unit * (self.high - self.low)
@@ -56,6 +75,9 @@ class Range:
         """The nearest value in the range that has few digits: at most three significant ones."""
         if self.whole:
             return int(min(self.high, max(self.low, self.step * round(value / self.step))))
+        if self.decay:
+            missing = float(f"{1 - value:.1g}" if value > self.low else 1 - value)
+            return min(self.high, max(self.low, round(1 - missing, 12)))
         # On a linear scale digits far below the width of the range mean nothing.
         width = self.high - self.low
         step = 0.0 if self.log or width <= 0 else 10.0 ** (math.floor(math.log10(width)) - 2)
@@ -136,8 +158,13 @@ def _range_from_hint(value: Value, low: str, high: str, log: bool) -> Domain | s
 
 
 def _common_step(*numbers: float) -> int:
-    """The largest power of two, up to 8, in all of them: widths like to stay multiples of it."""
-    return math.gcd(8, *(int(number) for number in numbers)) if any(numbers) else 1
+    """The largest power of two, up to 8, in all of them: widths like to stay multiples of it.
+
+    Where that would leave few values, such as 0, 2 and 4, the numbers are even by chance.
+    """
+    step = math.gcd(8, *(int(number) for number in numbers)) if any(numbers) else 1
+    width = max(numbers) - min(numbers)
+    return step if width >= _FEWEST_STEPS * step else 1
 
 
 def _choices_from_hint(value: Value, texts: list[str]) -> Domain | str:

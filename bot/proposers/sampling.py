@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-STARTUP_TRIALS = 4
-"""TPE draws at random until it has this many trials."""
+STARTUP_TRIALS = 2
+"""TPE draws at random until it has this many trials: today's value and one experiment."""
 
 
 def suggestions(

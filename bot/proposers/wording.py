@@ -18,6 +18,8 @@ class Why(StrEnum):
     """Which consideration led to a proposal."""
 
     FOLLOW = "follow"
+    TURN = "turn"
+    BUNDLE = "bundle"
     UNTRIED = "untried"
     SAMPLED = "sampled"
     REMAINING = "remaining"
@@ -35,10 +37,12 @@ def hypothesis(
     what = [_change(constant, values[constant.name]) for constant in changed]
     reasons = [_reason(context, constant, observations, why) for constant in changed]
     better = "lower" if context.direction is Direction.LOWER else "higher"
-    rest = "Nothing else is changed." if len(changed) == 1 else "They are changed together."
+    names = [constant.name for constant in changed]
     return Hypothesis(
-        title=_title(what, [constant.name for constant in changed]),
-        rationale="\n\n".join([f"{_sentence(' and '.join(what))}. {rest}", *reasons]),
+        title=_bundle_title(names) if why is Why.BUNDLE else _title(what, names),
+        rationale="\n\n".join(
+            [f"{_sentence(_listed(what))}. {_together(why, len(what))}", *reasons]
+        ),
         falsified_by=f"{context.metric} is not {better} than that of the baseline on equal seeds.",
         expected=f"{context.metric} gets {better}.",
     )
@@ -73,6 +77,26 @@ def _title(what: Sequence[str], names: Sequence[str]) -> str:
     return title[: LONGEST_TITLE - 3] + "..."
 
 
+def _bundle_title(names: Sequence[str]) -> str:
+    title = f"Try {len(names)} near misses together: {', '.join(names)}"
+    return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 3] + "..."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _together(why: Why, count: int) -> str:
+    if why is Why.BUNDLE:
+        return (
+            f"Each of these {count} steps looked better when it was made alone, but by less than "
+            "the noise of its runs, so that none could be merged. If they are truly better, "
+            "their gains add up to what a verdict can show; if they were luck, this shows that."
+        )
+    return "Nothing else is changed." if count == 1 else "They are changed together."
+
+
 def _without_old(change: str) -> str:
     before, separator, after = change.partition(" from ")
     if separator:
@@ -89,12 +113,20 @@ def _reason(
     known = [one for one in observations if constant.name in one.changed]
     bounds = _bounds(constant)
     if why is Why.FOLLOW:
-        number = observations[-1].experiment.number
+        number = next(one.experiment.number for one in reversed(observations) if one.won)
         return (
             f"Experiment {number} moved {constant.name} in this direction and was merged, and "
             f"there is room left ({bounds}): go on by half of it. "
             + _evidence(context, constant, known)
         )
+    if why is Why.TURN:
+        return (
+            f"A step the other way made it worse, and this side of {constant.name} is untried "
+            f"({bounds}). " + _evidence(context, constant, known)
+        )
+    if why is Why.BUNDLE:
+        alone = [one for one in known if len(one.changed) == 1]
+        return f"{constant.name} ({bounds}): {_evidence(context, constant, alone)}"
     if why is Why.UNTRIED:
         return (
             f"Untried so far: no comparable experiment has changed {constant.name} ({bounds}). "

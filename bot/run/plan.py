@@ -19,6 +19,7 @@ _RANKS = {Purpose.CONFIRM: 0, Purpose.TEST: 1, Purpose.SIMPLIFY: 1, Purpose.SCRE
 _UNKNOWN_RATIO = 1.0
 _ENOUGH_OBSERVATIONS = 3
 _RESERVE = 1.5
+_AT_ONCE = 0.01  # proposals that take no more than this share of a run are not made ahead
 _MOST_WAITING = 2  # experiments that wait for a slot, for each slot
 
 
@@ -59,10 +60,13 @@ def in_flight(slots: int, proposals_s: Sequence[float], runs_s: Sequence[float])
     experiment took one run only), and a reserve that grows like the spread of how many slots
     fall free together: with the root of their number. `proposals_s` and `runs_s` are how long
     the latest ones took, in seconds. More than that would be thought of without knowing what
-    the others have shown.
+    the others have shown. A proposer that answers at once is asked when a slot falls free, so
+    that it knows everything.
     """
     known = min(len(proposals_s), len(runs_s)) >= _ENOUGH_OBSERVATIONS
     ratio = _slow(proposals_s) / max(_middle(runs_s), 1e-9) if known else _UNKNOWN_RATIO
+    if ratio <= _AT_ONCE:
+        return slots
     reserve = math.floor(_RESERVE * math.sqrt(slots))
     return slots + min(_MOST_WAITING * slots, math.ceil(slots * ratio)) + reserve
 

@@ -223,6 +223,25 @@ def test_widths_stay_multiples_of_eight_when_the_block_has_them_so() -> None:
     assert all(domain.at(i / 50) % 8 == 0 for i in range(51))
 
 
+def test_small_even_numbers_do_not_make_the_odd_ones_unreachable() -> None:
+    domain = only("SHIFT = 2  # 0 .. 8").domain
+    assert isinstance(domain, Range)
+    assert {domain.at(i / 50) for i in range(51)} == set(range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "middle"),
+    [("EMA = 0.0  # 0.0 .. 0.99", 0.9), ("BETA = 0.98  # 0.9 .. 0.999", 0.99),
+     ("SHARE = 0.1  # 0.0 .. 0.5", 0.25), ("END = 0.9  # 0.8 .. 1.0", 0.9)],
+)  # fmt: skip
+def test_a_decay_is_stepped_by_what_is_missing_to_one(text: str, middle: float) -> None:
+    domain = only(text).domain
+    assert isinstance(domain, Range)
+    assert domain.at(0.5) == middle
+    assert domain.at(0) == domain.low and domain.at(1) == domain.high
+    assert domain.to_unit(middle) == pytest.approx(0.5)
+
+
 # Editing
 
 

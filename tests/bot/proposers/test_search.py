@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.search import StandIn, by_proposer
+from bench.objectives import flawed, scattered
+from bench.search import by_proposer, shipped
 from bot.history.fingerprint import exact
 from bot.model import Direction, Proposal, Reason
 from bot.policy.rules import Rules, check_files
@@ -103,6 +104,18 @@ def play(
     return proposals, source
 
 
+NEAR_MISSES: dict[str, Value] = {
+    "RATE": 3e-3, "CLAMP": 3.5, "DEPTH": 4, "POOL": "max", "USE_EMA": True
+}  # fmt: skip
+
+
+def near_misses(metric: float = 9.8, base: bytes = SCRIPT) -> list[PastExperiment]:
+    return [
+        past(number, {name: value}, metric, Reason.NO_EVIDENCE, base)
+        for number, (name, value) in enumerate(NEAR_MISSES.items(), 1)
+    ]
+
+
 # One small change at a time
 
 
@@ -113,11 +126,69 @@ def test_a_proposal_changes_at_most_two_constants_and_no_other_byte() -> None:
         assert apply(SCRIPT, moved(proposal)) == proposal.files["train.py"]
 
 
-def test_every_constant_is_tried_once_before_any_is_tried_again() -> None:
-    proposals, _ = play(5, lambda values: 10.0)
-    assert sorted(name for proposal in proposals for name in moved(proposal)) == sorted(
-        find(SCRIPT).values
-    )
+def test_near_misses_are_tried_together_and_the_hypothesis_says_what_and_why() -> None:
+    proposal = propose(context(history=near_misses()))
+    assert moved(proposal) == NEAR_MISSES
+    text = proposal.hypothesis
+    assert "near misses" in text.title
+    assert "add up" in text.rationale
+    for number, name in enumerate(NEAR_MISSES, 1):
+        assert name in text.rationale
+        assert f"experiment {number} took it from" in text.rationale
+    assert "9.8 against 10" in text.rationale
+
+
+def test_few_near_misses_wait_until_every_constant_has_been_tried() -> None:
+    history = near_misses()
+    assert set(moved(propose(context(history=history[:3])))) <= {"POOL", "USE_EMA"}
+    history[3:] = [past(4, {"POOL": "max"}), past(5, {"USE_EMA": True})]
+    assert moved(propose(context(history=history))) == {
+        name: NEAR_MISSES[name] for name in ("RATE", "CLAMP", "DEPTH")
+    }
+
+
+def test_what_looked_worse_is_no_near_miss() -> None:
+    history = [*near_misses()[:2], *near_misses(10.2)[2:]]
+    assert moved(propose(context(history=history))) == {"RATE": 3e-3, "CLAMP": 3.5}
+
+
+def test_near_misses_are_tried_together_once() -> None:
+    together = past(6, NEAR_MISSES, 9.9, Reason.NO_EVIDENCE)
+    assert len(moved(propose(context(history=[*near_misses(), together])))) <= 2
+
+
+def test_a_step_from_a_value_that_is_gone_is_no_near_miss() -> None:
+    won = past(6, {"CLAMP": 4.4}, 6.0, Reason.IMPROVEMENT)
+    wide = won.files["train.py"]
+    later = past(7, {"CLAMP": 4.7}, 10.4, base=wide)  # so that the step is not followed
+    proposal = propose(context(wide, [*near_misses(), won, later], baseline=6.0))
+    expected = {name: value for name, value in NEAR_MISSES.items() if name != "CLAMP"}
+    assert moved(proposal, wide) == expected
+
+
+def test_a_step_that_made_it_worse_is_turned_round_once() -> None:
+    lost = past(1, {"CLAMP": 3.5}, 12.0)
+    proposal = propose(context(history=[lost]))
+    (name, value), *rest = moved(proposal).items()
+    assert (name, rest) == ("CLAMP", [])
+    assert isinstance(value, float) and value < 2.0
+    assert "other way" in proposal.hypothesis.rationale
+    both = [lost, past(2, {"CLAMP": value}, 12.0)]
+    assert "CLAMP" not in moved(propose(context(history=both)))
+
+
+def test_the_other_way_of_a_small_value_is_off() -> None:
+    source = b"SHARE = 0.1  # 0.0 .. 0.5\nOTHER = 1  # 1 .. 3\n"
+    lost = past(1, {"SHARE": 0.3}, 12.0, base=source)
+    assert moved(propose(context(source, [lost])), source) == {"SHARE": 0.0}
+
+
+def test_every_constant_is_tried_alone_and_turned_round_before_any_is_refined() -> None:
+    proposals, _ = play(8, lambda values: 10.0)  # three of the five have another side
+    names = [name for proposal in proposals for name in moved(proposal)]
+    assert len(names) == len(proposals)
+    assert set(names) == set(find(SCRIPT).values)
+    assert sorted(names.count(name) for name in set(names)) == [1, 1, 2, 2, 2]
 
 
 def test_new_values_stay_in_their_ranges() -> None:
@@ -166,10 +237,11 @@ def test_refinement_learns_from_the_experiments_that_touched_a_constant() -> Non
     for seed in range(12):
         history = [past(n, {"CLAMP": 3.5 + n / 10}, 20.0 + n) for n in range(1, 8)]
         history += [past(10 + n, {"CLAMP": 1.0 + n / 40}, 10.01) for n in range(3)]
-        for n, values in enumerate(
-            ({"RATE": 3e-3}, {"DEPTH": 4}, {"POOL": "max"}, {"USE_EMA": True})
-        ):
-            history.append(past(20 + n, values))  # type: ignore[arg-type]
+        others: list[dict[str, Value]] = [
+            {"RATE": 3e-3}, {"RATE": 3e-4}, {"DEPTH": 4}, {"DEPTH": 1}, {"POOL": "max"},
+            {"USE_EMA": True},
+        ]  # fmt: skip
+        history += [past(20 + n, values) for n, values in enumerate(others)]
         value = moved(propose(context(history=history, seed=seed))).get("CLAMP")
         if isinstance(value, float):
             down, up = down + (value < 3.0), up + (value >= 3.0)
@@ -299,7 +371,7 @@ def test_without_known_bases_the_chain_of_merges_is_followed() -> None:
     proposals = [
         propose(context(merged.files["train.py"], [merged, lost], seed=seed)) for seed in range(8)
     ]
-    assert all("DEPTH" not in moved(p, merged.files["train.py"]) for p in proposals)
+    assert all(moved(p, merged.files["train.py"]) == {"DEPTH": 1} for p in proposals)
 
 
 # In words
@@ -326,9 +398,7 @@ def test_titles_stay_short_and_plain_with_long_names_and_strange_values() -> Non
 
 
 def test_the_rationale_quotes_the_experiments_it_rests_on() -> None:
-    names = {"RATE": 3e-3, "DEPTH": 4, "POOL": "max", "USE_EMA": True, "CLAMP": 3.5}
-    history = [past(n, {name: value}, 12.5) for n, (name, value) in enumerate(names.items(), 1)]  # type: ignore[dict-item]
-    rationale = propose(context(history=history)).hypothesis.rationale
+    rationale = propose(context(history=near_misses(12.5))).hypothesis.rationale
     assert "TPE" in rationale and "12.5 against 10" in rationale
 
 
@@ -345,19 +415,23 @@ def test_proposals_for_the_shipped_script_keep_the_rules() -> None:
 def test_the_loop_improves_a_stand_in_objective() -> None:
     gains = []
     for seed in range(3):
-        objective = StandIn(find(SCRIPT).constants, seed, badly_set=1.0)
+        objective = scattered(find(SCRIPT).constants, seed, badly_set=1.0)
         gains.append(by_proposer(SCRIPT, objective, seed, 20).gain)
     assert sum(gains) / len(gains) > 0.05
     assert min(gains) >= -0.02
 
 
+def test_a_planted_flaw_is_found_through_the_noise() -> None:
+    found = by_proposer(shipped(), flawed(find(shipped()).constants, 0), 0)
+    assert found.gain > 1.0 and found.runs > 42 and found.repeats == 0
+
+
 def test_nothing_is_logged_and_optuna_is_imported_only_when_needed() -> None:
     program = (
         "import sys\n"
-        "from tests.bot.proposers.test_search import context, past, propose\n"
+        "from tests.bot.proposers.test_search import context, near_misses, propose\n"
         "assert 'optuna' not in sys.modules\n"
-        "names = {'RATE': 3e-3, 'DEPTH': 4, 'POOL': 'max', 'USE_EMA': True, 'CLAMP': 3.5}\n"
-        "propose(context(history=[past(1, {n: v}) for n, v in names.items()]))\n"
+        "propose(context(history=near_misses(12.5)))\n"
         "assert 'optuna' in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -59,7 +59,14 @@ def test_enough_is_in_flight_for_the_ratio_of_proposal_to_run_time(
     st.lists(st.floats(0, 1e6), max_size=60),
     st.lists(st.floats(0, 1e6), max_size=60),
 )
-def test_there_is_always_one_more_than_slots_and_never_endlessly_many(
+def test_there_are_never_fewer_than_slots_and_never_endlessly_many(
     slots: int, proposals_s: list[float], runs_s: list[float]
 ) -> None:
-    assert slots + 1 <= in_flight(slots, proposals_s, runs_s) <= 3 * slots + 1.5 * slots**0.5
+    assert slots <= in_flight(slots, proposals_s, runs_s) <= 3 * slots + 1.5 * slots**0.5
+
+
+def test_a_proposer_that_answers_at_once_is_not_asked_ahead() -> None:
+    assert in_flight(1, [0.3] * 3, [60.0] * 3) == 1
+    assert in_flight(4, [0.3] * 3, [60.0] * 3) == 4
+    assert in_flight(1, [0.3] * 2, [60.0] * 3) == 3  # nothing is known yet
+    assert in_flight(1, [3.0] * 3, [60.0] * 3) == 3
