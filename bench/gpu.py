@@ -7,12 +7,17 @@ can, and says "not measured" of the rest.
 steps_per_s          of steps that were not profiled
 gpu_busy             share of the time in which the GPU computed, over some steps past the middle
 model_flops_use      operations of matrix products and convolutions (forward and backward, of a step
-                     without expert pairs) by steps per second, over what the card can do in
-                     bfloat16 without sparsity (--peak for a card that is not known here)
+                     without expert pairs) by steps per second, over `peak_tflops`: what the card
+                     can do in bfloat16 without sparsity (--peak for one that is not known here)
 peak_gpu_bytes       most memory that PyTorch had allocated on the card
 start_up_share       time until the first step has ended, over the budget
 stages               seconds of each part
 costs                shares of the profiled time by kernel (on a CPU: by operation)
+compiled             with --compile: steps that one whole training makes as it ships and compiled by
+                     torch.compile, in that mode, with nothing compiled before; two more trainings.
+                     Mode `reduce-overhead` uses CUDA graphs
+
+With --compile a C compiler is needed, which a sandbox need not have.
 """
 
 from __future__ import annotations
@@ -42,14 +47,19 @@ from runner.task.prepare import cache_folder, prepare
 _PROBE = Path(__file__).with_name("gpu_probe.py")
 _PATIENCE_S = 120.0
 PEAKS = {  # dense bfloat16, in 1e12 operations a second, from the makers' data sheets
+    "H200 NVL": 835.0,
     "H200": 989.0,
     "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
     "H100": 989.0,
     "A100": 312.0,
     "L40S": 362.0,
     "L4": 121.0,
     "A10": 125.0,
 }
+AS_SHIPPED = "as it ships"
+COMPARED = ("start_up_s", "steps_per_s", "steps")
+MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,12 +67,17 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench gpu", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Example: python -m bench gpu --write docs/results.md",
+        epilog="examples:\n  python -m bench gpu --write docs/results.md\n"
+        "  python -m bench gpu --compile default reduce-overhead --write docs/results.md",
     )  # fmt: skip
     parser.add_argument("--budget", type=float, help="seconds of training (those of bot.toml)")
     parser.add_argument("--size", choices=sorted(RECIPES), help="of the data (as in bot.toml)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--peak", type=float, help="what the card can do, in 1e12 a second")
+    parser.add_argument(
+        "--compile", nargs="+", choices=MODES, default=[], metavar="MODE",
+        help=f"also train with torch.compile, in each of these modes: {', '.join(MODES)}",
+    )  # fmt: skip
     parser.add_argument("--write", type=Path, help="a document to put the tables in")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
@@ -79,26 +94,43 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """The figures of one training. Raises RunnerError."""
+    """The figures of one training, with --compile of some more. Raises RunnerError."""
     settings = load(ROOT / "bot.toml")
     interpreter = find_interpreter(ROOT, settings.candidate)
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
     size = options.size or data_size(ROOT, settings)
     budget_s = options.budget or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
     data = prepare(size)
+    contract = {
+        "PHASE": "train", "DATA_DIR": str(data.train), "SEED": str(options.seed),
+        "TIME_BUDGET_S": f"{budget_s:g}", "PYTHONHASHSEED": "0",
+        "PATH": os.environ.get("PATH", os.defpath),
+    }  # fmt: skip
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        contract["CUDA_VISIBLE_DEVICES"] = visible
+    found = _train(interpreter.path, contract, budget_s)
+    compiled = {}
+    for mode in [None, *options.compile] if options.compile else []:
+        told = {"WATCH": "steps"} | ({"COMPILE": mode} if mode else {})
+        once = _train(interpreter.path, contract | told, budget_s)
+        compiled[mode or AS_SHIPPED] = {name: once[name] for name in COMPARED}
+    more = {"compiled": compiled, "cpu": cpu_model(), "data": data.version}
+    return {**found, **derived(found, options.peak), **more}
+
+
+def _train(python: Path, contract: Mapping[str, str], budget_s: float) -> dict[str, Any]:
+    """What the probe says of one training, in a folder of its own: no cache of another one."""
+    print(f"training for {budget_s:g} s ({contract.get('COMPILE', AS_SHIPPED)})", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="mergelab-bench-") as folder:
         figures = Path(folder) / "figures.json"
-        contract = {
-            "PHASE": "train", "DATA_DIR": str(data.train), "OUT_DIR": folder,
-            "SEED": str(options.seed), "TIME_BUDGET_S": f"{budget_s:g}", "PYTHONHASHSEED": "0",
-            "HOME": folder, "BEGAN": repr(time.monotonic()),
+        own = {
+            "OUT_DIR": folder, "HOME": folder, "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
+            "TRITON_CACHE_DIR": f"{folder}/triton", "BEGAN": repr(time.monotonic()),
         }  # fmt: skip
-        if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-            contract["CUDA_VISIBLE_DEVICES"] = visible
-        command = [str(interpreter.path), "-B", str(_PROBE), str(ROOT / "train.py"), str(figures)]
+        command = [str(python), "-B", str(_PROBE), str(ROOT / "train.py"), str(figures)]
         try:
             done = subprocess.run(
-                command, env=contract, capture_output=True, text=True, check=False,
+                command, env={**contract, **own}, capture_output=True, text=True, check=False,
                 timeout=budget_s + _PATIENCE_S,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -108,18 +140,26 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if done.returncode or not figures.exists():
             raise RunnerError(f"train.py failed:\n{done.stderr[-2_000:]}")
         found: dict[str, Any] = json.loads(figures.read_bytes())
-    return {**found, **derived(found, options.peak), "cpu": cpu_model(), "data": data.version}
+    return found
+
+
+def known_peak(device: str) -> float | None:
+    """What a card can do, by the words of its name; None for another card, or a part of one."""
+    words = f" {device.replace('-', ' ')} "
+    if " MIG " in words:
+        return None
+    return next((peak for name, peak in PEAKS.items() if f" {name} " in words), None)
 
 
 def derived(found: Mapping[str, Any], peak: float | None) -> dict[str, float | None]:
     """What follows from the figures: null where a part of it was not measured."""
     device, counted, speed = found["device"], found["operations_per_step"], found["steps_per_s"]
-    if device and peak is None:
-        peak = next((value for name, value in PEAKS.items() if name in device), None)
+    peak = (peak or known_peak(device)) if device else None
     rate = counted * speed / 1e12 if counted and speed else None
     return {
+        "peak_tflops": peak,
         "model_tflops_per_s": rate,
-        "model_flops_use": rate / peak if device and rate and peak else None,
+        "model_flops_use": rate / peak if rate and peak else None,
         "start_up_share": found["start_up_s"] / found["budget_s"],
     }
 
@@ -128,12 +168,15 @@ def document(found: Mapping[str, Any]) -> str:
     """The figures as tables."""
     where = found["device"] or f"no GPU; {found['cpu']}, {found['threads']} threads"
     software = f"PyTorch {found['torch']}" + (f", CUDA {found['cuda']}" if found["cuda"] else "")
-    memory = found["peak_gpu_bytes"]
+    memory, peak = found["peak_gpu_bytes"], found["peak_tflops"]
+    use = share_text(found["model_flops_use"])
+    if found["device"]:
+        use = f"{use} of {peak:g}e12 a second" if peak else "not known: no --peak for this card"
     rows = [
         ("steps per second", number_text(found["steps_per_s"])),
         ("share of the time that the GPU is busy", share_text(found["gpu_busy"])),
         ("model operations, 1e12 a second", number_text(found["model_tflops_per_s"])),
-        ("model-FLOPs use", share_text(found["model_flops_use"])),
+        ("model-FLOPs use", use),
         ("peak memory on the card", NOT_MEASURED if memory is None else f"{memory / 1e9:.2f} GB"),
         ("peak main memory", f"{found['peak_bytes'] / 1e9:.2f} GB"),
         ("start-up, share of the budget", share_text(found["start_up_share"])),
@@ -149,4 +192,23 @@ def document(found: Mapping[str, Any]) -> str:
         table(("where the time goes", "seconds", "of the budget"), stages),
         table(("kernel or operation", "of the profiled time"), costs or [(NOT_MEASURED, "")]),
     ]
+    if found["compiled"]:
+        parts.append(compiled_table(found["compiled"]))
     return "\n\n".join(parts)
+
+
+def compiled_table(compiled: Mapping[str, Mapping[str, Any]]) -> str:
+    """Whole trainings beside each other: it pays if more steps are made in the same time."""
+    usual = compiled[AS_SHIPPED]["steps"]
+    rows = [
+        (
+            name if name == AS_SHIPPED else f"`torch.compile`, {name}",
+            f"{once['start_up_s']:.2f}",
+            number_text(once["steps_per_s"]),
+            str(once["steps"]),
+            "" if name == AS_SHIPPED else share_text(once["steps"] / usual - 1, sign=True),
+        )
+        for name, once in compiled.items()
+    ]
+    headers = ("one training", "seconds to the first step", "steps per second after it")
+    return table((*headers, "steps in the whole budget", "more steps"), rows)

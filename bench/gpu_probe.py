@@ -3,6 +3,9 @@
 `python gpu_probe.py train.py figures.json`, with the candidates' interpreter and the environment
 of the task contract; BEGAN is `time.monotonic()` of whoever starts it. `train.py` is not changed:
 its functions are timed from outside, and PyTorch tells of every step of the optimiser.
+
+With WATCH=steps nothing but the steps is timed, as counting and profiling cost time themselves.
+With COMPILE=mode the towers and the loss go through `torch.compile` in that mode.
 """
 
 from __future__ import annotations
@@ -14,12 +17,17 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _COUNTED_STEP = 3  # whose operations are counted; the first ones also allocate
 _PROFILED_FROM = 0.6  # share of the budget after which some steps are profiled
-_PROFILED_STEPS = 20
+# Twenty steps on a fast card are over before the profiler's first launches have settled.
+_PROFILED_STEPS = {True: 200, False: 20}  # on a GPU, without one
+_SETTLING_STEPS = 10  # profiled before them and dropped
+_COMPILED_CLASSES = ("ImageTower", "TextTower", "HeatmapProcessor")
+_COMPILED_FUNCTIONS = ("contrastive_loss",)
 _STAGES = {
     "load_images": "reading the images",
     "load_annotations": "reading the annotations",
@@ -32,8 +40,8 @@ _STAGES = {
 class Watch:
     """Follows the steps: times, operations of one of them, a profile of some."""
 
-    def __init__(self, torch: Any, began: float, budget_s: float) -> None:
-        self.torch, self.began, self.budget_s = torch, began, budget_s
+    def __init__(self, torch: Any, began: float, budget_s: float, *, closely: bool = True) -> None:
+        self.torch, self.began, self.budget_s, self.closely = torch, began, budget_s, closely
         self.on_gpu = bool(torch.cuda.is_available())
         self.times: list[float] = []
         self.disturbed: set[int] = set()  # steps that were counted or profiled
@@ -49,6 +57,8 @@ class Watch:
         """A step of the optimiser has ended."""
         step = len(self.times)
         self.times.append(time.monotonic() - self.began)
+        if not self.closely:
+            return
         if self._counter is not None:
             self._counter.__exit__(None, None, None)
             self.operations = int(self._counter.get_total_flops())
@@ -64,15 +74,24 @@ class Watch:
     def _profiled(self, step: int) -> None:
         if self._profile is not None:
             self.disturbed.add(step)
-            if step - self._profile_began >= _PROFILED_STEPS:
+            steps = _SETTLING_STEPS + _PROFILED_STEPS[self.on_gpu]
+            if step - self._profile_began >= steps:
                 self.end_profile()
+            else:
+                self._profile.step()
             return
         late = self.times[-1] > _PROFILED_FROM * self.budget_s
         if late and self._profiled_steps is None and step > _COUNTED_STEP + 1:
-            kinds = self.torch.profiler.ProfilerActivity
-            activity = kinds.CUDA if self.on_gpu else kinds.CPU
+            profiler = self.torch.profiler
+            activity = (
+                profiler.ProfilerActivity.CUDA if self.on_gpu else profiler.ProfilerActivity.CPU
+            )
             self._profile_began = step
-            self._profile = self.torch.profiler.profile(activities=[activity])
+            # One step more than is made, so that it is ended here, after the card is waited for.
+            schedule = profiler.schedule(
+                wait=0, warmup=_SETTLING_STEPS, active=_PROFILED_STEPS[self.on_gpu] + 1, repeat=1
+            )
+            self._profile = profiler.profile(activities=[activity], schedule=schedule)
             self._profile.__enter__()
 
     def end_profile(self) -> None:
@@ -89,7 +108,8 @@ class Watch:
         self.end_profile()
         if self._profiled_steps is None:
             return
-        events = self._profiled_steps.events()
+        # The names that PyTorch gives to a whole step span the card's pauses, too.
+        events = [e for e in self._profiled_steps.events() if not annotates(e)]
         on_device = [e for e in events if str(e.device_type).endswith("CUDA")]
         seen = on_device if self.on_gpu else events
         spans = [(e.time_range.start, e.time_range.end) for e in seen]
@@ -111,6 +131,13 @@ class Watch:
             if step not in self.disturbed and step - 1 not in self.disturbed
         ]
         return len(pairs) / sum(pairs) if pairs else None
+
+
+def annotates(event: Any) -> bool:
+    """Whether an event only names a stretch of time (`ProfilerStep`, `Optimizer.step`)."""
+    return bool(getattr(event, "is_user_annotation", False)) or event.name.startswith(
+        "ProfilerStep"
+    )
 
 
 def covered(spans: list[tuple[float, float]]) -> float:
@@ -138,6 +165,16 @@ def timed(module: Any, spent: dict[str, float]) -> None:
         setattr(module, name, outer)
 
 
+def compile_parts(module: Any, wrap: Callable[[Any], Any]) -> None:
+    """Have the towers and the loss of the script, those that it has, compiled by `wrap`."""
+    for name in _COMPILED_CLASSES:
+        if (part := getattr(module, name, None)) is not None:
+            part.forward = wrap(part.forward)
+    for name in _COMPILED_FUNCTIONS:
+        if (function := getattr(module, name, None)) is not None:
+            setattr(module, name, wrap(function))
+
+
 def main(script: str, figures: str) -> None:
     """Train, and write the figures."""
     began, budget_s = float(os.environ["BEGAN"]), float(os.environ["TIME_BUDGET_S"])
@@ -151,7 +188,9 @@ def main(script: str, figures: str) -> None:
 
     torch.set_num_threads(min(len(os.sched_getaffinity(0)), 8))
     timed(module, stages)
-    watch = Watch(torch, began, budget_s)
+    if mode := os.environ.get("COMPILE"):
+        compile_parts(module, lambda inner: torch.compile(inner, mode=mode))
+    watch = Watch(torch, began, budget_s, closely=os.environ.get("WATCH") != "steps")
     register_optimizer_step_post_hook(watch)
     module.train()
     ended, first, last = time.monotonic() - began, watch.times[0], watch.times[-1]

@@ -17,9 +17,14 @@ from tests.project import TOP, Project
 THINGS = {"boat": "navy", "crane": "white", "pine": "darkgreen", "bridge": "brown", "moon": "gold"}
 
 
-def sample(folder: Path, name: str, count: int, seed: int) -> Path:
-    """`count` prints and their lines, in the form in which such data is published."""
-    dice = random.Random(seed)
+def sample(path: Path, pictures: Path, count: int) -> None:
+    """`count` prints and their lines, in the form in which such data is published.
+
+    Every tenth has a box that reaches out of the print by a pixel.
+    """
+    dice = random.Random(path.name)
+    pictures.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
     for number in range(count):
         width, height = dice.randint(150, 260), dice.randint(150, 260)
@@ -29,18 +34,17 @@ def sample(folder: Path, name: str, count: int, seed: int) -> Path:
             x, y = side * width // 2 + dice.randint(0, 20), dice.randint(0, height // 2)
             box = [float(x), float(y), float(x + 50), float(y + 60)]
             ImageDraw.Draw(picture).rectangle(box, fill=THINGS[thing])
+            if number % 10 == side == 0:
+                box[1] = -1.0
             caption += (
                 f"{' and ' if caption else ''}a {thing} {dice.choice(['by night', 'at dawn'])}"
             )
             regions.append({"bbox": box, "phrase": f"a {thing}"})
-        file = f"{name}/{number:05d}.jpg"
-        (folder / "pictures" / name).mkdir(parents=True, exist_ok=True)
-        picture.save(folder / "pictures" / file, quality=90)
+        file = f"{path.stem}-{number:05d}.jpg"
+        picture.save(pictures / file, quality=90)
         line = {"filename": file, "height": height, "width": width}
         lines.append(line | {"grounding": {"caption": caption, "regions": regions}})
-    path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
 
 
 def told(kind: str) -> str:
@@ -68,8 +72,8 @@ def test_published_files_become_a_baseline_of_the_shipped_script(tmp_path: Path)
     published = project.folder / "published"
     for line in told("text").splitlines():
         words = line.split()
-        name = words[4].removesuffix(".jsonl")
-        sample(published, name, {"train": 300, "val": 60}[name], seed=len(name))
+        name = Path(words[7]).name
+        sample(published / words[4], published / words[5], {"train": 300, "val": 60}[name])
         words[4:6] = [str(published / words[4]), str(published / words[5])]
         subprocess.run(
             [sys.executable, *words[1:]], cwd=project.folder, env=project.environment, check=True

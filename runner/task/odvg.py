@@ -12,12 +12,14 @@ the upper left corner, x2 and y2 exclusive. An image without annotations has an 
 
 Two liberties of data sets in this form are understood when reading: further keys, which are
 left out, and regions with a list of boxes for one phrase, which become one region for each box.
+A third is understood when asked for: boxes that reach out of their image are clipped.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO
 
@@ -80,13 +82,24 @@ class Grounding(_Frozen):
         return [single for region in regions for single in _with_single_box(region)]
 
 
-class AnnotatedImage(_Frozen):
-    """One line of the file."""
+class UncheckedImage(_Frozen):
+    """One line of the file, whose boxes may be anywhere."""
 
     filename: str
     width: _Side
     height: _Side
     grounding: Grounding
+
+    @model_validator(mode="after")
+    def _filename_is_inside(self) -> UncheckedImage:
+        path = PurePosixPath(self.filename)
+        if not self.filename or path.is_absolute() or ".." in path.parts or "\0" in self.filename:
+            raise ValueError("filename must be a relative path inside the data folder")
+        return self
+
+
+class AnnotatedImage(UncheckedImage):
+    """One line of the file."""
 
     @model_validator(mode="after")
     def _boxes_are_inside(self) -> AnnotatedImage:
@@ -95,16 +108,47 @@ class AnnotatedImage(_Frozen):
             if not (0 <= x1 < x2 <= self.width and 0 <= y1 < y2 <= self.height):
                 raise ValueError(
                     f"box {list(region.bbox)} of {region.phrase!r} is empty or outside of the "
-                    f"image of {self.width} x {self.height} pixels"
+                    f"image of {self.width} x {self.height} pixels (`import-odvg --clip-boxes` "
+                    "clips such boxes)"
                 )
         return self
 
-    @model_validator(mode="after")
-    def _filename_is_inside(self) -> AnnotatedImage:
-        path = PurePosixPath(self.filename)
-        if not self.filename or path.is_absolute() or ".." in path.parts or "\0" in self.filename:
-            raise ValueError("filename must be a relative path inside the data folder")
-        return self
+
+@dataclass
+class Clips:
+    """What was clipped of boxes so far."""
+
+    clipped: int = 0
+    """Boxes that reached out of their image, and what is inside was kept."""
+    dropped: int = 0
+    """Boxes of which nothing is inside, or that had no area to begin with."""
+    furthest: float = 0.0
+    """Most pixels by which one of either reached out of its image."""
+    where: str = ""
+    """Line and phrase of that one; of the first one while none reached out."""
+
+    def clip(self, image: UncheckedImage, number: int) -> AnnotatedImage:
+        """The image of line `number` with its boxes inside of it, fewer if need be."""
+        kept = []
+        for region in image.grounding.regions:
+            x1, y1, x2, y2 = region.bbox
+            box = (max(x1, 0), max(y1, 0), min(x2, image.width), min(y2, image.height))
+            if box == region.bbox and x1 < x2 and y1 < y2:
+                kept.append(region)
+                continue
+            out = max(-min(x1, x2), -min(y1, y2), max(x1, x2) - image.width,
+                      max(y1, y2) - image.height, 0)  # fmt: skip
+            if out > self.furthest or not self.where:
+                self.furthest, self.where = out, f"line {number}, {region.phrase!r}"
+            if box[0] < box[2] and box[1] < box[3]:
+                self.clipped += 1
+                kept.append(Region(bbox=box, phrase=region.phrase))
+            else:
+                self.dropped += 1
+        grounding = Grounding(caption=image.grounding.caption, regions=tuple(kept))
+        return AnnotatedImage(
+            filename=image.filename, width=image.width, height=image.height, grounding=grounding
+        )
 
 
 def _with_single_box(region: Any) -> list[Any]:
@@ -121,8 +165,11 @@ def write_annotations(path: Path, images: Iterable[AnnotatedImage]) -> None:
         file.writelines(f"{image.model_dump_json()}\n" for image in images)
 
 
-def read_annotations(path: Path) -> Iterator[AnnotatedImage]:
+def read_annotations(path: Path, clips: Clips | None = None) -> Iterator[AnnotatedImage]:
     """Read and check a file of annotations line by line.
+
+    Boxes that are not inside of their image are refused; given `clips`, they are clipped and
+    counted there.
 
     Raises:
         DataError: the file cannot be read, or a line is not valid; names file and line.
@@ -131,7 +178,10 @@ def read_annotations(path: Path) -> Iterator[AnnotatedImage]:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    yield AnnotatedImage.model_validate_json(line)
+                    if clips is None:
+                        yield AnnotatedImage.model_validate_json(line)
+                    else:
+                        yield clips.clip(UncheckedImage.model_validate_json(line), number)
                 except ValidationError as error:
                     first = error.errors(include_url=False)[0]
                     place = ".".join(str(part) for part in first["loc"]) or "line"

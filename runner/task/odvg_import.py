@@ -17,6 +17,7 @@ from runner.task.odvg import (
     ANNOTATIONS,
     IMAGES,
     AnnotatedImage,
+    Clips,
     Grounding,
     Region,
     load_image,
@@ -33,6 +34,8 @@ class Imported:
 
     images: int
     with_regions: int
+    clips: Clips | None = None
+    """What was clipped, if that was asked for."""
 
 
 def import_odvg(
@@ -41,6 +44,8 @@ def import_odvg(
     out: Path,
     side: int,
     on_progress: Callable[[float], None] | None = None,
+    *,
+    clip_boxes: bool = False,
 ) -> Imported:
     """Write `out` with images.npy and annotations.jsonl from lines and image files.
 
@@ -53,6 +58,8 @@ def import_odvg(
         out: a folder that does not exist yet.
         side: width and height of the images in pixels.
         on_progress: called with the share done, 0 to 1.
+        clip_boxes: clip boxes to their images, drop those with nothing inside, and count both,
+            instead of refusing their lines.
 
     Raises:
         DataError: a line is not valid, an image is missing or unreadable, there is none at all,
@@ -61,7 +68,8 @@ def import_odvg(
     """
     if out.exists() or out.is_symlink():
         raise DataError(f"{out} exists and is not overwritten: name a new folder")
-    lines = list(read_annotations(annotations))
+    clips = Clips() if clip_boxes else None
+    lines = list(read_annotations(annotations, clips))
     if not lines:
         raise DataError(f"{annotations} has no lines: give a file with one line for each image")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +89,7 @@ def import_odvg(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return Imported(len(lines), sum(bool(line.grounding.regions) for line in lines))
+    return Imported(len(lines), sum(bool(line.grounding.regions) for line in lines), clips)
 
 
 def _square(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -18,6 +18,7 @@ FOUND: dict[str, Any] = {
     "data": "d", "budget_s": 300.0, "stages": {"imports": 3.0, "all other steps": 290.0},
     "start_up_s": 6.0, "steps": 9, "steps_per_s": 100.0, "operations_per_step": 989 * 10**9,
     "gpu_busy": 0.5, "costs": [["kernel", 0.7]], "peak_gpu_bytes": 2 * 10**9, "peak_bytes": 10**9,
+    "compiled": {},
 }  # fmt: skip
 
 
@@ -27,10 +28,33 @@ def test_the_use_of_a_card_is_told_against_what_it_can_do() -> None:
     assert told["model_flops_use"] == pytest.approx(0.1)
     assert told["start_up_share"] == 0.02
     assert gpu.derived(FOUND, 98.9)["model_flops_use"] == pytest.approx(1.0)
-    assert gpu.derived({**FOUND, "device": "unknown"}, None)["model_flops_use"] is None
     text = gpu.document({**FOUND, **told})
-    assert "| model-FLOPs use | 10.0 % |" in text
+    assert "| model-FLOPs use | 10.0 % of 989e12 a second |" in text
     assert "| left at the end | 7.00 | 2.3 % |" in text
+    unknown = {**FOUND, "device": "NVIDIA RTX A1000"}
+    assert gpu.derived(unknown, None)["model_flops_use"] is None
+    text = gpu.document({**unknown, **gpu.derived(unknown, None)})
+    assert "| model-FLOPs use | not known: no --peak for this card |" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989.0),
+        ("NVIDIA H100 PCIe", 756.0),
+        ("NVIDIA A100-SXM4-80GB", 312.0),
+        ("NVIDIA L40S", 362.0),
+        ("NVIDIA L4", 121.0),
+        ("NVIDIA A10", 125.0),
+        ("NVIDIA A10G", None),
+        ("NVIDIA L40", None),
+        ("NVIDIA RTX A1000", None),
+        ("NVIDIA GH200 480GB", None),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
+    ],
+)
+def test_a_card_is_known_by_whole_words_of_its_name(name: str, peak: float | None) -> None:
+    assert gpu.known_peak(name) == peak
 
 
 def test_without_a_gpu_its_figures_were_not_measured() -> None:
@@ -45,11 +69,48 @@ def test_the_share_that_is_busy_counts_what_overlaps_once() -> None:
     assert gpu_probe.covered([(0, 2), (1, 3), (5, 6), (5, 5.5)]) == 4
 
 
+def test_the_name_of_a_whole_step_is_no_work_of_the_card() -> None:
+    kernel = SimpleNamespace(name="gemm", is_user_annotation=False)
+    step = SimpleNamespace(name="ProfilerStep*", is_user_annotation=False)
+    optimizer = SimpleNamespace(name="Optimizer.step#AdamW.step", is_user_annotation=True)
+    assert [gpu_probe.annotates(each) for each in (kernel, step, optimizer)] == [False, True, True]
+
+
 def test_steps_that_were_watched_closely_do_not_count_for_the_speed() -> None:
     torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
     watch = gpu_probe.Watch(torch, 0.0, 10.0)
     watch.times, watch.disturbed = [0.0, 1.0, 2.0, 9.0, 10.0, 11.0], {3}
     assert watch.steps_per_s() == 1.0
+
+
+def test_compiling_pays_if_more_steps_are_made_in_the_same_time() -> None:
+    compiled = {
+        "as it ships": {"start_up_s": 5.0, "steps_per_s": 100.0, "steps": 1000},
+        "default": {"start_up_s": 65.0, "steps_per_s": 120.0, "steps": 900},
+    }
+    told = gpu.document({**FOUND, **gpu.derived(FOUND, None), "compiled": compiled})
+    assert "| as it ships | 5.00 | 100 | 1000 |  |" in told
+    assert "| `torch.compile`, default | 65.00 | 120 | 900 | -10.0 % |" in told
+
+
+def test_the_towers_and_the_loss_are_compiled_and_nothing_else() -> None:
+    class ImageTower:
+        def forward(self) -> str:
+            return "image"
+
+    module = SimpleNamespace(ImageTower=ImageTower, contrastive_loss=len, shift=len)
+    gpu_probe.compile_parts(module, lambda inner: lambda *given: f"compiled {inner(*given)}")
+    assert ImageTower().forward() == "compiled image"
+    assert module.contrastive_loss("ab") == "compiled 2"
+    assert module.shift is len
+
+
+def test_every_part_that_is_compiled_is_one_of_the_shipped_script() -> None:
+    source = SCRIPT.read_text()
+    for name in gpu_probe._COMPILED_CLASSES:
+        assert f"class {name}(" in source
+    for name in gpu_probe._COMPILED_FUNCTIONS:
+        assert f"def {name}(" in source
 
 
 @pytest.mark.slow

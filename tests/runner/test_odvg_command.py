@@ -42,10 +42,24 @@ def test_annotated_pictures_become_a_training_folder_once(tmp_path: Path) -> Non
     assert again.returncode == 3
     assert again.stderr == "error: made exists and is not overwritten: name a new folder\n"
     told = run(tmp_path, "--out", "as-data", "--size", "24", "--json")
-    assert json.loads(told.stdout) == {"folder": "as-data", "images": 1, "with_regions": 1}
+    assert json.loads(told.stdout) == {
+        "folder": "as-data", "images": 1, "with_regions": 1,
+        "clipped_boxes": None, "dropped_boxes": None,
+    }  # fmt: skip
     assert json.loads(told.stdout).keys() == IMPORT_KEYS.keys()
+    region["bbox"] = [0, -2, 32, 32]
+    (tmp_path / "lines.jsonl").write_text(json.dumps(line) + "\n")
+    refused = run(tmp_path, "--out", "outside", "--size", "24")
+    assert refused.returncode == 3
+    assert "line 1" in refused.stderr
+    assert "--clip-boxes" in refused.stderr
+    told = run(tmp_path, "--out", "clipped", "--size", "24", "--clip-boxes", "--json")
+    assert json.loads(told.stdout)["clipped_boxes"] == 1
+    assert "boxes clipped 1, dropped 0; the furthest reached out by 2 pixels (line 1, 'sea')" in (
+        told.stderr
+    )
     (tmp_path / "pictures" / "a.png").unlink()
-    missing = run(tmp_path, "--out", "other", "--size", "24")
+    missing = run(tmp_path, "--out", "other", "--size", "24", "--clip-boxes")
     assert missing.returncode == 3
     assert "image a.png in pictures is missing or unreadable" in missing.stderr
     assert not (tmp_path / "other").exists()

@@ -14,6 +14,7 @@ from PIL import Image
 from runner.errors import DataError
 from runner.task.odvg import (
     AnnotatedImage,
+    Clips,
     Grounding,
     Region,
     load_image,
@@ -129,6 +130,23 @@ def test_any_bytes_are_read_or_refused_with_a_typed_error(
         list(read_annotations(path))
     except DataError as error:
         assert str(path) in str(error)
+
+
+numbers = st.integers(-99, 99) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.lists(numbers, min_size=4, max_size=4), max_size=5))
+def test_clipping_keeps_of_any_boxes_what_is_inside_and_counts_the_others(
+    tmp_path_factory: pytest.TempPathFactory, boxes: list[list[float]]
+) -> None:
+    path = tmp_path_factory.mktemp("odvg") / "annotations.jsonl"
+    regions = [{"bbox": box, "phrase": "dog"} for box in boxes]
+    path.write_text(json.dumps(line(grounding={"caption": "a dog", "regions": regions})) + "\n")
+    clips = Clips()
+    [image] = read_annotations(path, clips)  # which has checked that the boxes are inside
+    assert len(image.grounding.regions) == len(boxes) - clips.dropped
+    inside = sum(0 <= x1 < x2 <= 8 and 0 <= y1 < y2 <= 6 for x1, y1, x2, y2 in boxes)
+    assert clips.clipped == len(image.grounding.regions) - inside
 
 
 def test_images_are_read_from_arrays_and_from_files(tmp_path: Path) -> None:

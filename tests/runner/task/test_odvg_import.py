@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from runner.errors import DataError
-from runner.task.odvg import AnnotatedImage, load_image, read_annotations
+from runner.task.odvg import AnnotatedImage, Clips, load_image, read_annotations
 from runner.task.odvg_import import Imported, import_odvg
 
 LINES: list[dict[str, Any]] = [
@@ -121,6 +121,44 @@ def test_what_was_imported_can_be_imported_again(sample: Path, tmp_path: Path) -
     import_odvg(tmp_path / "one" / "annotations.jsonl", tmp_path / "one", tmp_path / "two", 48)
     for name in ("annotations.jsonl", "images.npy"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_boxes_are_clipped_on_request_and_what_is_left_of_none_is_dropped(
+    sample: Path, tmp_path: Path
+) -> None:
+    boxes = [
+        [-1, 60, 64, 90],
+        [80, 0, 163.5, 121],
+        [0, 0, 160, 120],
+        [160, 5, 170, 9],
+        [7, 7, 7, 9],
+    ]
+    regions = [{"bbox": box, "phrase": f"box {n}"} for n, box in enumerate(boxes)]
+    grounding = {"caption": "a boat under a wave", "regions": regions}
+    lines = [LINES[1], LINES[0] | {"grounding": grounding}]
+    (sample / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(DataError, match=r"line 2.*empty or outside"):
+        run(sample, tmp_path / "strict")
+    assert not (tmp_path / "strict").exists()
+    done = import_odvg(
+        sample / "lines.jsonl", sample / "pictures", tmp_path / "out", 48, clip_boxes=True
+    )
+    assert done == Imported(2, 1, Clips(2, 2, furthest=10.0, where="line 2, 'box 3'"))
+    found = read(tmp_path / "out")[1].grounding.regions
+    assert [region.phrase for region in found] == ["box 0", "box 1", "box 2"]
+    assert found[0].bbox == pytest.approx((0, 24, 19.2, 36))
+    assert found[1].bbox == pytest.approx((24, 0, 48, 48))
+    assert found[2].bbox == pytest.approx((0, 0, 48, 48))
+
+
+def test_nothing_is_clipped_of_boxes_that_are_inside(sample: Path, tmp_path: Path) -> None:
+    plain = run(sample, tmp_path / "plain")
+    clipped = import_odvg(
+        sample / "lines.jsonl", sample / "pictures", tmp_path / "clipped", 48, clip_boxes=True
+    )
+    assert (plain.clips, clipped.clips) == (None, Clips())
+    one, other = ((tmp_path / n / "annotations.jsonl").read_text() for n in ("plain", "clipped"))
+    assert one == other
 
 
 def missing(sample: Path) -> None:
