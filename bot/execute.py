@@ -27,6 +27,7 @@ from bot.model import Direction, Side, Verdict
 from bot.notify.notice import Notice, of_merge
 from bot.notify.send import name_of, send
 from bot.notify.tables import NotifyTable
+from bot.people.record import is_own
 from bot.phases.begin import begin
 from bot.phases.marks import PhaseMark
 from bot.proposing.place import BOT, PHASE
@@ -141,11 +142,18 @@ class Executor:
         begin(self.repository, self.forge, self.settings, mark, base=base, author=author, when=when)
 
     def ask_person(self, action: AskPerson, view: View) -> None:
-        """Label a revert that conflicts, and say what a person can do."""
+        """Say of a revert that conflicts what a person can do, and label it.
+
+        The label comes last: it is what tells later that a person was asked.
+        """
         standing = view.standing(action.number)
-        self.forge.set_labels(action.number, standing.pull.labels | {NEEDS_HUMAN})
+        pull = standing.pull
         paths = ", ".join(f"`{path}`" for path in standing.experiment.conflicts[:5])
-        self.forge.comment(action.number, BOT, texts.conflict_comment(standing.pull, paths))
+        words = texts.conflict_comment(pull, paths)
+        own = (one for one in pull.comments if is_own(one.author, self.forge.bot))
+        if not any(one.body.strip() == words.strip() for one in own):
+            self.forge.comment(action.number, BOT, words)
+        self.forge.set_labels(action.number, pull.labels | {NEEDS_HUMAN})
 
     def _post_check(self, standing: Standing, told: texts.Told) -> None:
         attempts = standing.pull.attempts

@@ -18,6 +18,7 @@ from bot.model import Reason
 from bot.proposing import kept
 from bot.proposing.place import Place
 from bot.standing import NEEDS_HUMAN
+from bot.views.texts import UNAPPLIED
 from runner.digests import candidate_digest
 
 IDEA = "It may be better there. Idea "
@@ -66,6 +67,9 @@ def _one_verdict_each(
     for pull in pulls:
         if pull.state is State.OPEN:
             demand(NEEDS_HUMAN in pull.labels, f"#{pull.number} is still open")
+            said = [one.body for one in pull.comments if one.author.is_bot]
+            asked = any(words.startswith(UNAPPLIED) for words in said)
+            demand(asked, f"nobody was told what #{pull.number} waits for")
             demand(commits[pull.number] == 0, f"#{pull.number} is open and in the ledger")
             continue
         demand(commits[pull.number] == 1, f"{commits[pull.number]} verdicts of #{pull.number}")

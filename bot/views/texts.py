@@ -19,6 +19,8 @@ from bot.text.figures import number, rounded
 from bot.text.plain import inert_markdown
 from bot.verdict import GuardResult
 
+UNAPPLIED = "This revert does not apply to the base branch of now"
+"""How the comment begins that leaves a revert to a person."""
 _CONCLUSIONS = {
     Reason.CRASHED: Conclusion.FAILURE,
     Reason.OUT_OF_MEMORY: Conclusion.FAILURE,
@@ -170,7 +172,7 @@ def _gain_row(name: str, gain: Gain | None) -> str:
 def conflict_comment(pull: PullRequest, paths: str) -> str:
     """Why a revert waits, and what a person can do about it."""
     return (
-        f"This revert does not apply to the base branch of now: {paths}. It waits for a person; "
+        f"{UNAPPLIED}: {paths}. It waits for a person; "
         "the bot goes on with other work. Any of these ends the wait:\n\n"
         f"- merge the base branch into `{pull.branch}`, resolve the conflict and commit: the "
         "result is measured and judged;\n"

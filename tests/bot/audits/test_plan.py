@@ -18,11 +18,13 @@ from bot.audits.report import AUDIT_KEYS
 from bot.cli import cli
 from bot.decide import decide
 from bot.forge.base import Conflict, PullRequest, State
+from bot.forge.git import GitForge
 from bot.history import ledger
 from bot.model import Direction, Outcome, Purpose, Reason
 from bot.proposing.context import context
 from bot.standing import NEEDS_HUMAN
 from bot.verdict import VerdictRule
+from bot.views.texts import UNAPPLIED
 from runner.result import Status
 from tests.bot.lab import TRAIN, Lab, git, quadratic, rate
 
@@ -208,6 +210,27 @@ def test_a_revert_that_conflicts_waits_for_a_person_while_work_goes_on(lab: Lab)
     lab.until_idle()
     assert lab.place.forge.pull(other).state is State.CLOSED
     assert lab.place.forge.pull(pull.number).state is State.OPEN
+
+
+@pytest.mark.parametrize("write", ["comment", "set_labels"])
+def test_killed_while_a_person_is_asked_the_question_is_asked_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    conflicting(lab)
+    while not isinstance(decide(lab.view().snapshot)[0], AskPerson):
+        lab.act()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GitForge, write, killed)
+        with pytest.raises(KeyboardInterrupt):
+            lab.act()
+    assert isinstance(lab.act(), AskPerson)
+    (pull,) = reverts(lab)
+    assert NEEDS_HUMAN in pull.labels
+    assert [comment.body.startswith(UNAPPLIED) for comment in pull.comments] == [True]
 
 
 def test_a_person_who_resolves_the_conflict_has_it_measured(lab: Lab) -> None:
