@@ -13,12 +13,14 @@ clone that made them.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 from bot.forge.base import Conflict, ForgeError, Unreachable
 from bot.forge.git.refspecs import REFSPEC as PULLS
 from bot.forge.git.store import NAMESPACE
 from bot.git import Create, Delete, RefChange, RefMoved, Repository, Update, Verify
+from bot.git.process import Completed
 from bot.git.refs import expected_at, wanted_at
 from bot.text.plain import one_line
 
@@ -28,6 +30,8 @@ _RACE = (
 )
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-gc")
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=60")
+_SSH = "ssh -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+_OWN_SSH = ("GIT_SSH_COMMAND", "GIT_SSH")
 _BRANCHES = "refs/heads/"
 _TRIES = 5
 
@@ -51,6 +55,7 @@ class Sharing:
         self._base = base_branch
         self._mirror = f"refs/forge/shared/{remote}/"
         self._kept = f"refs/forge/kept/{remote}/"  # where the remote has refs of the bot's own
+        self._patience: tuple[str, ...] = ()  # looked up before the first call
 
     def fetch(
         self, branches: Callable[[], Iterable[str]], advance: Callable[[str, str], None]
@@ -72,11 +77,7 @@ class Sharing:
 
         Raises Unreachable, and OutOfStep when pull requests differ.
         """
-        done = self._git.run(
-            *(*_PATIENCE, *_FETCH, "--prune", self._remote, PULLS),
-            f"+{_BRANCHES}*:{self._mirror}*",
-            accepted=range(256),
-        )
+        done = self._ask(*_FETCH, "--prune", self._remote, PULLS, f"+{_BRANCHES}*:{self._mirror}*")
         if done.code == 0:
             return
         if "rejected" in done.stderr:
@@ -96,9 +97,7 @@ class Sharing:
     def look_up(self, ref: str) -> str | None:
         """Where the remote has a ref of the bot's own, with its objects. Raises Unreachable."""
         pattern = f"+{ref}*:{self._kept}{ref}*"  # a plain name that is not there would be an error
-        done = self._git.run(
-            *(*_PATIENCE, *_FETCH, "--prune", self._remote, pattern), accepted=range(256)
-        )
+        done = self._ask(*_FETCH, "--prune", self._remote, pattern)
         if done.code:
             raise self._unreachable(done.stderr)
         return self._repository.ref(self._kept + ref)
@@ -141,11 +140,9 @@ class Sharing:
     def _send(self, shared: Sequence[RefChange]) -> None:
         leases = [f"--force-with-lease={c.ref}:{expected_at(c) or ''}" for c in shared]
         specs = [f"{wanted_at(change) or ''}:{change.ref}" for change in shared]
-        done = self._git.run(
-            *_PATIENCE,
+        done = self._ask(
             *("push", "--porcelain", "--atomic", "--no-verify", "--no-follow-tags"),
             *("--recurse-submodules=no", "--signed=no", *leases, self._remote, *specs),
-            accepted=range(256),
         )
         if done.code == 0:
             return
@@ -163,6 +160,17 @@ class Sharing:
             f"Git could not push to {self._remote!r}: {one_line(done.stderr, 300)}. Look at the "
             "network, and run this again."
         )
+
+    def _ask(self, *arguments: str) -> Completed:
+        """Have git talk to the remote; one that does not answer is not waited for without end."""
+        if not self._patience:
+            self._patience = _PATIENCE
+            if not any(map(os.environ.get, _OWN_SSH)) and not self._configured("core.sshCommand"):
+                self._patience += ("-c", f"core.sshCommand={_SSH}")
+        return self._git.run(*self._patience, *arguments, accepted=range(256))
+
+    def _configured(self, key: str) -> bool:
+        return bool(self._git.run("config", "--get", key, accepted=(0, 1)).stdout)
 
     def _is_shared(self, change: RefChange) -> bool:
         if isinstance(change, Verify) and change.old is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -188,6 +189,33 @@ def test_a_remote_that_is_away_is_unreachable(labs: tuple[Lab, Lab]) -> None:
     git(one.folder, "remote", "set-url", "origin", str(one.folder / "nowhere"))
     with pytest.raises(Unreachable, match="could not fetch"):
         one.view()
+
+
+SSH = """#!/bin/sh
+echo "$0 $*" >> "$(dirname "$0")/asked"
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
+@pytest.mark.parametrize("own", ["", "core.sshCommand", "GIT_SSH_COMMAND"])
+def test_a_machine_that_stays_silent_over_ssh_is_given_up_but_a_persons_own_ssh_is_theirs(
+    labs: tuple[Lab, Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str
+) -> None:
+    one, _ = labs
+    git(one.folder, "remote", "set-url", "origin", f"somewhere:{tmp_path / 'origin.git'}")
+    for name in ("ssh", "their-ssh"):
+        (tmp_path / name).write_text(SSH)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if own == "core.sshCommand":
+        git(one.folder, "config", own, "their-ssh")
+    elif own:
+        monkeypatch.setenv(own, "their-ssh")
+    one.view()
+    asked = (tmp_path / "asked").read_text()
+    assert ("their-ssh" in asked) == bool(own)
+    assert ("ConnectTimeout=30" in asked) == (not own)
 
 
 def test_a_push_to_an_experiment_and_a_deleted_branch_are_seen_everywhere(
