@@ -277,6 +277,7 @@ def commits(
             stdout=subprocess.PIPE,
             stderr=errors,
             pipesize=_PIPE,
+            start_new_session=True,  # a Ctrl-C is for the bot to hear, which may finish first
             env={key: value for key, value in os.environ.items() if key not in _MISLEADING},
         ) as process,
     ):

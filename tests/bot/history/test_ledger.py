@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -138,3 +139,14 @@ def test_a_title_acts_on_nothing_when_a_forge_reads_the_commit() -> None:
     for bad in ("Fixes #12", "Closes #5", "@admin", "\x1b", "\u3164"):
         assert bad not in text
     assert ledger.entry_of(text).title == "Fixes # 12 for @ admin"
+
+
+def test_a_ctrl_c_of_the_terminal_does_not_reach_the_git_that_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot hears it, and may finish first: the terminal signals its whole session."""
+    (tmp_path / "git").write_text("#!/bin/sh\ncut -d ' ' -f 6 /proc/self/stat\nprintf '\\0'\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (session,) = ledger.commits(tmp_path, "main", ledger.GREP)
+    assert int(session) != os.getsid(0)
