@@ -20,7 +20,7 @@ _UNKNOWN_RATIO = 1.0
 _ENOUGH_OBSERVATIONS = 3
 _RESERVE = 1.5
 _AT_ONCE = 0.01  # proposals that take no more than this share of a run are not made ahead
-_MOST_WAITING = 2  # experiments that wait for a slot, for each slot
+_MOST_IN_THE_MAKING = 8  # for each slot, however slow the proposer is
 
 
 def at_once(actions: Iterable[Action]) -> Action | None:
@@ -57,18 +57,18 @@ def in_flight(slots: int, proposals_s: Sequence[float], runs_s: Sequence[float])
     """How many experiments to have open or in the making, so that no slot waits for a proposer.
 
     One on each slot, as many in the making as are used up while one is thought of (if every
-    experiment took one run only), and a reserve that grows like the spread of how many slots
-    fall free together: with the root of their number. `proposals_s` and `runs_s` are how long
-    the latest ones took, in seconds. More than that would be thought of without knowing what
-    the others have shown. A proposer that answers at once is asked when a slot falls free, so
-    that it knows everything.
+    experiment took one run only; at most eight for each slot), and a reserve that grows like the
+    spread of how many slots fall free together: with the root of their number. `proposals_s` and
+    `runs_s` are how long the latest ones took, in seconds. More than that would be thought of
+    without knowing what the others have shown. A proposer that answers at once is asked when a
+    slot falls free, so that it knows everything.
     """
     known = min(len(proposals_s), len(runs_s)) >= _ENOUGH_OBSERVATIONS
     ratio = _slow(proposals_s) / max(_middle(runs_s), 1e-9) if known else _UNKNOWN_RATIO
     if ratio <= _AT_ONCE:
         return slots
     reserve = math.floor(_RESERVE * math.sqrt(slots))
-    return slots + min(_MOST_WAITING * slots, math.ceil(slots * ratio)) + reserve
+    return slots + min(_MOST_IN_THE_MAKING * slots, math.ceil(slots * ratio)) + reserve
 
 
 def _waits(action: Action, busy: Collection[int], *, auditing: bool) -> bool:
