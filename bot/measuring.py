@@ -92,7 +92,11 @@ class LocalMeasurer:
         for gpu in gpus:
             if len(found) + 1 == self.at_once:
                 break
-            now = self._class_of(gpu)
+            try:
+                now = self._class_of(gpu)
+            except RunnerFailed as failed:
+                self.reporter.say(f"GPU {gpu} is left out: {failed}")
+                continue
             if comparable_class(now.runner_class.id, now.harness) == wanted:
                 found.append(gpu)
             else:

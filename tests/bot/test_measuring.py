@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from bot.views.reporter import Reporter
 from runner.client import RunnerStopped, Stop
 from runner.errors import RunnerError
 from runner.events import Emit, OutputEvent, ResultEvent
-from runner.result import Measurement
-from tests.bot.lab import ScriptedMeasurer
+from runner.result import Comparability, Measurement
+from tests.bot.lab import CLASS, HARNESS, ScriptedMeasurer
 
 RUNS = tuple(
     (index, PlannedRun(side=Side.CANDIDATE, tree="0" * 40, seed=index, purpose=Purpose.SCREEN))
@@ -121,3 +122,30 @@ def test_after_finish_no_run_follows_the_one_in_flight(monkeypatch: pytest.Monke
     job = LocalJob(7, None, None, posted.append, unconfined=False)  # type: ignore[arg-type]
     job.run()
     assert [type(message) for message in posted] == [Measured, Ended]
+
+
+def test_gpus_of_another_class_and_those_that_do_not_answer_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices = {"0": "A", "1": "B", "2": "", "3": "A"}
+
+    def current(*args: Any, gpu: str, **more: Any) -> Comparability:
+        if not devices[gpu]:
+            raise RunnerError("The card has fallen off the bus.")
+        device = devices[gpu]
+        change = {"id": f"class-{device}", "device": device, "profile": "gpu"}
+        return Comparability(
+            runner_class=CLASS.model_copy(update=change), data="d", scorer="s", harness=HARNESS
+        )
+
+    monkeypatch.setattr("bot.measuring.current_class", current)
+    said = io.StringIO()
+    settings, gpus = parse(b"", "bot.toml"), tuple(devices)
+    measurer = LocalMeasurer(Path(), settings, Reporter(said), at_once=None, gpus=gpus)
+    assert measurer.runner_class() == f"class-A-{HARNESS[:12]}"
+    assert measurer.slots == ("0", "3")
+    assert "GPU 1 is left out: it is of another runner class (B)" in said.getvalue()
+    assert "GPU 2 is left out: The card has fallen off the bus." in said.getvalue()
+    two = LocalMeasurer(Path(), settings, Reporter(said), at_once=2, gpus=("0", "3", "3"))
+    two.runner_class()
+    assert two.slots == ("0", "3")
