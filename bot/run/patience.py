@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.errors import RunnerFailed
 from bot.forge.base import Unreachable, WorktreeDirty
 from bot.git import GitLocked
 
 _FIRST_S = 5.0
-_LONGEST_S = 600.0
+LONGEST_S = 600.0
+"""The longest wait before something is tried again."""
 _MOST_FAILURES = 5
 
 
@@ -28,18 +28,18 @@ class Patience:
         """Begin anew."""
         self.failures = 0
 
-    def delay_s(self, error: Exception) -> float:
-        """How long to wait after `error`, which is one more in a row.
+    @property
+    def at_an_end(self) -> bool:
+        """Whether it failed so often in a row that waiting hardly helps."""
+        return self.failures >= _MOST_FAILURES
 
-        Raises it when a runner failed again and again: then waiting does not help.
-        """
+    def delay_s(self, error: Exception) -> float:
+        """How long to wait after `error`, which is one more in a row."""
         delay = self.next_delay_s()
-        if isinstance(error, RunnerFailed) and self.failures >= _MOST_FAILURES:
-            raise error
         asked = error.retry_after_s if isinstance(error, Unreachable) else None
         return max(asked or 0.0, delay)
 
     def next_delay_s(self) -> float:
         """The delay after one more failure."""
         self.failures += 1
-        return min(_FIRST_S * 2.0 ** min(self.failures - 1, 20), _LONGEST_S)
+        return min(_FIRST_S * 2.0 ** min(self.failures - 1, 20), LONGEST_S)

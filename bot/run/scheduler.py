@@ -21,7 +21,7 @@ from bot.forge.base import Conflict, WorktreeDirty
 from bot.history.cost import Cost
 from bot.history.spending import Totals
 from bot.people.courtesy import Courtesy
-from bot.people.plan import Answer
+from bot.people.plan import Answer, paused_text
 from bot.proposing.place import Place
 from bot.run import plan
 from bot.run.acting import Hands
@@ -45,7 +45,7 @@ from bot.run.slots import Slots
 from bot.run.state import Phase
 from bot.run.teller import Teller
 from bot.run.terms import STEP, Terms
-from bot.run.troubles import Troubles
+from bot.run.troubles import Held, Troubles
 from bot.snapshot import View, take, used
 
 _MAX_CONFLICTS = 20
@@ -134,23 +134,28 @@ class Scheduler:
     # Looking
 
     def _look(self) -> None:
-        """Do everything that is possible now, as often as that makes more possible."""
-        if self._troubles.forge_rests:
-            return
-        conflicts = 0
-        try:
-            while True:
-                try:
-                    if not self._pass():
-                        break
-                except Conflict:
-                    # Somebody else was first; nothing was changed. Look again.
-                    conflicts += 1
-                    if conflicts > _MAX_CONFLICTS:
-                        raise
-            self._troubles.forge_is_well()
-        except Exception as error:
-            self._troubles.of_forge(error)
+        """Do everything that is possible now, unless the forge is left alone now."""
+        if not self._troubles.forge_rests:
+            try:
+                self._do_all()
+                self._troubles.forge_is_well()
+            except Exception as error:
+                self._troubles.of_forge(error)
+        self._beat()
+
+    def _do_all(self) -> None:
+        """Look as often as what was done makes more possible."""
+        conflicts, again = 0, True
+        while again:
+            try:
+                again = self._pass()
+                conflicts = 0
+            except Conflict:
+                # Somebody else was first; nothing was changed. Look again.
+                conflicts += 1
+                if conflicts > _MAX_CONFLICTS:
+                    raise
+            self._beat()
 
     def _pass(self) -> bool:
         """Look once; whether to look again at once."""
@@ -178,15 +183,16 @@ class Scheduler:
         if not self._why:
             self._slots.fill(actions, view, self.drafts.revising)
             self._ask(actions, view)
-        self._beat()
         return self.drafts.arrived  # an answer that was there already
 
     def _possible(self, view: View) -> tuple[Action, ...]:
+        """What there is to do now, but for what a person's edit is in the way of."""
         held = self._troubles.blocked()
         due = self._courtesy.due(view.snapshot.requests, self.mailbox.now())
+        due = tuple(request for request in due if (Answer, request.number) not in held)
         view = replace(view, snapshot=replace(view.snapshot, requests=due))
         actions = self.choose(view, self._room())
-        return tuple(one for one in actions if getattr(one, "number", None) not in held)
+        return tuple(action for action in actions if _held_as(action) not in held)
 
     def _room(self) -> Room:
         count = self.drafts.count
@@ -215,7 +221,7 @@ class Scheduler:
         try:
             done = self._hands.carry_out(action, view)
         except WorktreeDirty as dirty:
-            self._troubles.of_edit(getattr(action, "number", 0), dirty)
+            self._troubles.of_edit(_held_as(action), dirty)
             return
         if isinstance(action, Answer):
             self._courtesy.answered(action, self.mailbox.now())
@@ -277,12 +283,26 @@ class Scheduler:
         by = self._view.snapshot.paused_by if self._view else None
         return self.terms.look_every_s is not None and by is not None
 
+    def _waits_for(self) -> str:
+        """What must pass before all goes on, in words: a trouble, or a person's pause."""
+        by = self._view.snapshot.paused_by if self._view else None
+        pause = paused_text(by) if by is not None and self._paused() else ""
+        return pause or self._troubles.waits_for(self.measurer.slots)
+
     def _stop_cleanly(self, why: str) -> None:
         """Finish the runs and the proposals in flight, and begin nothing new."""
-        if not self._why:
-            self._why = why
-            self.flights.finish()
-            self._beat()
+        if self._why:
+            return
+        self._why = why
+        self.flights.finish()
+        runs, ideas = len(self.flights.flights), self.drafts.thinking
+        if runs or ideas:
+            again = " Ctrl-C again ends at once." if why == ASKED else ""
+            self.teller.say(
+                f"Nothing new is begun: {why}. Finished first: runs in flight ({runs}) and "
+                f"hypotheses being thought of ({ideas}).{again}"
+            )
+        self._beat()
 
     def _over(self) -> bool:
         if self._enough() and not self.terms.patient:
@@ -292,16 +312,14 @@ class Scheduler:
         if self.flights.owing:
             return False  # the forge will take it
         if not self._why:
-            if self._paused():
-                return False
-            if any(time > self.mailbox.now() for time in self._troubles.timers()):
+            if self._waits_for():
                 return False
             self._why = self._troubles.closed or NOTHING_LEFT
         return True
 
     def _abandon(self) -> None:
         """End what is in flight; keep what is finished by then."""
-        if not (self.flights.flights or self.drafts.thinking):
+        if not (self.flights.flights or self.drafts.thinking or self.flights.owing):
             return
         with interrupts.held():
             self.drafts.stop()
@@ -313,8 +331,8 @@ class Scheduler:
         return int(self.mailbox.now())
 
     def _beat(self, phase: Phase | None = None) -> None:
-        now = self.mailbox.now()
-        waits = any(time > now for time in self._troubles.timers())
+        now, waits = self.mailbox.now(), self._waits_for()
+        reasons = (self._why, waits or self._troubles.closed)
         state = state_of(
             self._view,
             self.flights,
@@ -322,9 +340,9 @@ class Scheduler:
             self._concluded,
             started=self._started,
             now=now,
-            phase=phase or _phase(bool(self._why), waits),
+            phase=phase or _phase(bool(self._why), bool(waits)),
             spent=self._used.cost,
-            note=self._why or self._troubles.closed,
+            note="; ".join(dict.fromkeys(reason for reason in reasons if reason)),
             caps=caps_of(
                 self.place.settings.caps,
                 self._used,
@@ -341,3 +359,8 @@ def _phase(stopping: bool, waits: bool) -> Phase:
     if stopping:
         return Phase.STOPPING
     return Phase.WAITING if waits else Phase.WORKING
+
+
+def _held_as(action: Action) -> Held:
+    """What of it waits while an edit is in its way: an answer, say, not the verdict."""
+    return type(action), getattr(action, "number", 0)

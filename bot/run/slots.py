@@ -66,6 +66,6 @@ class Slots:
                 self.flights.hands.executor.check_baseline_works(flight.order)
             self.troubles.slot_is_well(flight.slot)
         except RunnerFailed as error:
-            self.troubles.of_runner(flight.slot, error)
+            self.troubles.of_runner(flight.slot, error, self.flights.measurer.slots)
         except Exception as error:
             self.troubles.of_forge(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.errors import BotError, RunnerFailed, Stopped
 from bot.history.spending import CapReached
@@ -11,11 +13,20 @@ from bot.proposers.base import NothingToPropose
 from bot.proposing.place import Place
 from bot.proposing.propose import NoProposal
 from bot.run.base import Mailbox
-from bot.run.patience import Patience, passes
+from bot.run.patience import LONGEST_S, Patience, passes
 from bot.run.teller import Teller
 
 _MOST_EMPTY = 5  # proposals in a row that came to nothing, before no more are asked for
 _EDIT_S = 30.0  # between two looks whether an edit is still in the way of a merge
+
+Held = tuple[type[Any], int]
+"""What is put off because of a person's edit: a kind of action, and its experiment or 0."""
+
+
+@dataclass(frozen=True)
+class _PutOff:
+    until: float = 0.0
+    why: str = ""
 
 
 @dataclass
@@ -36,60 +47,89 @@ class Troubles:
     _forge: Patience = field(default_factory=Patience)
     _proposers: Patience = field(default_factory=Patience)
     _runners: dict[str, Patience] = field(default_factory=dict)  # by slot
-    _forge_until: float = 0.0
-    _proposers_until: float = 0.0
-    _slots_until: dict[str, float] = field(default_factory=dict)
-    _edits_until: dict[int, float] = field(default_factory=dict)  # by experiment
+    _forge_off: _PutOff = _PutOff()
+    _proposers_off: _PutOff = _PutOff()
+    _slots_off: dict[str, _PutOff] = field(default_factory=dict)
+    _edits_off: dict[Held, _PutOff] = field(default_factory=dict)
     _empty: int = 0
     _paused: bool = False
     _told: set[str] = field(default_factory=set)
 
     def timers(self) -> list[float]:
         """When each thing that was put off is tried again; some may be past."""
-        several = [*self._slots_until.values(), *self._edits_until.values()]
-        return [self._forge_until, self._proposers_until, *several]
+        return [one.until for one in (*self._put_off(), *self._slots_off.values())]
+
+    def waits_for(self, slots: Collection[str]) -> str:
+        """What must pass before all can go on, in words; empty when nothing must.
+
+        A slot that rests is no reason to wait while another one of `slots` works.
+        """
+        now = self.mailbox.now()
+        reasons = [one.why for one in self._put_off() if one.until > now]
+        if slots and all(map(self.slot_rests, slots)):
+            reasons += [self._slots_off[slot].why for slot in slots]
+        return next(iter(reasons), "")
+
+    def _put_off(self) -> Iterator[_PutOff]:
+        yield self._forge_off
+        yield self._proposers_off
+        yield from self._edits_off.values()
 
     @property
     def forge_rests(self) -> bool:
         """Whether the forge is left alone now."""
-        return self.mailbox.now() < self._forge_until
+        return self.mailbox.now() < self._forge_off.until
 
     @property
     def no_proposals(self) -> bool:
         """Whether nothing new is proposed now, or ever again."""
-        return bool(self.closed) or self.mailbox.now() < self._proposers_until
+        return bool(self.closed) or self.mailbox.now() < self._proposers_off.until
 
     def slot_rests(self, slot: str) -> bool:
         """Whether a slot is left alone now."""
-        return self._slots_until.get(slot, 0.0) > self.mailbox.now()
+        return self._slots_off.get(slot, _PutOff()).until > self.mailbox.now()
 
-    def blocked(self) -> frozenset[int]:
-        """The experiments whose verdict waits for a person's edit."""
+    def blocked(self) -> frozenset[Held]:
+        """What waits until an edit of a person's is out of its way."""
         now = self.mailbox.now()
-        return frozenset(number for number, until in self._edits_until.items() if until > now)
+        return frozenset(held for held, off in self._edits_off.items() if off.until > now)
 
     def of_forge(self, error: Exception) -> None:
         """The forge, or git, did not do something."""
         if not self.patient or not passes(error):
             raise error
         delay = self._forge.delay_s(error)
-        self._forge_until = self.mailbox.now() + delay
+        self._forge_off = self._until(delay, error)
         self.teller.say(f"{error} Trying again in {delay:.0f} s.")
 
-    def of_runner(self, slot: str, error: RunnerFailed) -> None:
-        """A runner failed."""
+    def of_runner(self, slot: str, error: RunnerFailed, slots: Collection[str]) -> None:
+        """A runner failed on one of `slots`.
+
+        Once it has failed again and again, its slot is left alone for long, and tried again; where
+        all slots came to that, it is raised.
+        """
         if not self.patient:
             raise error
-        delay = self._runners.setdefault(slot, Patience()).delay_s(error)
-        self._slots_until[slot] = self.mailbox.now() + delay
-        self.teller.say(f"{slot}: {error} Trying again in {delay:.0f} s.")
+        patience = self._runners.setdefault(slot, Patience())
+        delay = patience.delay_s(error)
+        if not patience.at_an_end:
+            self.teller.say(f"{slot}: {error} Trying again in {delay:.0f} s.")
+        elif all(one in self._runners and self._runners[one].at_an_end for one in slots):
+            raise error
+        else:
+            delay = LONGEST_S
+            self.say_once(
+                f"{slot}: {error} So it ended again and again: it is tried every "
+                f"{delay / 60:.0f} minutes, and the other slots go on."
+            )
+        self._slots_off[slot] = self._until(delay, error)
 
-    def of_edit(self, number: int, error: Exception) -> None:
-        """A person's edit is in the way of a verdict."""
+    def of_edit(self, held: Held, error: Exception) -> None:
+        """A person's edit is in the way of something: a verdict, a new phase."""
         if not self.patient:
             raise error
         self.say_once(str(error))
-        self._edits_until[number] = self.mailbox.now() + _EDIT_S
+        self._edits_off[held] = self._until(_EDIT_S, error)
 
     def of_proposer(self, none: NoProposal) -> None:
         """A proposer had nothing to offer this time."""
@@ -98,7 +138,7 @@ class Troubles:
             self.close(none)
             return
         delay = self._proposers.next_delay_s()
-        self._proposers_until = self.mailbox.now() + delay
+        self._proposers_off = self._until(delay, none)
         self.teller.say(f"{none} Asking again in {delay:.0f} s.")
 
     def close(self, error: Exception) -> None:
@@ -135,6 +175,9 @@ class Troubles:
     def slot_is_well(self, slot: str) -> None:
         """A runner has done its work."""
         self._runners.pop(slot, None)
+
+    def _until(self, delay_s: float, error: Exception) -> _PutOff:
+        return _PutOff(self.mailbox.now() + delay_s, str(error))
 
     def say_once(self, words: str) -> None:
         """Tell people what comes back at every look."""

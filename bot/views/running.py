@@ -32,6 +32,7 @@ from runner.events import Event, NoticeEvent, OutputEvent, StageEvent, WaitingEv
 
 _BEAT_S = 10.0  # at most so long between two heartbeats
 _SOON_S = 1.0  # at least so long
+_HANGS_S = 300.0  # a scheduler that told nothing for so long; a look takes seconds
 
 
 @dataclass
@@ -56,6 +57,7 @@ class RunTeller:
     _told: set[str] = field(default_factory=set)
     _live: Live | None = None
     _beaten: float = 0.0
+    _heard: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
 
@@ -74,7 +76,8 @@ class RunTeller:
             self._live.stop()
         if self.state and self.state.phase is not Phase.ENDED:
             note = one_line(str(error), 300) if error else ""
-            self._write(_ended(self.state, note))
+            self.state = _ended(self.state, note)
+            self._write()
 
     # What the scheduler tells
 
@@ -130,7 +133,7 @@ class RunTeller:
 
     def beat(self, state: State) -> None:
         """How everything stands."""
-        self.state = state
+        self.state, self._heard = state, time.time()
         if self._live is None and not self._over.is_set() and self.reporter.live:
             self._live = Live(
                 get_renderable=self._table,
@@ -140,7 +143,7 @@ class RunTeller:
             )
             self._live.start()
         if state.phase is Phase.ENDED or state.now - self._beaten >= _SOON_S:
-            self._write(state)
+            self._write()
 
     # Heartbeat and table
 
@@ -149,13 +152,19 @@ class RunTeller:
         return self.settings.metric_shown
 
     def _keep_beating(self) -> None:
-        # The scheduler may wait for minutes; the process lives on all the same.
+        """In a thread of its own: a look may take a while. One that hangs is not covered up."""
         while not self._over.wait(_BEAT_S):
-            if self.state:
-                self._write(_at(self.state, time.time()))
+            now = time.time()
+            if now - self._heard < _HANGS_S:
+                self._write(now)
 
-    def _write(self, state: State) -> None:
+    def _write(self, now: float | None = None) -> None:
+        """Write the latest state, as it was told or as it is `now`, never an older one."""
         with self._lock, contextlib.suppress(OSError):
+            state = self.state
+            if state is None or (now is not None and state.phase is Phase.ENDED):
+                return
+            state = state if now is None else _at(state, now)
             self._beaten = state.now
             heartbeat.write(self.repository, state)
 
@@ -165,10 +174,12 @@ class RunTeller:
             return Group()
         now = time.time()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for header in ("slot", "experiment", "run", "time", "last line"):
+        for header in ("slot", "experiment", "run", "time"):
             table.add_column(header, no_wrap=True, overflow="ellipsis")
+        table.add_column("last line")  # what is cut off first on a narrow terminal
         for slot in state.slots:
-            table.add_row(*map(Text, self._row(slot, now)))
+            *facts, line = self._row(slot, now)
+            table.add_row(*map(Text, facts), Text(line, no_wrap=True, overflow="ellipsis"))
         return Group(table, *map(Text, summary_lines(_at(state, now), self._metric)))
 
     def _row(self, slot: SlotState, now: float) -> tuple[str, str, str, str, str]:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import random
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.proposers.base import Context, Proposer
+from bot.errors import RunnerFailed
+from bot.model import Hypothesis, Proposal
+from bot.proposers.base import Context, NothingToPropose, Proposer
 from bot.run.base import Answered, Ended, Job, Measured, Message, Order, Post
 from bot.run.state import State
+from bot.run.terms import Terms
 from tests.bot.lab import COMPARABLE, Lab, ScriptedMeasurer
 
 START = 1_850_000_000.0
+
+
+PATIENT = Terms(max_in_flight=None, patient=True, look_every_s=30)
+"""As `bot run` works."""
 
 
 class SimulatedMailbox:
@@ -22,7 +31,7 @@ class SimulatedMailbox:
     def __init__(self) -> None:
         self.time = START
         self._order = itertools.count()
-        self._waiting: list[tuple[float, int, Message | Callable[[], None]]] = []
+        self._waiting: list[tuple[float, int, Message | Callable[[], object]]] = []
 
     def now(self) -> float:
         return self.time
@@ -30,7 +39,7 @@ class SimulatedMailbox:
     def post(self, message: Message) -> None:
         self.at(self.time, message)
 
-    def at(self, when: float, what: Message | Callable[[], None]) -> None:
+    def at(self, when: float, what: Message | Callable[[], object]) -> None:
         """A message that arrives then, or something that happens then."""
         heapq.heappush(self._waiting, (when, next(self._order), what))
 
@@ -73,6 +82,7 @@ class SimulatedMeasurer:
     away: frozenset[str] = frozenset()
     orders: list[tuple[str, Order]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)  # of the next orders
+    broken: frozenset[str] = frozenset()  # slots whose runner always fails
 
     def runner_class(self) -> str:
         return COMPARABLE
@@ -83,8 +93,9 @@ class SimulatedMeasurer:
     def start(self, job: int, order: Order, slot: str, post: Post) -> Job:
         started = SimulatedJob(self.mailbox, job)
         self.orders.append((slot, order))
-        if self.failures:
-            post(Ended(job, self.failures.pop(0)))
+        if self.failures or slot in self.broken:
+            error = self.failures.pop(0) if self.failures else RunnerFailed("The card is lost.")
+            post(Ended(job, error))
             return started
         left = list(order.runs)
 
@@ -140,18 +151,44 @@ class SimulatedProposers:
         return started
 
 
+@dataclass
+class Ideas:
+    """A proposer with ever new, bad ideas; `failures` come first."""
+
+    failures: list[Exception] = field(default_factory=list)
+    most: int = 1_000
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+    name: str = "list"
+
+    def propose(self, context: Context) -> Proposal:
+        if self.failures:
+            raise self.failures.pop(0)
+        if not self.most:
+            raise NothingToPropose("no idea is left")
+        self.most -= 1
+        value = round(self.chance.uniform(10, 90), 3)
+        source = re.sub(rb"RATE = .+", b"RATE = %r" % value, context.files["train.py"])
+        return Proposal(
+            Hypothesis(f"Set RATE to {value}", "Why not."), {"train.py": source}, "list"
+        )
+
+
 class Quiet:
-    """`bot.run.teller.Teller` that remembers what was said, and the last state."""
+    """`bot.run.teller.Teller` that remembers what was said, and the states."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
-        self.state: State | None = None
+        self.states: list[State] = []
+
+    @property
+    def state(self) -> State | None:
+        return self.states[-1] if self.states else None
 
     def say(self, text: str) -> None:
         self.said.append(text)
 
     def beat(self, state: State) -> None:
-        self.state = state
+        self.states.append(state)
 
     def thinking(self, *_: Any) -> None: ...
 

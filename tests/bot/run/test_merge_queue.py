@@ -13,8 +13,7 @@ from bot.model import Reason
 from bot.run.scheduler import Scheduler
 from bot.run.terms import Terms
 from tests.bot.lab import TRAIN, Lab, rate
-from tests.bot.run.simulated import START, surroundings
-from tests.bot.run.test_scheduler import PATIENT, Ideas
+from tests.bot.run.simulated import PATIENT, START, Ideas, surroundings
 
 SPACED = TRAIN.replace("print(RATE)", "\n\n\n\n\nWIDTH = 1.0\n\n\n\n\nprint(RATE)")
 

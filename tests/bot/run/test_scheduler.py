@@ -8,47 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import BotError, RunnerFailed
-from bot.forge.base import Author, State, Unreachable
-from bot.forge.git import GitForge
-from bot.git import GitLocked
+from bot.errors import BotError
+from bot.forge.base import Author, State
 from bot.history import ledger, spending
 from bot.history.cost import Cost
-from bot.model import Hypothesis, Proposal
+from bot.model import Proposal
 from bot.proposers.account import Left
-from bot.proposers.base import Context, NothingToPropose, ProposalFailed
+from bot.proposers.base import Context, ProposalFailed
 from bot.proposing import kept
 from bot.run.base import StopAsked
 from bot.run.local import InThreads, LocalMailbox
 from bot.run.scheduler import ASKED, CAPPED, TIME_UP, Scheduler
 from bot.run.terms import STEP, Terms
 from tests.bot.lab import AtOnce, Lab, git
-from tests.bot.run.simulated import START, Quiet, surroundings
+from tests.bot.run.simulated import PATIENT, START, Ideas, Quiet, surroundings
 
 PERSON = Author("Person", "person@example.org")
-PATIENT = Terms(max_in_flight=None, patient=True, look_every_s=30)
-
-
-@dataclass
-class Ideas:
-    """A proposer with ever new, bad ideas; `failures` come first."""
-
-    failures: list[Exception] = field(default_factory=list)
-    most: int = 1_000
-    chance: random.Random = field(default_factory=lambda: random.Random(7))
-    name: str = "list"
-
-    def propose(self, context: Context) -> Proposal:
-        if self.failures:
-            raise self.failures.pop(0)
-        if not self.most:
-            raise NothingToPropose("no idea is left")
-        self.most -= 1
-        value = round(self.chance.uniform(10, 90), 3)
-        source = re.sub(rb"RATE = .+", b"RATE = %r" % value, context.files["train.py"])
-        return Proposal(
-            Hypothesis(f"Set RATE to {value}", "Why not."), {"train.py": source}, "list"
-        )
 
 
 @pytest.fixture
@@ -139,6 +114,7 @@ def test_a_clean_stop_finishes_the_run_in_flight_and_begins_nothing(lab: Lab) ->
     around[2].at(START + 200, StopAsked())
     outcome = Scheduler(lab.place, *around, PATIENT).run()
     assert outcome.why == ASKED
+    assert any("Ctrl-C again ends at once" in words for words in around[3].said)
     assert around[2].now() == START + 60 + 300
     (pull,) = (one for one in lab.place.forge.pulls() if one.attempts)
     assert [len(attempt.results) for attempt in pull.attempts] == [1]
@@ -165,66 +141,6 @@ def test_it_finishes_what_is_open_when_no_idea_is_left(lab: Lab) -> None:
 def test_a_step_without_an_idea_says_so(lab: Lab) -> None:
     with pytest.raises(BotError, match="no idea is left"):
         Scheduler(lab.place, *surroundings(lab, Ideas(most=0)), STEP).run()
-
-
-def test_a_provider_in_trouble_is_asked_again_later(lab: Lab) -> None:
-    down: list[Exception] = [
-        ProposalFailed("overloaded", Cost(), again=False, passing=True) for _ in range(8)
-    ]
-    around = surroundings(lab, Ideas(failures=[*down], most=1))
-    outcome = Scheduler(lab.place, *around, PATIENT).run()
-    assert len(outcome.concluded) == 1
-    assert any("Asking again" in words for words in around[3].said)
-
-
-def test_proposals_that_come_to_nothing_again_and_again_end_the_run(lab: Lab) -> None:
-    bad: list[Exception] = [
-        ProposalFailed("the model refused", Cost(), again=False) for _ in range(50)
-    ]
-    with pytest.raises(BotError, match="the model refused"):
-        Scheduler(lab.place, *surroundings(lab, Ideas(failures=bad)), PATIENT).run()
-
-
-def test_a_forge_that_cannot_be_reached_is_waited_for(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    around = surroundings(lab, Ideas(most=2))
-    whole = GitForge.record
-    calls = iter(range(100))
-
-    def flaky(self: GitForge, *arguments: object) -> None:
-        if next(calls) % 2 == 0:
-            raise Unreachable("The forge does not answer.", retry_after_s=70)
-        whole(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(GitForge, "record", flaky)
-    outcome = Scheduler(lab.place, *around, PATIENT).run()
-    assert len(outcome.concluded) == 2
-    assert all(one.complete for pull in lab.place.forge.pulls() for one in pull.attempts)
-
-
-def test_a_git_lock_that_a_proposer_met_is_waited_for_once(lab: Lab) -> None:
-    locked = GitLocked("update-ref", 128, "Unable to create 'x.lock': File exists.", lab.folder)
-    around = surroundings(lab, Ideas(failures=[locked], most=1))
-    around[2].at(START + 20_000, lambda: pytest.fail("it waits for ever"))
-    outcome = Scheduler(lab.place, *around, PATIENT).run()
-    assert len(outcome.concluded) == 1
-    assert sum("x.lock" in words for words in around[3].said) == 1
-
-
-def test_a_runner_that_fails_now_and_then_is_started_again(lab: Lab) -> None:
-    around = surroundings(lab, Ideas(most=1))
-    around[0].failures = [RunnerFailed("The runner vanished.") for _ in range(3)]
-    outcome = Scheduler(lab.place, *around, PATIENT).run()
-    assert len(outcome.concluded) == 1
-    assert len(around[0].orders) >= 4
-
-
-def test_a_runner_that_always_fails_ends_the_run(lab: Lab) -> None:
-    around = surroundings(lab, Ideas())
-    around[0].failures = [RunnerFailed("No sandbox.") for _ in range(50)]
-    with pytest.raises(RunnerFailed, match="No sandbox"):
-        Scheduler(lab.place, *around, PATIENT).run()
 
 
 def test_what_a_person_closes_is_not_measured_on(lab: Lab) -> None:
