@@ -222,10 +222,18 @@ class Forge(Protocol):
         that all clones share as it was when it was looked at last."""
         ...
 
-    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
+    def publish(
+        self,
+        ref: str,
+        *,
+        old: str | None,
+        new: str | None,
+        instead_of: tuple[str, str] | None = None,
+    ) -> None:
         """Move it there from `old` to `new` (None: remove it); nothing where it is not shared.
 
-        Raises Conflict when it is not at `old`, ForgeError when it may not be moved.
+        `instead_of` is another ref and where it is there: it ends in the same write. Raises
+        Conflict when one is somewhere else, ForgeError when it may not be moved.
         """
         ...
 

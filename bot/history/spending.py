@@ -84,8 +84,8 @@ def note(
         try:
             repository.update_refs([change, *together_with], "note a cost")
             return
-        except RefMoved:
-            if attempt == _TRIES - 1:
+        except RefMoved as moved:
+            if attempt == _TRIES - 1 or moved.ref != REF:
                 raise
 
 

@@ -60,6 +60,11 @@ class Account:
         self.keep: Callable[[Cost], None] = _nowhere
         self.share: Callable[[], None] = _with_nobody
 
+    def go_on(self, cost: Cost) -> None:
+        """Go on for a process before this one, which has settled and written down so much."""
+        with self._all._changed:
+            self.settled = cost
+
     @property
     def left(self) -> Left:
         """What it could reserve now."""

@@ -91,6 +91,22 @@ class Revision:
     guidance: str = ""
 
 
+class Conversation(Protocol):
+    """Where a conversation is kept from answer to answer (`bot.proposing.journal.Journal`).
+
+    A new one has no `proposer` and no `parts`. One that a killed process has left holds what that
+    had kept last, by name, and has cost `cost`, all of it written down.
+    """
+
+    proposer: str
+    parts: Mapping[str, bytes]
+    cost: Cost
+
+    def keep(self, proposer: str, parts: Mapping[str, bytes]) -> None:
+        """How it stands now, as JSON data; written down with the cost that is settled next."""
+        ...
+
+
 _UNLIMITED = Left()
 
 
@@ -127,6 +143,7 @@ class Context:
     base: str = ""  # the commit on the base branch that `files` are of
     left: Left = _UNLIMITED  # when it was asked; `account` knows what is left by now
     account: Account | None = None
+    conversation: Conversation | None = None  # None: it is kept nowhere
     curve: Callable[[int], Sequence[tuple[float, float]]] = _no_curve
     """Pairs of (seconds, loss) that a finished experiment's candidate printed, if it did."""
     beside: str = ""

@@ -64,11 +64,16 @@ class Portfolio:
         raise NothingToPropose("; ".join(out_of_ideas))
 
     def order(self, context: Context) -> tuple[str, ...]:
-        """The names of the proposers in the order in which they are asked."""
+        """The names of the proposers in the order in which they are asked.
+
+        An unfinished conversation goes on with whoever began it.
+        """
+        begun = context.conversation.proposer if context.conversation else ""
         before = [past.proposer for past in context.history]
         for _ in range(context.ahead):
             before.append(turns(self._shares, before)[0])
-        return turns(self._shares, before)
+        order = turns(self._shares, before)
+        return tuple(sorted(order, key=lambda name: name != begun))
 
     def _member(self, name: str) -> Proposer:
         if name not in self._made:

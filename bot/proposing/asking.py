@@ -9,15 +9,16 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from bot import interrupts
-from bot.forge.base import ForgeError
-from bot.git import GitError, Identity, RefChange
+from bot.forge.base import Conflict, ForgeError
+from bot.git import GitError, Identity, RefChange, RefMoved
 from bot.history import spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers.account import Account, Accounts
 from bot.proposers.base import Context, ProposalFailed, Proposer
-from bot.proposing import kept
+from bot.proposing import conversations, kept
 from bot.proposing.checks import credential_in
+from bot.proposing.journal import Journal
 from bot.proposing.place import BOT, Place
 from bot.text.hygiene import Secrets
 
@@ -26,16 +27,20 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     """One proposal, kept (`bot.proposing.kept`); what it cost is written down, also when it
     fails or is interrupted.
 
-    Killed before it is kept, the conversation begins anew and is paid again; killed afterwards,
-    nothing is.
+    Killed before it is kept, a conversation that its proposer keeps is gone on with by the next
+    process that asks for the same, and the call in flight is paid again; killed afterwards, nothing
+    is. A conversation that a cap or a broken connection has ended goes on later as well.
     """
     account = told.account or Accounts().open(lambda: told.left)
-    notes = _Notes(place, proposer, told, account, when)
-    account.keep, account.share = notes.in_between, notes.share
+    journal = conversations.begin(place, told)
+    notes = _Notes(place, proposer, told, account=account, journal=journal, when=when)
+    account.keep, account.share = notes.in_between, notes.share_in_between
     try:
-        proposal = proposer.propose(replace(told, account=account))
+        proposal = proposer.propose(replace(told, account=account, conversation=journal))
     except ProposalFailed as failure:
-        notes.write(failure.cost, f"dropped: {failure}")
+        # Whatever comes of a revision is the answer to its request: nobody asks for it again.
+        later = told.revision is None and (failure.passing or failure.capped)
+        notes.write(failure.cost, f"dropped: {failure}", ends=not later)
         notes.share()
         raise
     except BaseException:
@@ -44,8 +49,9 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
         raise
     title = proposal.hypothesis.title
     proposal, changes = _kept(place, _redacted(proposal), told, when)
-    notes.write(proposal.cost, f"{'revised' if told.revision else 'proposed'}: {title}", changes)
-    _offer(place, proposal)
+    words = f"{'revised' if told.revision else 'proposed'}: {title}"
+    notes.write(proposal.cost, words, changes, ends=True)
+    _offer(place, proposal, journal)
     notes.share()
     return proposal
 
@@ -62,25 +68,45 @@ def asked(proposer: object) -> str:
 
 
 class _Notes:
-    """Writes down what one proposal costs, each part once."""
+    """Writes down what one proposal costs, each part once, and how its conversation stands."""
 
     def __init__(
-        self, place: Place, proposer: Proposer, told: Context, account: Account, when: int
+        self,
+        place: Place,
+        proposer: Proposer,
+        told: Context,
+        *,
+        account: Account,
+        journal: Journal,
+        when: int,
     ) -> None:
         self._place, self._proposer = place, proposer
         self._account, self._when = account, when
+        self._journal = journal
         self._number = told.number
         self._revises = told.revision.number if told.revision else None
 
     def in_between(self, cost: Cost) -> None:
         """One call, of perhaps many."""
-        self._note(cost, f"a call on the way to #{self._revises or self._number}")
+        step = self._journal.step(self._account.settled + cost)
+        self._note(cost, f"a call on the way to #{self._revises or self._number}", step)
 
-    def write(self, total: Cost, what: str, changes: Sequence[RefChange] = ()) -> None:
-        """What remains of a total, and other changes of refs in the same transaction."""
-        # An account that is closed was given up; what it had cost by then is written down.
-        always = bool(total)
-        write = partial(self._note, what=what, changes=changes, always=always)
+    def write(
+        self, total: Cost, what: str, changes: Sequence[RefChange] = (), *, ends: bool = False
+    ) -> None:
+        """What remains of a total, and other changes of refs in the same transaction.
+
+        Where it `ends` the conversation does, else it is left to whoever asks for the same next.
+        """
+
+        def write(cost: Cost) -> None:
+            journal = self._journal
+            step = journal.ended() if ends else journal.released(self._account.settled + cost)
+            # An account that is closed was given up; what it had cost by then is written down.
+            self._note(cost, what, step, changes, always=bool(total))
+            if ends:
+                journal.over()
+
         with interrupts.held():  # it is written down once, or not at all
             self._account.conclude(total, write)
 
@@ -90,11 +116,28 @@ class _Notes:
         # Otherwise it is shared with the next answer, or by the next step.
         with suppress(ForgeError, GitError):
             spending.share(place.repository, place.forge, _WHO, self._when)
+        with suppress(GitError):
+            self._journal.offer()  # afterwards: what was kept has been counted
+
+    def share_in_between(self) -> None:
+        """The same after one call. Raises ProposalFailed when another process goes on with it."""
+        self.share()
+        if self._journal.lost:
+            raise ProposalFailed(
+                "another bot goes on with this conversation", self._account.settled, again=False
+            )
 
     def _note(
-        self, cost: Cost, what: str, changes: Sequence[RefChange] = (), *, always: bool = False
+        self,
+        cost: Cost,
+        what: str,
+        step: tuple[RefChange, ...],
+        changes: Sequence[RefChange] = (),
+        *,
+        always: bool = False,
     ) -> None:
-        spending.note(
+        write = partial(
+            spending.note,
             self._place.repository,
             cost,
             what,
@@ -103,8 +146,15 @@ class _Notes:
             proposer=asked(self._proposer),
             experiment=self._revises,
             always=always,
-            together_with=changes,
         )
+        try:
+            write(together_with=[*changes, *step])
+            self._journal.made(step)
+        except RefMoved as moved:
+            if moved.ref != self._journal.ref:
+                raise
+            self._journal.lost = True
+            write(together_with=changes)  # it was paid for all the same
 
 
 _WHO = Identity(BOT.name, BOT.id)
@@ -123,13 +173,19 @@ def _kept(
         return proposal, ()  # what it cost shall be written down all the same
 
 
-def _offer(place: Place, proposal: Proposal) -> None:
-    """Keep it where clones share it, too: this one may live for a single step."""
+def _offer(place: Place, proposal: Proposal, journal: Journal) -> None:
+    """Keep it where clones share it, too, instead of the conversation: this one may live for a
+    single step."""
     if proposal.kept is None:
         return
     ref, commit = proposal.kept
-    if place.repository.ref(ref) == commit:  # not so where it was given up by now
-        with suppress(ForgeError):  # it is kept here
+    if place.repository.ref(ref) != commit:
+        return  # it was given up by now
+    with suppress(ForgeError):  # it is kept here
+        try:
+            place.forge.publish(ref, old=None, new=commit, instead_of=journal.shared)
+            journal.taken()
+        except Conflict:  # the conversation is not there as it was
             place.forge.publish(ref, old=None, new=commit)
 
 

@@ -138,13 +138,22 @@ def is_waiting(place: Place, proposal: Proposal) -> bool:
 
 def forget(place: Place, proposal: Proposal) -> None:
     """It comes to nothing, or is where it belongs. What stays of it is found settled later."""
-    if proposal.kept is None:
-        return
-    ref, commit = proposal.kept
-    with suppress(RefMoved):  # it is forgotten already
-        place.repository.update_refs([Delete(ref, commit)], "a proposal is settled")
+    if proposal.kept is not None:
+        remove(place, *proposal.kept)
+
+
+def remove(place: Place, ref: str, commit: str) -> None:
+    """Remove a ref of the bot's own that is at `commit`, here and where clones share it."""
+    remove_here(place, ref, commit)
     with suppress(ForgeError):
         place.forge.publish(ref, old=commit, new=None)
+
+
+def remove_here(place: Place, ref: str, commit: str | None) -> None:
+    """Remove it from this clone alone."""
+    with suppress(RefMoved):  # it is gone already
+        if commit is not None:
+            place.repository.update_refs([Delete(ref, commit)], "nobody waits for it any more")
 
 
 def _read(repository: Repository, ref: str, commit: str) -> Kept | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from bot.errors import BotError
@@ -20,7 +21,7 @@ from bot.history.spending import CapReached
 from bot.model import Proposal
 from bot.proposers.base import Context, ProposalFailed, Proposer
 from bot.proposers.portfolio import PORTFOLIO
-from bot.proposing import kept
+from bot.proposing import conversations, kept
 from bot.proposing.asking import ask
 from bot.proposing.checks import Refused, commit
 from bot.proposing.context import context
@@ -81,7 +82,10 @@ class Drafting:
 
     def told(self, view: View, ahead: int = 0) -> Context:
         """What it is told. Raises CapReached."""
-        return context(self.place, view, tuple(self.refused), ahead=ahead)
+        told = partial(context, self.place, view, tuple(self.refused), ahead=ahead)
+        now = told()
+        earlier = conversations.base(self.place, now)
+        return now if earlier == now.base else told(base=earlier)
 
     def take(self, view: View, proposal: Proposal, told: Context) -> bool:
         """Open a proposal; False when it is refused and there may be another attempt.

@@ -3,8 +3,8 @@
 A proposal that broke in its smoke run, which costs seconds, goes back to its proposer once: it
 hears the runner's typed word of what went wrong (never the candidate's own text). A person's
 guidance goes the same way. Killed at any instant, the next step finds either the commit or the
-request as it was; a revision that was complete by then is taken, a conversation that was not begins
-anew.
+request as it was; a revision that was complete by then is taken, a conversation that was not goes
+on.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from bot.git import Identity
 from bot.history import spending
 from bot.history.spending import CapReached
 from bot.proposers.base import NothingToPropose
+from bot.proposing import conversations
 from bot.proposing.adopting import Orphan, orphans
 from bot.proposing.place import BOT, Place
 from bot.proposing.propose import Drafting, NoProposal
@@ -56,6 +57,10 @@ class Asking:
         """Ask for revisions and for new experiments."""
         drafts = self._to_ask(actions)
         if drafts:
+            for words in conversations.tidy(
+                self.place, {one.pull.number for one in view.standings}
+            ):
+                self.teller.say(words)
             self.teller.thinking(len(drafts))
             self._share()
         for draft in drafts:

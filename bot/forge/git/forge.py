@@ -269,8 +269,16 @@ class GitForge:
         """The bot's own refs below `prefix` in this clone."""
         return refs_below(self.repository.git, prefix)
 
-    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
+    def publish(
+        self,
+        ref: str,
+        *,
+        old: str | None,
+        new: str | None,
+        instead_of: tuple[str, str] | None = None,
+    ) -> None:
         """Move it on that remote; nothing where it is not shared. Raises Conflict."""
+        del instead_of  # such refs are not shared
         if self._sharing and is_shared(ref):
             self._sharing.publish(ref, old, new)
 

@@ -349,13 +349,21 @@ class GitHubForge:
         """The bot's own refs below `prefix`, here and on GitHub when it was fetched."""
         return {**self._remote.own(prefix), **refs_below(self.repository.git, prefix)}
 
-    def publish(self, ref: str, *, old: str | None, new: str | None) -> None:
+    def publish(
+        self,
+        ref: str,
+        *,
+        old: str | None,
+        new: str | None,
+        instead_of: tuple[str, str] | None = None,
+    ) -> None:
         """Move it on GitHub. Raises Conflict when it is somewhere else.
 
         What `own_refs` tells of is in one place: here, or from now on there. Were it in both,
         this clone could not tell what another one took from GitHub from what never came there.
         """
-        self._remote.push([Move(ref, new, old)])
+        ends = [Move(instead_of[0], None, instead_of[1])] if instead_of else []
+        self._remote.push([Move(ref, new, old), *ends])
         if new is not None and self._remote.mirrors(ref):
             with suppress(RefMoved):  # it was given up at this moment
                 self.repository.update_refs([Delete(ref, new)], "GitHub keeps it")

@@ -24,6 +24,7 @@ _FETCHED = {
     "refs/forge/opening": "opening",
     "refs/forge/ending": "ending",
     "refs/forge/proposals": "proposals",
+    "refs/forge/conversations": "conversations",
 }
 _RACE = (
     *("stale info", "fetch first", "cannot lock ref", "already exists", "failed to update ref"),

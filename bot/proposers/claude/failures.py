@@ -29,6 +29,21 @@ PASSING = frozenset({Trouble.OVERLOADED, Trouble.RATE_LIMITED, Trouble.BROKE_OFF
 """Worth waiting for."""
 TOLD_TO_MODEL = frozenset({Trouble.BAD_JSON, Trouble.UNREADABLE})
 """The model may do better when it is told."""
+ADVICE = {
+    Trouble.OVERLOADED: "The model is overloaded. Run the step again later.",
+    Trouble.RATE_LIMITED: "The rate limit of the key is reached. Run the step again later.",
+    Trouble.BROKE_OFF: "Check the connection and run the step again.",
+    Trouble.SERVER: "The service has a problem. Run the step again later.",
+    Trouble.REFUSED_KEY: "Check ANTHROPIC_API_KEY.",
+    Trouble.NO_CREDIT: "Add credit to the account of the key.",
+    Trouble.NO_SUCH_MODEL: "Check claude.model in bot.toml.",
+    Trouble.BAD_REQUEST: "Check the model and the settings in [claude] of bot.toml.",
+    Trouble.BAD_ADDRESS: "Check ANTHROPIC_BASE_URL and the proxy variables (HTTPS_PROXY, "
+    "ALL_PROXY): unset them, or correct them.",
+    Trouble.NOT_SENT: "Check the variables ANTHROPIC_... and those of a proxy (HTTPS_PROXY, "
+    "ALL_PROXY), and that the package anthropic is the one of requirements/bot.txt.",
+}
+"""What a person can do about it."""
 
 
 class CallFailed(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from bot.errors import BotError
@@ -12,9 +12,11 @@ from bot.history.cost import Cost
 from bot.model import Proposal, Source
 from bot.proposers.account import Accounts
 from bot.proposers.base import WEB_TOOLS, Context, NothingToPropose
+from bot.proposers.briefing import Detail
 from bot.proposers.claude.pricing import PRICES_AS_OF, price_of, priced
 from bot.proposers.claude.prompt import Request, build
 from bot.proposers.claude.purse import Purse
+from bot.proposers.claude.state import Unusable, pack, unpack
 from bot.proposers.claude.talk import Asks, Bounds, Talk
 from bot.proposers.claude.workbench import Workbench
 from bot.proposers.tables import ClaudeTable
@@ -88,33 +90,70 @@ class ClaudeProposer:
         api = self._api = self._api or self._connect()
         account = context.account or Accounts().open(lambda: context.left)
         purse = self._purse = Purse(price, account, self._table.max_proposal_tokens)
-        bench = Workbench(context, self._fence)
+        begun = None
+        left = context.conversation
+        if left is not None and left.proposer == self.name:
+            account.go_on(left.cost)  # also where it begins anew: it was paid for this proposal
+            purse.spent = left.cost
+            begun = left.parts
+        while True:
+            try:
+                talk = self._talk(context, api, purse, begun)
+                talk.run()
+                return self._proposal(context, talk)
+            except Unusable as why:
+                self._progress(f"an unfinished conversation cannot be gone on with: {why}")
+                purse.forget()
+                begun = None
+
+    def _talk(
+        self, context: Context, api: Asks, purse: Purse, begun: Mapping[str, bytes] | None
+    ) -> Talk:
+        """A conversation, put back to where a process before this one has left it if it did.
+
+        Raises Unusable.
+        """
+        state, messages = unpack(begun) if begun is not None else (None, [])
+        fence = Fence(state.mark, self._fence.secrets) if state else self._fence
         granted = context.phase.tools
         web = bool(context.phase.web_domains and granted & WEB_TOOLS)
+
+        def opening(detail: Detail) -> Request:
+            prompt = build(context, fence, self._table, detail)
+            return prompt.request(self.model(context), self._table, self.effort(context))
+
+        def keep(request: Request) -> None:
+            if context.conversation is not None:
+                parts = pack(talk.state(request), request.messages)
+                context.conversation.keep(self.name, parts)
+
         talk = Talk(
             api=api,
-            bench=bench,
+            bench=Workbench(context, fence),
             purse=purse,
-            opening=lambda detail: build(context, self._fence, self._table, detail).request(
-                model, self._table, self.effort(context)
-            ),
+            opening=opening,
             granted=granted,
             bounds=Bounds(self._table.max_turns, self._table.max_web_uses if web else 0),
             progress=self._progress,
             sleep=self._sleep,
+            keep=keep,
         )
-        talk.run()
-        submission = bench.submission
+        if state is not None:
+            talk.go_on(state, messages)
+        return talk
+
+    def _proposal(self, context: Context, talk: Talk) -> Proposal:
+        submission = talk.bench.submission
         assert submission is not None  # noqa: S101  (`run` returns only with one)
         return Proposal(
             hypothesis=submission.hypothesis,
-            files=bench.changed,
+            files=talk.bench.changed,
             proposer=self.name,
-            cost=purse.spent,
+            cost=talk.purse.spent,
             notes=submission.notes,
             sources=tuple(
                 Source(source.url, name(self._fence.plain(source.title), 150))
-                for source in talk.sources
+                for source in talk.counts.sources
                 if _is_plain(source.url, context.phase.web_domains)
             ),
         )

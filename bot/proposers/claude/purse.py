@@ -24,22 +24,27 @@ class Purse:
     account: Account  # what all proposals together may still spend
     most_tokens: int  # for this proposal
     spent: Cost = field(default_factory=Cost)
-    _known_input: int = 0  # tokens of a request so far, as the interface counted them
-    _known_estimate: int = 0  # the estimate for the same request
+    known_input: int = 0  # tokens of a request so far, as the interface counted them
+    known_estimate: int = 0  # the estimate for the same request
+    _unsettled: Cost = field(default_factory=Cost)
 
-    def add(self, usage: Cost, request: Request | None = None) -> Cost:
-        """Count the usage of one answer to `request`; the same with its dollars."""
+    def add(self, usage: Cost, request: Request | None = None) -> None:
+        """Count the usage of one answer to `request`; `settle` comes next."""
         cost = priced(usage, self.price)
-        self.spent = self.spent + cost
-        self.account.settle(cost)
+        self.spent += cost
+        self._unsettled += cost
         if request is not None and usage.tokens:
-            self._known_input = usage.tokens - usage.output_tokens
-            self._known_estimate = request.estimate()
-        return cost
+            self.known_input = usage.tokens - usage.output_tokens
+            self.known_estimate = request.estimate()
+
+    def settle(self) -> None:
+        """Have what was counted written down; nothing is reserved for it any more."""
+        cost, self._unsettled = self._unsettled, Cost()
+        self.account.settle(cost)
 
     def forget(self) -> None:
         """The conversation starts anew: what was known of its length no longer holds."""
-        self._known_input = self._known_estimate = 0
+        self.known_input = self.known_estimate = 0
 
     def room(self, request: Request, web_uses: int = 0) -> int:
         """The most output tokens that the next answer may have, at most `request.max_tokens`.
@@ -89,8 +94,8 @@ class Purse:
 
     def _input_bound(self, request: Request) -> int:
         guess = estimate(request.system, request.tools, request.messages)
-        new = max(0, guess - self._known_estimate)
-        return self._known_input + round(_SAFETY * new)
+        new = max(0, guess - self.known_estimate)
+        return self.known_input + round(_SAFETY * new)
 
 
 def _caps(left: Left) -> str:

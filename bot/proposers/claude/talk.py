@@ -12,12 +12,13 @@ from functools import partial
 from typing import Protocol
 
 from bot.history.cost import Cost
-from bot.model import Source
 from bot.proposers.base import ProposalFailed
 from bot.proposers.briefing import FULL, SHORT, Detail
-from bot.proposers.claude.failures import PASSING, TOLD_TO_MODEL, CallFailed, Trouble
+from bot.proposers.claude.failures import ADVICE, PASSING, TOLD_TO_MODEL, CallFailed, Trouble
 from bot.proposers.claude.prompt import Block, Request
 from bot.proposers.claude.purse import Purse
+from bot.proposers.claude.reading import Answer, ToolCall
+from bot.proposers.claude.state import MOST_SOURCES, Counts, State, Unusable, form
 from bot.proposers.claude.tools import InvalidInput, parse
 from bot.proposers.claude.workbench import Workbench
 from bot.text.hygiene import name
@@ -28,50 +29,6 @@ MOST_BROKEN = 3  # answers that were cut off or could not be read
 CALLS_A_TURN = 16
 MOST_CALLS = 200
 WAITS_S = (2.0, 8.0, 30.0)  # where the server does not say how long
-MOST_SOURCES = 20
-
-_ADVICE = {
-    Trouble.OVERLOADED: "The model is overloaded. Run the step again later.",
-    Trouble.RATE_LIMITED: "The rate limit of the key is reached. Run the step again later.",
-    Trouble.BROKE_OFF: "Check the connection and run the step again.",
-    Trouble.SERVER: "The service has a problem. Run the step again later.",
-    Trouble.REFUSED_KEY: "Check ANTHROPIC_API_KEY.",
-    Trouble.NO_CREDIT: "Add credit to the account of the key.",
-    Trouble.NO_SUCH_MODEL: "Check claude.model in bot.toml.",
-    Trouble.BAD_REQUEST: "Check the model and the settings in [claude] of bot.toml.",
-    Trouble.BAD_ADDRESS: "Check ANTHROPIC_BASE_URL and the proxy variables (HTTPS_PROXY, "
-    "ALL_PROXY): unset them, or correct them.",
-    Trouble.NOT_SENT: "Check the variables ANTHROPIC_... and those of a proxy (HTTPS_PROXY, "
-    "ALL_PROXY), and that the package anthropic is the one of requirements/bot.txt.",
-}
-
-
-class ToolCallLike(Protocol):
-    """A tool call as it came."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def tool(self) -> str: ...  # noqa: D102
-    @property
-    def input(self) -> object: ...  # noqa: D102
-
-
-class AnswerLike(Protocol):
-    """One complete answer (`bot.proposers.claude.api.Answer`)."""
-
-    @property
-    def blocks(self) -> list[Block]: ...  # noqa: D102
-    @property
-    def calls(self) -> tuple[ToolCallLike, ...]: ...  # noqa: D102
-    @property
-    def stop(self) -> str: ...  # noqa: D102
-    @property
-    def usage(self) -> Cost: ...  # noqa: D102
-    @property
-    def refusal(self) -> str: ...  # noqa: D102
-    @property
-    def sources(self) -> tuple[Source, ...]: ...  # noqa: D102
 
 
 class Asks(Protocol):
@@ -82,7 +39,7 @@ class Asks(Protocol):
         """What an answer that is not complete has cost by now, without dollars."""
         ...
 
-    def ask(self, request: Request, on_progress: Callable[[str], None]) -> AnswerLike:
+    def ask(self, request: Request, on_progress: Callable[[str], None]) -> Answer:
         """Raises CallFailed."""
         ...
 
@@ -97,7 +54,10 @@ class Bounds:
 
 @dataclass
 class Talk:
-    """One conversation. `opening` makes its first request with so much detail."""
+    """One conversation. `opening` makes its first request with so much detail.
+
+    `keep` is told the next request before what an answer cost is written down.
+    """
 
     api: Asks
     bench: Workbench
@@ -107,36 +67,60 @@ class Talk:
     bounds: Bounds
     progress: Callable[[str], None]
     sleep: Callable[[float], None]
-    sources: list[Source] = field(default_factory=list)
-    _mistakes: int = 0
-    _reminders: int = 0
-    _broken: int = 0
+    keep: Callable[[Request], None]
+    counts: Counts = field(default_factory=Counts)
+    _begun: Request | None = None  # the next request of one that was left, until it is answered
     _waits: int = 0
-    _calls: int = 0
-    _detail: Detail = FULL
+
+    def state(self, request: Request) -> State:
+        """How it stands, `request` being the next."""
+        return State(
+            mark=self.bench.mark,
+            form=form(request),
+            counts=self.counts,
+            files=self.bench.edited,
+            near=self.bench.near,
+            input_tokens=self.purse.known_input,
+            estimated=self.purse.known_estimate,
+        )
+
+    def go_on(self, state: State, messages: list[Block]) -> None:
+        """Go back to where a process before this one has left it. Raises Unusable."""
+        first = self.opening(FULL)
+        if form(first) != state.form:
+            raise Unusable("the model, its instructions or its tools have changed since")
+        self.bench.go_on(state.files, state.near)
+        self.purse.known_input, self.purse.known_estimate = state.input_tokens, state.estimated
+        self.counts, self._begun = state.counts, replace(first, messages=messages)
+        self.progress(f"goes on with a conversation that has {self.counts.turns} answers already")
 
     def run(self) -> None:
         """Talk until the workbench has a submission.
 
         Raises:
             ProposalFailed: it came to nothing; the message says why.
+            Unusable: the interface does not take it where it was begun before.
         """
-        request = self.opening(self._detail)
-        for turn in range(1, self.bounds.turns + 1):
+        request = self._begun or self.opening(FULL)
+        while self.counts.turns < self.bounds.turns:
+            self.counts.turns += 1
             room = self.purse.room(request, self.bounds.web_uses)
             asked = replace(request, max_tokens=room)
             try:
-                answer = self.api.ask(asked, partial(self._tell, turn))
+                answer = self.api.ask(asked, partial(self._tell, self.counts.turns))
             except CallFailed as failure:
                 self.purse.add(failure.cost)
+                self.purse.settle()
                 request = self._after(failure, request)
                 continue
             self.purse.add(answer.usage, asked)
-            self._waits = 0
+            self._waits, self._begun = 0, None
             self._note_sources(answer)
             request = self._react(answer, request)
             if self.bench.submission is not None:
-                return
+                return  # whoever keeps the proposal settles in the same write
+            self.keep(request)
+            self.purse.settle()
         raise self._failed(
             f"the model did not hand in a proposal within {self.bounds.turns} answers"
         )
@@ -144,7 +128,7 @@ class Talk:
     # -----------------------------------------------------------------------------------------
     # answers
 
-    def _react(self, answer: AnswerLike, request: Request) -> Request:
+    def _react(self, answer: Answer, request: Request) -> Request:
         """The next request after a complete answer."""
         if answer.stop == "refusal":
             reason = answer.refusal or "no reason given"
@@ -171,32 +155,32 @@ class Talk:
         answered = _with(request, {"role": "assistant", "content": answer.blocks})
         return _with(answered, {"role": "user", "content": content}) if content else answered
 
-    def _carry_out(self, calls: tuple[ToolCallLike, ...], *, cut: bool) -> list[Block]:
+    def _carry_out(self, calls: tuple[ToolCall, ...], *, cut: bool) -> list[Block]:
         """The results of all calls of one answer; every call gets one."""
         results = []
         for index, call in enumerate(calls):
-            self._calls += 1
+            self.counts.calls += 1
             if cut and index == len(calls) - 1:
                 text, wrong = "This call was cut off. Nothing of it was done.", True
             elif self.bench.submission is not None:
                 text, wrong = "Your proposal was taken already.", True
-            elif index >= CALLS_A_TURN or self._calls > MOST_CALLS:
+            elif index >= CALLS_A_TURN or self.counts.calls > MOST_CALLS:
                 text, wrong = f"Too many calls: at most {CALLS_A_TURN} in one answer.", True
             else:
                 text, wrong = self._one(call)
             result: Block = {"type": "tool_result", "tool_use_id": call.id, "content": text}
             results.append({**result, "is_error": True} if wrong else result)
-        if self._calls > MOST_CALLS and self.bench.submission is None:
+        if self.counts.calls > MOST_CALLS and self.bench.submission is None:
             raise self._failed(f"the model made more than {MOST_CALLS} tool calls")
         return results
 
-    def _one(self, call: ToolCallLike) -> tuple[str, bool]:
+    def _one(self, call: ToolCall) -> tuple[str, bool]:
         try:
             checked = parse(call.tool, call.input, self.granted)
             return self.bench.do(checked), False
         except InvalidInput as problem:
-            self._mistakes += 1
-            if self._mistakes > MOST_MISTAKES:
+            self.counts.mistakes += 1
+            if self.counts.mistakes > MOST_MISTAKES:
                 reason = name(self.bench.redact(str(problem)), 200)
                 raise self._failed(
                     f"more than {MOST_MISTAKES} tool calls could not be carried out; "
@@ -205,19 +189,19 @@ class Talk:
             return self.bench.redact(str(problem)), True
 
     def _remind(self) -> str:
-        self._reminders += 1
-        if self._reminders > MOST_REMINDERS:
+        self.counts.reminders += 1
+        if self.counts.reminders > MOST_REMINDERS:
             raise self._failed("the model ended its work without handing in a proposal")
         return (
             "You ended without handing in. Nobody reads questions or reports. Finish the edit "
             "and call `submit`."
         )
 
-    def _note_sources(self, answer: AnswerLike) -> None:
+    def _note_sources(self, answer: Answer) -> None:
         for source in answer.sources:
-            known = {one.url for one in self.sources}
-            if source.url not in known and len(self.sources) < MOST_SOURCES:
-                self.sources.append(source)
+            known = {one.url for one in self.counts.sources}
+            if source.url not in known and len(self.counts.sources) < MOST_SOURCES:
+                self.counts.sources.append(source)
 
     # -----------------------------------------------------------------------------------------
     # failures
@@ -232,13 +216,15 @@ class Talk:
             self._count_broken(str(failure))
             note = f"Your last answer was lost: {failure}. Nothing of it was done. Do it again."
             return _with_note(request, note)
-        advice = _ADVICE.get(failure.trouble, "")
+        if failure.trouble is Trouble.BAD_REQUEST and self._begun is not None:
+            raise Unusable("the interface does not take what was kept of it")
+        advice = ADVICE.get(failure.trouble, "")
         raise self._failed(f"{failure}. {advice}".strip(), again=False)
 
     def _wait(self, failure: CallFailed, request: Request) -> Request:
         if self._waits >= len(WAITS_S):
             tries = self._waits + 1
-            advice = _ADVICE[failure.trouble]
+            advice = ADVICE[failure.trouble]
             raise self._failed(
                 f"{failure}, {tries} times in a row. {advice}", again=False, passing=True
             )
@@ -251,11 +237,11 @@ class Talk:
     def _shorten(self, request: Request) -> Request:
         """Start anew with a short account. The edited files stay."""
         del request
-        if self._detail is SHORT:
+        if self.counts.short:
             raise self._failed(
                 "the context is too long for the model, also in its short form", again=False
             )
-        self._detail = SHORT
+        self.counts.short = True
         self.purse.forget()
         note = (
             "An earlier conversation became too long and is gone. The edits made in it are "
@@ -264,8 +250,8 @@ class Talk:
         return _with_note(self.opening(SHORT), note)
 
     def _count_broken(self, what: str) -> None:
-        self._broken += 1
-        if self._broken > MOST_BROKEN:
+        self.counts.broken += 1
+        if self.counts.broken > MOST_BROKEN:
             raise self._failed(f"more than {MOST_BROKEN} answers were of no use; the last: {what}")
 
     def _failed(self, reason: str, *, again: bool = True, passing: bool = False) -> ProposalFailed:

@@ -6,12 +6,13 @@ files and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.model import Hypothesis
 from bot.proposers import briefing
 from bot.proposers.base import Context, PastExperiment
+from bot.proposers.claude.state import Unusable
 from bot.proposers.claude.tools import Call, Check, Edit, History, InvalidInput, Submit, View, Write
 from bot.proposers.review import (
     VERY_NEAR,
@@ -45,9 +46,10 @@ class Workbench:
         self._context = context
         self._fence = fence
         start = context.files if context.revision is None else context.revision.files
-        self.files: dict[str, bytes] = {**context.files, **start}
+        self._start: dict[str, bytes] = {**context.files, **start}
+        self.files = dict(self._start)
         self.submission: Submission | None = None
-        self._shown_near: set[int] = set()
+        self.near: set[int] = set()  # experiments that were shown for being alike
 
     def do(self, call: Call) -> str:
         """Carry out a checked tool call; the answer for the model.
@@ -71,6 +73,27 @@ class Workbench:
                 return self._check()
             case Submit():
                 return self._submit(call)
+
+    @property
+    def mark(self) -> str:
+        """The mark of the fence around everything that was shown."""
+        return self._fence.mark
+
+    @property
+    def edited(self) -> dict[str, str]:
+        """The files that the model has changed, as they are now."""
+        now = self.files.items()
+        return {path: data.decode() for path, data in now if self._start.get(path) != data}
+
+    def go_on(self, edited: Mapping[str, str], near: Iterable[int]) -> None:
+        """Put back what was edited and shown in a process before this one. Raises Unusable."""
+        try:
+            for path, text in edited.items():
+                if self.files.get(path, b"").decode("utf-8", "replace") != text:
+                    self._put(path, text)
+        except InvalidInput as problem:
+            raise Unusable(f"an edit in it is not allowed ({self.redact(str(problem))})") from None
+        self.near = set(near)
 
     def redact(self, text: str) -> str:
         """`text` without secrets: for answers that repeat what the model said."""
@@ -175,7 +198,7 @@ class Workbench:
     def _near(self, found: Review) -> str:
         if not found.near:
             return ""
-        self._shown_near |= {near.number for near in found.near}
+        self.near |= {near.number for near in found.near}
         text = near_text(found.near, self._context)
         return " Earlier experiments like it:\n" + self._fence.wrap("near experiments", text, 6_000)
 
@@ -193,7 +216,7 @@ class Workbench:
         unseen = [
             near
             for near in found.near
-            if near.similarity >= VERY_NEAR and near.number not in self._shown_near
+            if near.similarity >= VERY_NEAR and near.number not in self.near
         ]
         if unseen:
             return (

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -75,6 +77,14 @@ def test_each_makes_its_share_from_the_very_first_experiments(shares: dict[str, 
 def test_whose_turn_it_is_follows_from_the_history_alone() -> None:
     assert portfolio().order(context(*["claude"] * 4))[0] == "search"
     assert portfolio().order(context(*["claude"] * 4))[0] == "search"
+
+
+def test_an_unfinished_conversation_goes_on_with_whoever_began_it() -> None:
+    begun: Any = SimpleNamespace(proposer="search")
+    told = replace(context(), conversation=begun)
+    assert portfolio().order(context()) == ("claude", "search")
+    assert portfolio().order(told) == ("search", "claude")
+    assert portfolio({"claude": 1}).order(told) == ("claude",)
 
 
 def test_what_others_proposed_does_not_count() -> None:
