@@ -75,7 +75,8 @@ class AuditReader:
 
     def _merges_since(self, winners: Collection[int]) -> int:
         latest = max((audit.after for audit in self.audits), default=0)
-        return sum(entry.number in winners for entry in self.entries[latest:])
+        merged = frozenset(winners)
+        return sum(entry.number in merged for entry in self.entries[latest:])
 
     def _unfinished(self) -> tuple[Audit, ...]:
         told: dict[int, int] = {}

@@ -18,17 +18,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, TypeVar
 
 from bot.errors import LedgerError
+from bot.history.scores import Scores, scores_of
 from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
 from bot.text.plain import one_line, quiet
 
 GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
+_NONE = "-"
 _SELF_REPORTED = "self-reported"
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
-_SIDES = {str(side): side for side in Side}
+_NAMES = (
+    *("Experiment", "Hypothesis", "Verdict", "Reason", "Phase", "Proposer", "Metric", "Seeds"),
+    *("Duration", "Baseline", "Difference", "Interval", "Cost", "Head", "Fork", "Fingerprint"),
+    *("Reverts", "Scored", "Evidence"),
+)
+_OPTIONAL = {"Verdict", "Baseline", "Difference", "Interval", "Reverts", "Scored"}
+_AS_WRITTEN = re.compile(
+    "".join(f"(?:{name}: (.*)\n)" + ("?" if name in _OPTIONAL else "") for name in _NAMES)
+)
+"""The trailers as `message` writes them, with a line end: matched several times as fast as read."""
 _PIPE = 1 << 20
 _SEPARATOR = b"\0"  # the one byte that a commit message cannot contain
 _MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"} | {
@@ -37,18 +48,7 @@ _MISLEADING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTO
 }
 
 
-_Row = TypeVar("_Row")
-
-
-class Score(NamedTuple):
-    """Of one finished run, what the statistics over thousands of experiments need."""
-
-    side: Side
-    subject: str
-    seed: int
-    value: float | None
-    runner_class: str
-    attempt: str
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,19 @@ class LedgerEntry:
         return self._runs
 
     @cached_property
-    def scores(self) -> tuple[Score, ...]:
-        """The same runs, reduced: several times as fast as `runs`. Raises LedgerError."""
+    def scores(self) -> Mapping[str, Scores]:
+        """The same runs by runner class, reduced: many times as fast. Raises LedgerError."""
         from pydantic_core import from_json  # `bot log` needs neither
 
-        return self._rows(from_json, _score_from_row)
+        return self._evidence(lambda text: scores_of(from_json(text)))
 
     @cached_property
     def _runs(self) -> tuple[tuple[Side, Run], ...]:
-        return self._rows(json.loads, _run_from_row)
+        return self._evidence(lambda text: tuple(map(_run_from_row, json.loads(text))))
 
-    def _rows(
-        self, parse: Callable[[str], Any], read: Callable[[Sequence[Any]], _Row]
-    ) -> tuple[_Row, ...]:
+    def _evidence(self, read: Callable[[str], _Read]) -> _Read:
         try:
-            return tuple([read(row) for row in parse(self.evidence)])
+            return read(self.evidence)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise LedgerError(
                 f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
@@ -155,11 +153,11 @@ def message(facts: Facts, verdict: Verdict) -> str:
         *_numbers(facts, verdict),
         ("Cost", f"{facts.cost_usd:.4f}"),
         ("Head", facts.head),
-        ("Fork", facts.fork or "-"),
-        ("Fingerprint", facts.fingerprint or "-"),
+        ("Fork", facts.fork or _NONE),
+        ("Fingerprint", facts.fingerprint or _NONE),
         *([("Reverts", "{} {}".format(*facts.reverts))] if facts.reverts else []),
         *([("Scored", _SELF_REPORTED)] if facts.self_reported else []),
-        ("Evidence", json.dumps([_row_from_run(*pair) for pair in facts.runs])),
+        ("Evidence", json.dumps([row_of(*pair) for pair in facts.runs])),
     ]
     block = "\n".join(f"{key}: {value}" for key, value in trailers)
     return f"{subject}\n\n{story}\n\n{block}\n"
@@ -191,10 +189,11 @@ def _numbers(facts: Facts, verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.6g}"
+    return _NONE if value is None or not math.isfinite(value) else f"{value:.6g}"
 
 
-def _row_from_run(side: Side, run: Run) -> list[object]:
+def row_of(side: Side, run: Run) -> list[object]:
+    """What the ledger keeps of a run: a list that JSON can hold."""
     return [
         str(side),
         run.subject,
@@ -225,17 +224,6 @@ def _run_from_row(row: Sequence[object]) -> tuple[Side, Run]:
         secondary=tuple((str(key), float(number)) for key, number in secondary.items()),
     )
     return Side(str(side)), run
-
-
-def score_of(side: Side, run: Run) -> Score:
-    """A run, reduced."""
-    return Score(side, run.subject, run.seed, run.value, run.runner_class, run.attempt)
-
-
-def _score_from_row(row: Sequence[Any]) -> Score:
-    side, subject, seed, _, value, _, runner_class, attempt, _, _ = row
-    number = None if value is None else float(value)
-    return Score(_SIDES[side], subject, int(seed), number, runner_class, attempt)
 
 
 def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
@@ -302,8 +290,10 @@ def _chunks(stream: IO[bytes] | None) -> Iterator[str]:
 
 def entry_of(text: str) -> LedgerEntry:
     """The entry that a commit with this message will be. Raises LedgerError."""
-    story, trailers = _parts(text)
-    return _parse(story, trailers, "", 0)
+    entry = _parse(text, "", 0)
+    if entry is None:
+        raise LedgerError("This is no message of the ledger.")
+    return entry
 
 
 def entry_in(chunk: str) -> LedgerEntry | None:
@@ -315,61 +305,83 @@ def entry_in(chunk: str) -> LedgerEntry | None:
     header, _, body = chunk.lstrip("\n").partition("\n")
     if not _SUBJECT.match(body):
         return None
-    story, trailers = _parts(body)
-    if not trailers.keys() >= _REQUIRED:
-        return None
     commit, _, committed_at = header.partition(" ")
-    return _parse(story, trailers, commit, int(committed_at))
+    return _parse(body, commit, int(committed_at))
 
 
-def _parse(story: str, trailers: Mapping[str, str], commit: str, committed_at: int) -> LedgerEntry:
+def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry | None:
+    """The entry of a commit with this message; None where it lacks what makes it one."""
+    story, _, block = body.rstrip("\n").rpartition("\n\n")
     try:
-        interval = [float(part) for part in trailers.get("Interval", "").split()]
-        metric, direction, value = trailers["Metric"].split()
+        texts = _texts(block)
+        if texts is None:
+            return None
+        number, title, _, reason, phase, proposer, measured, seeds, duration, *numbers = texts
+        baseline, difference, interval, cost, head, fork, fingerprint, *rest = numbers
+        reverts, scored, evidence = rest
+        metric, direction, value = measured.split()
+        reach = _interval(interval)
         return LedgerEntry(
-            number=int(trailers["Experiment"]),
-            title=trailers["Hypothesis"],
-            reason=Reason(trailers["Reason"]),
-            phase=trailers["Phase"],
-            proposer=trailers["Proposer"],
+            number=int(number),
+            title=title,
+            reason=Reason(reason),
+            phase=phase,
+            proposer=proposer,
             metric=metric,
             direction=Direction(direction),
             value=_optional(value),
-            baseline=_optional(trailers.get("Baseline", "-")),
-            difference=_optional(trailers.get("Difference", "-")),
-            interval=(interval[0], interval[1]) if interval else None,
-            level=interval[2] if interval else None,
-            seeds=int(trailers["Seeds"]),
-            duration_s=float(trailers["Duration"]),
-            cost_usd=float(trailers["Cost"]),
-            head=trailers["Head"],
-            fork=trailers["Fork"],
-            fingerprint=trailers["Fingerprint"],
+            baseline=_optional(baseline),
+            difference=_optional(difference),
+            interval=reach[:2] if reach else None,
+            level=reach[2] if reach else None,
+            seeds=int(seeds),
+            duration_s=float(duration),
+            cost_usd=float(cost),
+            head=head,
+            fork=fork,
+            fingerprint=fingerprint,
             explanation=story.partition("\n\n")[2],
-            evidence=trailers["Evidence"],
-            reverts=_pair(trailers["Reverts"]) if "Reverts" in trailers else None,
-            self_reported=trailers.get("Scored") == _SELF_REPORTED,
+            evidence=evidence,
+            reverts=_pair(reverts),
+            self_reported=scored == _SELF_REPORTED,
             commit=commit,
             committed_at=committed_at,
         )
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError) as error:
         raise LedgerError(
             f"The ledger commit {commit[:12]} cannot be read ({error!r}). It looks like one of "
             "the bot's but its trailers are damaged; revert whatever rewrote it."
         ) from None
 
 
-def _parts(body: str) -> tuple[str, dict[str, str]]:
-    """The story of a commit message, its subject included, and its trailers."""
-    story, _, block = body.rstrip("\n").rpartition("\n\n")
+def _texts(block: str) -> Sequence[str] | None:
+    """What trailers say, in the order of `_NAMES`; None where they are not those of the ledger.
+
+    Raises KeyError when one is missing all the same.
+    """
+    if found := _AS_WRITTEN.fullmatch(f"{block}\n"):
+        return found.groups(_NONE)
     lines = [line.partition(": ") for line in block.split("\n")]
-    return story, {key: value for key, mark, value in lines if mark}
+    known = {key: value for key, mark, value in lines if mark}
+    if not known.keys() >= _REQUIRED:
+        return None
+    known = dict.fromkeys(_OPTIONAL, _NONE) | known
+    return [known[name] for name in _NAMES]
 
 
-def _pair(text: str) -> tuple[int, int]:
+def _interval(text: str) -> tuple[float, float, float] | None:
+    if text == _NONE:
+        return None
+    low, high, level = text.split()
+    return float(low), float(high), float(level)
+
+
+def _pair(text: str) -> tuple[int, int] | None:
+    if text == _NONE:
+        return None
     first, second = text.split()
     return int(first), int(second)
 
 
 def _optional(text: str) -> float | None:
-    return None if text == "-" else float(text)
+    return None if text == _NONE else float(text)

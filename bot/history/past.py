@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bot.history.ledger import LedgerEntry, Score, score_of
+from bot.history.ledger import LedgerEntry, row_of
 from bot.history.reduce import SidedRun
+from bot.history.scores import Scores, scores_of
 from bot.model import Purpose, Reason, Run, Side
 
 _FAILED_BY_ITSELF = {
@@ -16,9 +17,6 @@ _FAILED_BY_ITSELF = {
     Reason.OUT_OF_MEMORY,
     Reason.INVALID_OUTPUT,
 }
-
-
-_BOTH = len(Side)  # asked for thousands of times
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Past:
     """
 
     runner_class: str
-    groups: Mapping[int, Sequence[Score]]
+    groups: Mapping[int, Scores]
     whole: Mapping[int, Callable[[], Sequence[SidedRun]]]  # all that is known of these runs
     confirmed: frozenset[int] = frozenset()
 
@@ -46,19 +44,21 @@ class Past:
         open_runs: Mapping[int, Sequence[SidedRun]] | None = None,
     ) -> Past:
         """The runs of finished experiments, then of open ones, in `runner_class`."""
-        groups: dict[int, Sequence[Score]] = {}
+        groups: dict[int, Scores] = {}
         whole: dict[int, Callable[[], Sequence[SidedRun]]] = {}
         confirmed = set()
         for entry in entries:
-            if runner_class in entry.evidence:
-                scores = entry.scores
-                groups[entry.number] = [s for s in scores if s.runner_class == runner_class]
+            if runner_class in entry.evidence and runner_class in entry.scores:
+                groups[entry.number] = entry.scores[runner_class]
                 whole[entry.number] = entry.runs
             if entry.reason is Reason.IMPROVEMENT:
                 confirmed.add(entry.number)
         for number, runs in (open_runs or {}).items():
-            groups[number] = [score_of(*pair) for pair in in_class(runs, runner_class)]
-            whole[number] = partial(tuple, runs)
+            groups.pop(number, None)  # opened again: what it says itself counts
+            found = scores_of([row_of(*pair) for pair in runs])
+            if runner_class in found:
+                groups[number] = found[runner_class]
+                whole[number] = partial(tuple, runs)
         return cls(runner_class, groups, whole, frozenset(confirmed))
 
     def honest(self, subject: str) -> tuple[Run, ...]:
@@ -66,7 +66,7 @@ class Past:
         return tuple(
             run
             for number, scores in self.groups.items()
-            if any(score.subject == subject for score in scores)
+            if scores.has(subject)
             for side, run in in_class(self.whole[number](), self.runner_class)
             if run.subject == subject
             # A failure says nothing of the level; beside a confirmation it counts as tried.
@@ -79,30 +79,35 @@ class Past:
 
     def repeats(self, subject: str = "") -> tuple[tuple[str, tuple[float, ...]], ...]:
         """Values of repeated runs of the same code, for every code but `subject`."""
-        by_subject: dict[str, list[float]] = {}
+        by_code: dict[str, list[float]] = {}
         for scores in self.groups.values():
-            for score in scores:
-                if score.value is not None and score.subject != subject:
-                    by_subject.setdefault(score.subject, []).append(score.value)
-        return tuple((code, tuple(v)) for code, v in by_subject.items() if len(v) > 1)
+            for code, values in scores.values.items():
+                if code in by_code:
+                    by_code[code].extend(values)
+                else:
+                    by_code[code] = list(values)
+        by_code.pop(subject, None)
+        return tuple([(code, tuple(v)) for code, v in by_code.items() if len(v) > 1])
 
     def pairs(self) -> tuple[tuple[int, tuple[tuple[float, float], ...]], ...]:
         """By experiment, the values (candidate, baseline) of runs that shared a seed."""
-        found = ((number, _pairs(scores)) for number, scores in self.groups.items())
-        return tuple((number, pairs) for number, pairs in found if pairs)
+        groups = self.groups.items()
+        return tuple((number, scores.pairs) for number, scores in groups if scores.pairs)
 
     def since(self, subject: str) -> int:
         """How many experiments have been measured since this code last was."""
-        measured = [scores for scores in self.groups.values() if scores]
-        for age, scores in enumerate(reversed(measured)):
-            if any(score.subject == subject for score in scores):
+        for age, scores in enumerate(reversed(tuple(self.groups.values()))):
+            if scores.has(subject):
                 return age
         return 0
 
     def first_baseline(self) -> str:
         """The digest of the code that was the first baseline here; empty before any run."""
-        every = (score for scores in self.groups.values() for score in scores)
-        return next((score.subject for score in every if score.side is Side.BASELINE), "")
+        for runs in self.whole.values():
+            for side, run in in_class(runs(), self.runner_class):
+                if side is Side.BASELINE:
+                    return run.subject
+        return ""
 
 
 def settles(reason: Reason, *, compared: bool, here: bool, by_bot: bool = True) -> bool:
@@ -145,12 +150,3 @@ def latest_class(entries: Sequence[LedgerEntry]) -> str:
 def in_class(runs: Iterable[SidedRun], runner_class: str) -> list[SidedRun]:
     """Those of some runs that were made in a runner class."""
     return [(side, run) for side, run in runs if run.runner_class == runner_class]
-
-
-def _pairs(scores: Iterable[Score]) -> tuple[tuple[float, float], ...]:
-    by_seed: dict[tuple[str, int], dict[Side, float]] = {}
-    for score in scores:
-        if score.value is not None:
-            by_seed.setdefault((score.attempt, score.seed), {})[score.side] = score.value
-    both = (values for values in by_seed.values() if len(values) == _BOTH)
-    return tuple((values[Side.CANDIDATE], values[Side.BASELINE]) for values in both)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from bot.model import Direction, Estimate, Purpose, Reason, Run
+
+Values = tuple[float, ...]
+Pair = tuple[float, float]
 
 OK = "ok"
 _LARGEST = 1e70
@@ -36,8 +40,8 @@ class Evidence:
     candidate: tuple[Run, ...]
     baseline: tuple[Run, ...]
     direction: Direction = Direction.LOWER
-    repeats: tuple[tuple[float, ...], ...] = ()
-    pairs: tuple[tuple[tuple[float, float], ...], ...] = ()
+    repeats: tuple[Values, ...] = ()
+    pairs: tuple[tuple[Pair, ...], ...] = ()
     experiments_since_baseline: int = 0
 
 
@@ -83,9 +87,7 @@ def check(evidence: Evidence) -> None:
         raise InvalidEvidence(
             f"runs of different runner classes are never compared, found {sorted(classes)}"
         )
-    numbers = [value for group in evidence.repeats for value in group]
-    numbers += [value for group in evidence.pairs for pair in group for value in pair]
-    if not all(map(math.isfinite, numbers)):
+    if not all(map(math.isfinite, _numbers_of_others(evidence))):
         raise InvalidEvidence("repeats and pairs must hold finite numbers only")
 
 
@@ -106,6 +108,11 @@ def _check_runs(side: str, runs: tuple[Run, ...]) -> None:
             )
 
 
+def _numbers_of_others(evidence: Evidence) -> Iterable[float]:
+    pairs = chain.from_iterable(evidence.pairs)
+    return chain(chain.from_iterable(evidence.repeats), chain.from_iterable(pairs))
+
+
 def bounded(value: float) -> float:
     """The value, or the largest one whose powers can still be calculated with.
 
@@ -113,6 +120,17 @@ def bounded(value: float) -> float:
     very suspicious one, and must not end the bot.
     """
     return max(-_LARGEST, min(_LARGEST, value))
+
+
+def bounded_others(
+    evidence: Evidence,
+) -> tuple[tuple[Values, ...], tuple[tuple[Pair, ...], ...]]:
+    """`repeats` and `pairs` of the evidence with every value bounded."""
+    if max(map(abs, _numbers_of_others(evidence)), default=0.0) <= _LARGEST:
+        return evidence.repeats, evidence.pairs  # nearly always, and there are thousands
+    repeats = (tuple(map(bounded, group)) for group in evidence.repeats)
+    pairs = (tuple((bounded(x), bounded(y)) for x, y in group) for group in evidence.pairs)
+    return tuple(repeats), tuple(pairs)
 
 
 def values(runs: Iterable[Run]) -> list[float]:

@@ -43,15 +43,17 @@ class Noise:
 
 def is_relative(groups: Iterable[Sequence[float]]) -> bool:
     """Whether noise is taken as relative: every value of the metric is above zero."""
-    return all(value > 0 for group in groups for value in group)
+    return all(min(group) > 0 for group in groups if group)
 
 
 def pool(groups: Iterable[Sequence[float]], relative: bool) -> Noise:
     """Sum up repeated runs, one group for each code. Groups of one run tell nothing."""
-    noise = Noise(0.0, 0, relative)
-    for group in groups:
-        noise = noise.plus(group)
-    return noise
+    squares, df = 0.0, 0
+    for group in groups:  # thousands of them
+        if len(group) > 1:
+            squares += squared_deviations(group, relative)
+            df += len(group) - 1
+    return Noise(squares, df, relative)
 
 
 def squared_deviations(values: Sequence[float], relative: bool) -> float:
@@ -60,7 +62,7 @@ def squared_deviations(values: Sequence[float], relative: bool) -> float:
         return 0.0
     mean = math.fsum(values) / len(values)
     scale = mean if relative else 1.0
-    return math.fsum(((value - mean) / scale) ** 2 for value in values)
+    return math.fsum([((value - mean) / scale) ** 2 for value in values])
 
 
 def filled_up(noise: Noise, level: float, rule: VerdictRule) -> Spread:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 
 from bot.verdict.compare import Sample
 from bot.verdict.student import normal_quantile
@@ -28,11 +29,10 @@ def seed_correlation(experiments: Sequence[Sequence[tuple[float, float]]]) -> fl
     for pairs in experiments:
         if len(pairs) < 2:
             continue
-        mean_x = math.fsum(x for x, _ in pairs) / len(pairs)
-        mean_y = math.fsum(y for _, y in pairs) / len(pairs)
-        xx += math.fsum((x - mean_x) ** 2 for x, _ in pairs)
-        yy += math.fsum((y - mean_y) ** 2 for _, y in pairs)
-        xy += math.fsum((x - mean_x) * (y - mean_y) for x, y in pairs)
+        dx, dy = map(_deviations, zip(*pairs, strict=True))
+        xx += math.fsum([d**2 for d in dx])
+        yy += math.fsum([d**2 for d in dy])
+        xy += math.fsum(map(mul, dx, dy))
         df += len(pairs) - 1
     if df < _FEWEST_PAIRS or xx <= 0 or yy <= 0:
         return 0.0
@@ -40,6 +40,11 @@ def seed_correlation(experiments: Sequence[Sequence[tuple[float, float]]]) -> fl
     # df counts pairs less one per experiment; Fisher's error is 1 / sqrt(pairs - 3).
     bound = math.atanh(correlation) - normal_quantile(_CONFIDENCE) / math.sqrt(df - 2)
     return max(0.0, math.tanh(bound))
+
+
+def _deviations(values: Sequence[float]) -> list[float]:
+    mean = math.fsum(values) / len(values)
+    return [value - mean for value in values]
 
 
 def covariance_of_means(correlation: float, shared: int, a: Sample, b: Sample) -> float:

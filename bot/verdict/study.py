@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bot.model import Direction, Purpose, Run
 from bot.verdict.compare import Comparison, compare, sample
-from bot.verdict.evidence import Evidence, bounded, values
+from bot.verdict.evidence import Evidence, Pair, bounded_others, values
 from bot.verdict.noise import Noise, Spread, filled_up, is_relative, pool, shrunk
 from bot.verdict.pairing import covariance_of_means, seed_correlation
 from bot.verdict.rule import VerdictRule
@@ -32,9 +33,14 @@ class Study:
     direction: Direction
     noise: Noise
     noise_free: bool
-    correlation: float
+    pairs: tuple[tuple[Pair, ...], ...]
     experiments_since_baseline: int
     rule: VerdictRule
+
+    @cached_property
+    def correlation(self) -> float:
+        """What runs that share a seed have in common; only a comparison asks for it."""
+        return seed_correlation(self.pairs)
 
     @property
     def level(self) -> float:
@@ -119,7 +125,7 @@ def study(evidence: Evidence, rule: VerdictRule) -> Study:
     ]
     known = [run for run in evidence.baseline if run not in beside and run.value is not None]
     own, other = values(evidence.candidate), values(evidence.baseline)
-    repeats = [[bounded(value) for value in group] for group in evidence.repeats]
+    repeats, pairs = bounded_others(evidence)
     relative = is_relative((own, other, *repeats))
     noise = pool(repeats, relative)
     everything = noise.plus(own).plus(other)
@@ -132,9 +138,7 @@ def study(evidence: Evidence, rule: VerdictRule) -> Study:
         direction=evidence.direction,
         noise=noise,
         noise_free=everything.df >= _NOISE_FREE_DF and everything.squares == 0,
-        correlation=seed_correlation(
-            [[(bounded(x), bounded(y)) for x, y in pairs] for pairs in evidence.pairs]
-        ),
+        pairs=pairs,
         experiments_since_baseline=evidence.experiments_since_baseline,
         rule=rule,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.forge.base import ForgeError, PullRequest, State
 from bot.forge.events import (
@@ -86,14 +86,23 @@ def known_numbers(repository: Repository) -> frozenset[int]:
 
 _ALL = f"{NAMESPACE}/*/meta"
 _FEW = 100  # refs that can be named in a command
-
 _KEPT = 64  # folded pull requests
 
-_latest: dict[tuple[str, str], Tip] = {}  # by ref and commit
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the last call of `tips` found: by ref and commit, in order, and in git's words."""
+
+    tips: Mapping[tuple[str, str], Tip] = field(default_factory=dict)
+    ordered: Sequence[Tip] = ()
+    listing: str = ""
+
+
+_latest = _Seen()
 _folded: dict[str, PullRequest] = {}  # by the commit of the tip, latest last
 
 
-def tips(repository: Repository, number: int | None = None) -> list[Tip]:
+def tips(repository: Repository, number: int | None = None) -> Sequence[Tip]:
     """The tips of all chains in order of their numbers, or of one. Raises BrokenChain.
 
     A commit never changes: of all tips, only those are read that the last call did not find.
@@ -102,15 +111,23 @@ def tips(repository: Repository, number: int | None = None) -> list[Tip]:
     if number is not None:
         return list(_read_tips(repository, meta_ref(number)).values())
     known = _latest
-    _latest = found = _read_new_tips(repository, known) if known else _read_tips(repository, _ALL)
-    return sorted(found.values(), key=lambda tip: tip.number)
+    if known.tips:
+        listing = repository.git.text("for-each-ref", "--format=%(refname) %(objectname)", _ALL)
+        if listing == known.listing:
+            return known.ordered
+        found = _read_new_tips(repository, listing, known.tips)
+    else:
+        found = _read_tips(repository, _ALL)
+        listing = "\n".join(map(" ".join, found))
+    ordered = tuple(sorted(found.values(), key=lambda tip: tip.number))
+    _latest = _Seen(found, ordered, listing)
+    return ordered
 
 
 def _read_new_tips(
-    repository: Repository, known: Mapping[tuple[str, str], Tip]
+    repository: Repository, listing: str, known: Mapping[tuple[str, str], Tip]
 ) -> dict[tuple[str, str], Tip]:
-    """All tips; of those that are not `known` the commits are read."""
-    listing = repository.git.text("for-each-ref", "--format=%(refname) %(objectname)", _ALL)
+    """The tips in a listing of all; of those that are not `known` the commits are read."""
     found: dict[tuple[str, str], Tip] = {}
     new: list[str] = []
     for line in listing.split("\n"):

@@ -52,7 +52,6 @@ def test_what_was_written_is_read_back(repository: Path) -> None:
     assert (entry.seeds, entry.duration_s, entry.cost_usd) == (2, 125.0, 0.5)
     assert entry.explanation == "It is better.\nBy a lot."
     assert entry.runs() == tuple(facts().runs)
-    assert entry.scores == tuple(ledger.score_of(*pair) for pair in facts().runs)
     assert entry.commit == git(repository, "rev-parse", "HEAD")
 
 
@@ -92,6 +91,20 @@ def test_damage_names_the_commit_and_what_to_do(repository: Path) -> None:
     text = ledger.message(facts(), WIN).replace("Reason: improvement", "Reason: magic")
     git(repository, "commit", "-q", "--allow-empty", "-F", "-", text=text)
     with pytest.raises(LedgerError, match="cannot be read"):
+        ledger.read(repository, "main")
+
+
+def test_trailers_that_a_person_has_moved_or_added_to_are_read_all_the_same() -> None:
+    text = ledger.message(facts(), WIN)
+    story, _, block = text.rstrip("\n").rpartition("\n\n")
+    moved = "\n".join([*reversed(block.split("\n")), "Signed-off-by: A <a@example.org>"])
+    assert ledger.entry_of(f"{story}\n\n{moved}\n") == ledger.entry_of(text)
+
+
+def test_a_trailer_that_is_missing_names_the_commit(repository: Path) -> None:
+    text = ledger.message(facts(), WIN).replace("Phase: tuning\n", "")
+    git(repository, "commit", "-q", "--allow-empty", "-F", "-", text=text)
+    with pytest.raises(LedgerError, match="Phase"):
         ledger.read(repository, "main")
 
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bot.model import Direction
-from bot.verdict import VerdictRule
+from bot.verdict import Evidence, VerdictRule
 from bot.verdict.compare import compare, sample
-from bot.verdict.noise import Spread, filled_up, is_relative, pool, shrunk
+from bot.verdict.evidence import bounded_others
+from bot.verdict.noise import Noise, Spread, filled_up, is_relative, pool, shrunk
 from bot.verdict.pairing import seed_correlation
 from bot.verdict.student import normal_equivalent, t_cdf, t_quantile
 
@@ -21,6 +22,16 @@ def test_repeated_runs_are_pooled_within_each_code_only() -> None:
     noise = pool([(10.0, 12.0), (100.0, 120.0), (7.0,), ()], relative=False)
     assert noise.df == 2
     assert noise.squares == pytest.approx(2 + 200)
+
+
+@given(st.lists(st.lists(st.floats(0.1, 100), max_size=6)), st.booleans())
+def test_pooling_is_counting_one_code_after_another(
+    groups: list[list[float]], relative: bool
+) -> None:
+    noise = Noise(0.0, 0, relative)
+    for group in groups:
+        noise = noise.plus(group)
+    assert pool(groups, relative) == noise
 
 
 def test_relative_noise_does_not_depend_on_the_level() -> None:
@@ -93,3 +104,13 @@ def test_pairing_by_seed_is_used_only_where_it_is_shown_to_help() -> None:
     assert seed_correlation([apart]) == 0.0
     assert seed_correlation([together[:4]]) == 0.0, "four pairs show nothing"
     assert seed_correlation([((1.0, 2.0),)] * 50) == 0.0, "single pairs have no deviations"
+
+
+def test_numbers_of_others_that_are_too_large_to_calculate_with_are_bounded() -> None:
+    def evidence(largest: float) -> Evidence:
+        repeats, pairs = ((largest, 12.0), (-largest, 7.0)), (((largest, 1.0), (2.0, -largest)),)
+        return Evidence((), (), repeats=repeats, pairs=pairs)
+
+    assert bounded_others(evidence(1e300)) == bounded_others(evidence(1e70))
+    usual = evidence(1e6)
+    assert bounded_others(usual) == (usual.repeats, usual.pairs)
