@@ -1,9 +1,10 @@
-"""Ctrl-C and SIGKILL at any moment of real steps: nothing is lost, left behind or done twice."""
+"""Ctrl-C and SIGKILL at any moment of real steps and runs: nothing is lost or done twice."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import random
 import re
@@ -19,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bench.simulation.invariants import check_repository
 from bot import interrupts
 from bot.app import open_place
+from bot.cli import cli
+from bot.run import heartbeat
 from bot.views.pull import pull_json
-from tests.project import TRAIN, Project
+from tests.project import SETTINGS, TRAIN, Project
 
 SEED = 20_261_123
 # Enough that a hundred steps do not run out of ideas.
@@ -118,17 +122,21 @@ class Laboratory:
     measured: Counter[str] = field(default_factory=Counter)
     story: list[str] = field(default_factory=list)
 
-    def step(self, instant: Instant | None, number: signal.Signals) -> subprocess.Popen[str]:
-        """Start a step and send it `number` at `instant`, if it gets so far."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "step"],
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command as a shell does in the foreground: in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "bot", *arguments],
             cwd=self.project.folder,
             env={**self.project.environment, "TMPDIR": str(self.temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            process_group=0,  # as a shell makes one for what it starts in the foreground
+            process_group=0,
         )
+
+    def step(self, instant: Instant | None, number: signal.Signals) -> subprocess.Popen[str]:
+        """Start a step and send it `number` at `instant`, if it gets so far."""
+        process = self.start("step")
         assert process.stderr is not None and process.stdout is not None
         lines: list[str] = []
         if instant is not None:
@@ -237,8 +245,10 @@ def laboratory(tmp_path: Path, cache: Path, alone: Callable[[], None]) -> Iterat
 
 
 def interrupt(laboratory: Laboratory, count: int, seed: int) -> None:
+    interrupted = 0
     for instant in instants(count, seed):
         process = laboratory.step(instant, signal.SIGINT)
+        interrupted += process.returncode == interrupts.EXIT_CODE
         said = laboratory.story[-1]
         assert process.returncode in {0, interrupts.EXIT_CODE}, said
         for words in ("Traceback", "error:", "Exception", "defect"):
@@ -248,14 +258,20 @@ def interrupt(laboratory: Laboratory, count: int, seed: int) -> None:
             assert said.endswith(f"{interrupts.STOPPED}\n")
         laboratory.check(behind=False)
     laboratory.finish()
+    assert interrupted >= count // 2
+    assert laboratory.measured
 
 
 def kill(laboratory: Laboratory, count: int, seed: int) -> None:
+    killed = 0
     for instant in instants(count, seed):
         process = laboratory.step(instant, signal.SIGKILL)
+        killed += process.returncode == -signal.SIGKILL
         assert process.returncode in {0, -signal.SIGKILL}, laboratory.story[-1]
         laboratory.check(behind=True)
     laboratory.finish()
+    assert killed >= count // 2
+    assert laboratory.measured
 
 
 def test_the_instants_cover_every_stage() -> None:
@@ -280,6 +296,85 @@ def test_ctrl_c_at_a_hundred_moments(laboratory: Laboratory) -> None:
 @pytest.mark.parametrize("seed", range(SEED + 3, SEED + 7))
 def test_sigkill_at_hundreds_of_moments(laboratory: Laboratory, seed: int) -> None:
     kill(laboratory, 75, seed)
+
+
+# A run that is stopped
+
+# Waits, which costs nothing, so that Ctrl-C comes while it is in flight; every change is worse.
+LONG = TRAIN.replace("PIXELS = 6 ", "PIXELS = 1 ").replace(
+    'if os.environ["PHASE"] == "train":',
+    'if os.environ["PHASE"] == "train":\n    __import__("time").sleep(1.5)',
+)
+
+
+def interrupted_run(laboratory: Laboratory, times: int) -> tuple[int, str, dict[str, Any]]:
+    """Press Ctrl-C so often while a run is in flight.
+
+    Exit code, what was said, and what `bot status` told just before of the run.
+    """
+    process, lines, told = laboratory.start("run"), list[str](), dict[str, Any]()
+    assert process.stderr is not None and process.stdout is not None
+    for line in process.stderr:
+        lines.append(line)
+        if not told and line.startswith("[cpu] #1: "):
+            wait_until_measuring(laboratory)
+            told = status(laboratory)
+            os.killpg(process.pid, signal.SIGINT)
+        if times > 1 and "Ctrl-C again ends at once" in line:
+            os.killpg(process.pid, signal.SIGINT)
+    lines.append(process.stdout.read())
+    process.wait(timeout=60)
+    process.stderr.close()
+    process.stdout.close()
+    said = "".join(lines)
+    laboratory.story.append(said)
+    assert "Traceback" not in said
+    laboratory.check(behind=False)
+    return process.returncode, said, told["run"]
+
+
+def wait_until_measuring(laboratory: Laboratory) -> None:
+    repository = open_place(laboratory.project.folder).repository
+    while (beat := heartbeat.read(repository)) is None or not beat.state.slots[0].attempt:
+        time.sleep(0.02)
+
+
+def status(laboratory: Laboratory) -> dict[str, Any]:
+    with contextlib.chdir(laboratory.project.folder):
+        done = CliRunner().invoke(cli, ["status", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_run_ends_cleanly_at_the_first_ctrl_c_at_once_at_the_second_and_goes_on(
+    tmp_path: Path, cache: Path, alone: Callable[[], None]
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    settings = SETTINGS.replace("PYTHON", sys.executable) + "\n[run]\nmax_in_flight = 1\n"
+    project = Project.make(tmp_path / "project", cache, LONG, settings)
+    laboratory = Laboratory(project, temporary, alone)
+    code, said, told = interrupted_run(laboratory, 1)
+    assert code == 0, said
+    assert "Ended: a clean stop was asked for" in said
+    assert (told["phase"], told["slots"][0]["experiment"]) == ("working", 1)
+    assert len(laboratory.results) == 1  # the run in flight was finished, and no other begun
+    assert said.count("[cpu] #1: run ") == 1
+
+    code, said, told = interrupted_run(laboratory, 2)
+    assert code == interrupts.EXIT_CODE, said
+    assert said.endswith(f"{interrupts.STOPPED}\n")
+    assert told["slots"][0]["done"] == 1
+    assert status(laboratory)["run"] is None
+    assert len(laboratory.results) == 1
+
+    done = laboratory.project.bot("run", "--max-experiments", "1", "--json")
+    assert done.code == 0, done.err
+    assert [one["number"] for one in done.json()["concluded"]] == [1]
+    laboratory.check(behind=False)
+    check_repository(open_place(laboratory.project.folder))
 
 
 def test_files_that_a_killed_step_left_behind_are_brought_along(laboratory: Laboratory) -> None:
