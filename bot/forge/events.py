@@ -20,7 +20,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bot.forge.base import Author, Check, Conclusion, PlannedRun
+from bot.forge.base import Attempt, Author, Check, Conclusion, PlannedRun
 from bot.model import Estimate, Purpose, Reason, Side, Verdict
 
 MAXIMUM_BYTES = 16 * 1024 * 1024  # of one event; a result with its curve and log has far less
@@ -168,6 +168,18 @@ class Attempted(Base):
     head: ObjectId
     merge_tree: ObjectId
     runs: tuple[Plan, ...]
+
+    @classmethod
+    def of(cls, attempt: Attempt, at: int) -> Attempted:
+        """The event that asks for `attempt`."""
+        return cls(
+            at=at,
+            id=attempt.id,
+            base=attempt.base,
+            head=attempt.head,
+            merge_tree=attempt.merge_tree,
+            runs=tuple(Plan.of(run) for run in attempt.runs),
+        )
 
 
 class Measured(Base):

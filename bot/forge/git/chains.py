@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from pydantic import ValidationError
-
-from bot.forge.base import Author, Conflict, ForgeError, NoSuchPull, PullRequest
-from bot.forge.events import Event, InvalidEvent, explain
-from bot.forge.fold import FoldError
+from bot.forge.base import Author, Conflict, NoSuchPull, PullRequest
+from bot.forge.events import Event
+from bot.forge.expected import refusals
 from bot.forge.git import store
 from bot.git import Create, Delete, Identity, RefChange, RefMoved, Repository, Update
 
 TRIES = 200  # each time somebody else has made progress
 
 Written: TypeAlias = tuple[Event, Author]
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what events and fold refuse into a ForgeError."""
-    try:
-        yield
-    except ValidationError as error:
-        raise ForgeError(f"This cannot be kept: {explain(error)}") from error
-    except (InvalidEvent, FoldError) as error:
-        raise ForgeError(f"This cannot be kept: {error}") from error
 
 
 class Chains:

@@ -12,8 +12,9 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from bot.forge.base import Author, Conflict, ForgeError, PullRequest, State
+from bot.forge.base import Author, Conflict, PullRequest
 from bot.forge.events import Closed, Commented, Merged, Person
+from bot.forge.expected import require_descent, require_open
 from bot.forge.git import store
 from bot.forge.git.chains import Chains, Written
 from bot.forge.git.worktree import Worktree
@@ -88,8 +89,7 @@ class Endings:
 
     def _prepare(self, base: str, commit: str) -> tuple[Worktree | None, list[RefChange]]:
         """Check that the base branch can go from `base` to `commit`, with its working tree."""
-        if base != commit and not self._repository.is_ancestor(base, commit):
-            raise ForgeError(f"{commit} does not contain {base}; branches only move forward.")
+        require_descent(self._repository.is_ancestor, base, commit)
         self.recover()
         if self._repository.ref(self._ref) != base:
             raise Conflict(f"{self._branch} is not at {base} any more.")
@@ -124,7 +124,7 @@ class Endings:
         events = [store.read_event(self._repository, ref, commit) for commit in missing]
 
         def rest(pull: PullRequest) -> list[Written]:
-            _require_open(pull)
+            require_open(pull)
             return [(event, self._bot) for event in events]
 
         try:
@@ -136,13 +136,8 @@ class Endings:
     def _last_words(
         self, pull: PullRequest, event: Merged | Closed, comment: str
     ) -> Sequence[Written]:
-        _require_open(pull)
+        require_open(pull)
         if not comment:
             return [(event, self._bot)]
         said = Commented(at=event.at, author=Person.of(self._bot), body=comment)
         return [(said, self._bot), (event, self._bot)]
-
-
-def _require_open(pull: PullRequest) -> None:
-    if pull.state is not State.OPEN:
-        raise Conflict(f"#{pull.number} is {pull.state} already.")

@@ -37,13 +37,20 @@ from bot.forge.events import (
     Measured,
     Merged,
     Person,
-    Plan,
+)
+from bot.forge.expected import (
+    refusals,
+    require_descent,
+    require_head,
+    require_no_result,
+    require_open,
+    require_room_for,
 )
 from bot.forge.git import store
 from bot.forge.git.audits import Audits
-from bot.forge.git.chains import Chains, Written, refusals
+from bot.forge.git.chains import Chains, Written
 from bot.forge.git.ending import Endings
-from bot.forge.git.heads import Heads, require_open
+from bot.forge.git.heads import Heads
 from bot.forge.git.opening import Openings
 from bot.forge.git.sharing import Sharing, is_shared
 from bot.git import RefChange, Repository, Update, Verify
@@ -121,7 +128,7 @@ class GitForge:
     def push(self, number: int, *, old: str, new: str, author: Author) -> None:
         """Move branch and head of an open pull request from `old` to `new`."""
         pull = self._open_pull(number)
-        self._contains(old, new)
+        require_descent(self.repository.is_ancestor, old, new)
         branch = Update(f"refs/heads/{pull.branch}", new, old)
         self._heads.push(number, old, new, author, branch)
 
@@ -177,18 +184,8 @@ class GitForge:
         """Write down that `attempt` is asked for, before any of it is run."""
 
         def event(pull: PullRequest) -> Event:
-            if pull.state is not State.OPEN or pull.head != attempt.head:
-                raise Conflict(f"#{number} is {pull.state} at {pull.head}, not at {attempt.head}.")
-            if any(other.id == attempt.id for other in pull.attempts):
-                raise Conflict(f"#{number} has an attempt {attempt.id!r} already.")
-            return Attempted(
-                at=self._now(),
-                id=attempt.id,
-                base=attempt.base,
-                head=attempt.head,
-                merge_tree=attempt.merge_tree,
-                runs=tuple(Plan.of(run) for run in attempt.runs),
-            )
+            require_room_for(pull, attempt)
+            return Attempted.of(attempt, self._now())
 
         self._add(number, event, Verify(store.head_ref(number), attempt.head))
 
@@ -202,9 +199,7 @@ class GitForge:
         """Keep the results of several runs of one attempt, all or none."""
 
         def events(pull: PullRequest) -> list[Written]:
-            for known in pull.attempts:
-                if known.id == attempt and (taken := sorted(set(results) & set(known.results))):
-                    raise Conflict(f"Run {taken[0]} of {attempt!r} in #{number} has its result.")
+            require_no_result(pull, attempt, results)
             made = [
                 Measured(at=self._now(), attempt=attempt, index=index, result=dict(result))
                 for index, result in sorted(results.items())
@@ -226,9 +221,8 @@ class GitForge:
     ) -> None:
         """Move the base branch from `base` to `commit` and mark the pull request merged."""
         pull = self._open_pull(number)
-        if pull.head != head:
-            raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
-        self._contains(head, commit)
+        require_head(pull, head)
+        require_descent(self.repository.is_ancestor, head, commit)
         guards: list[RefChange] = [Verify(store.head_ref(number), head)]
         branch_ref = f"refs/heads/{pull.branch}"
         at = self.repository.ref(branch_ref)
@@ -248,8 +242,7 @@ class GitForge:
     ) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
         pull = self._open_pull(number)
-        if pull.head != head:
-            raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
+        require_head(pull, head)
         judged = Judgement.of(verdict)
         end = Closed(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
         self._endings.end(number, end, comment, [Verify(store.head_ref(number), head)])
@@ -338,7 +331,3 @@ class GitForge:
 
     def _now(self) -> int:
         return int(self._clock())
-
-    def _contains(self, old: str, new: str) -> None:
-        if old != new and not self.repository.is_ancestor(old, new):
-            raise ForgeError(f"{new} does not contain {old}; branches only move forward.")

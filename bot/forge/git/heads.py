@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from bot.forge.base import Author, Conflict, PullRequest, State, Stray
 from bot.forge.events import Event, Person, Pushed
+from bot.forge.expected import require_head, require_open
 from bot.forge.git import store
 from bot.forge.git.chains import Chains
 from bot.git import RefChange, Update, Verify
@@ -27,8 +28,7 @@ class Heads:
 
         def event(pull: PullRequest) -> Event:
             require_open(pull)
-            if pull.head != old:
-                raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
+            require_head(pull, old)
             return Pushed(at=self._now(), head=new, author=Person.of(author))
 
         self._chains.write(
@@ -74,9 +74,3 @@ class Heads:
         answer = self._repository.git.text("log", "-1", "--format=%an%x00%ae", commit)
         name, _, address = answer.partition("\0")
         return Author(name, address)
-
-
-def require_open(pull: PullRequest) -> None:
-    """Raises Conflict when the pull request has ended."""
-    if pull.state is not State.OPEN:
-        raise Conflict(f"#{pull.number} is {pull.state} already.")

@@ -1,13 +1,20 @@
-"""Who the bot is on GitHub: its account's numeric id decides whose comments are its record."""
+"""Who is who on GitHub: the bot's own account, and what others may do.
+
+An account's numeric id decides, for instance whose comments are the bot's record: a name can be
+given to somebody else.
+"""
 
 from __future__ import annotations
 
 import os
+from urllib.parse import quote
 
-from bot.forge.github.answers import User, parse
+from bot.forge.base import Author, Permission
+from bot.forge.github.answers import Access, User, parse
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import Forbidden, NotFound, Unauthorized
 
+_PERMISSIONS = {"admin": Permission.WRITE, "write": Permission.WRITE, "read": Permission.READ}
 _ACTIONS = User(id=41898282, login="github-actions[bot]", type="Bot")
 
 
@@ -38,3 +45,17 @@ def whoami(client: GitHubClient, login: str = "", number: int = 0) -> User:
         raise Unauthorized(
             f"GitHub knows no account {login!r}. Correct forge.account in bot.toml."
         ) from None
+
+
+def permission_of(client: GitHubClient, author: Author) -> Permission:
+    """What somebody may do now; nothing where their name is another account's by now."""
+    if not author.id.isdecimal():
+        return Permission.NONE
+    try:
+        answer = client.get(f"collaborators/{quote(author.name, safe='')}/permission")
+    except NotFound:
+        return Permission.NONE
+    access = parse(Access, answer)
+    if str(access.user.id) != author.id:
+        return Permission.NONE
+    return _PERMISSIONS.get(access.permission, Permission.NONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.forge.base import Conflict, ForgeError
+from bot.forge.expected import require_descent
 from bot.forge.git.worktree import Worktree
 from bot.forge.github.remote import Move, Remote
 from bot.git import Create, RefChange, RefMoved, Repository, Update
@@ -68,8 +69,7 @@ class BaseBranch:
         `others` come in the same push: all of it happens or nothing does. Raises Conflict,
         WorktreeDirty, ForgeError when `commit` does not contain `base`.
         """
-        if base != commit and not self._repository.is_ancestor(base, commit):
-            raise ForgeError(f"{commit} does not contain {base}; branches only move forward.")
+        require_descent(self._repository.is_ancestor, base, commit)
         self.recover()
         if self.there() != base:
             raise Conflict(f"{self.name} is not at {base} any more.")

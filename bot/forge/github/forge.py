@@ -12,15 +12,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import quote
 
 from bot.forge.base import (
     Attempt,
     Audit,
     Author,
     Check,
-    Conflict,
-    ForgeError,
     NewPull,
     NoSuchPull,
     Note,
@@ -30,31 +27,28 @@ from bot.forge.base import (
     Stray,
 )
 from bot.forge.events import Closed, Judgement, Merged
-from bot.forge.fold import apply
-from bot.forge.git.chains import refusals
-from bot.forge.github.account import whoami
+from bot.forge.expected import refusals, require_descent, require_head, require_open
+from bot.forge.github.account import permission_of, whoami
 from bot.forge.github.adoption import Adoption
-from bot.forge.github.answers import Access, Label, parse, parse_all
+from bot.forge.github.answers import Label, parse_all
 from bot.forge.github.audits import RemoteAudits
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.checks import Checks
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.ending import Journal
 from bot.forge.github.endings import Endings
-from bot.forge.github.errors import NotFound
 from bot.forge.github.looking import Looks, check_number
 from bot.forge.github.measuring import Measurements
-from bot.forge.github.memory import HOLDS_S, Memory, Seen
+from bot.forge.github.memory import HOLDS_S, Memory
 from bot.forge.github.opening import Openings
 from bot.forge.github.remote import Move, Remote
 from bot.forge.github.reviews import Reviews
 from bot.forge.github.states import managed
+from bot.forge.github.verdicts import Verdicts
 from bot.forge.github.writing import Comments
 from bot.git import Delete, Identity, RefMoved, Repository
 from bot.git.refs import refs_below
-from bot.model import Reason, Verdict
-
-_PERMISSIONS = {"admin": Permission.WRITE, "write": Permission.WRITE, "read": Permission.READ}
+from bot.model import Verdict
 
 
 class GitHubForge:
@@ -124,6 +118,9 @@ class GitHubForge:
             client, remote, comments, journal=journal, memory=memory, base_branch=base_branch
         )
         self._endings = Endings(client, base, comments, journal, sleep)
+        self._verdicts = Verdicts(
+            looks=looks, memory=memory, remote=remote, base=base, endings=self._endings
+        )
         self._audits = RemoteAudits(repository, client, remote, Author(author.name, author.email))
 
     # Reading
@@ -164,17 +161,7 @@ class GitHubForge:
         """What `author` may do now, by their number: a name can be given to somebody else."""
         if author.id == self.bot.id:
             return Permission.WRITE
-        if not author.id.isdecimal():
-            return Permission.NONE
-        try:
-            name = quote(author.name, safe="")
-            answer = self._client.get(f"collaborators/{name}/permission")
-        except NotFound:
-            return Permission.NONE
-        access = parse(Access, answer)
-        if str(access.user.id) != author.id:
-            return Permission.NONE
-        return _PERMISSIONS.get(access.permission, Permission.NONE)
+        return permission_of(self._client, author)
 
     # Opening and pushing
 
@@ -192,10 +179,10 @@ class GitHubForge:
         """Move the branch of an open pull request from `old` to `new`; GitHub's head follows."""
         with self._writing():
             self._remote.fetch()
-            _, pull = self._open_one(number)
-            if pull.head != old:
-                raise Conflict(f"The head of #{number} is {pull.head}, expected {old}.")
-            self._must_contain(old, new)
+            _, pull = self._looks.standing(number, fresh=True)
+            require_open(pull)
+            require_head(pull, old)
+            require_descent(self._looks.is_ancestor, old, new)
             self._remote.push([Move(f"refs/heads/{pull.branch}", new, old)])
 
     def sync_heads(self) -> tuple[Stray, ...]:
@@ -294,46 +281,26 @@ class GitHubForge:
         self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
     ) -> None:
         """Move the base branch from `base` to `commit`; GitHub itself marks it merged."""
+        judged = Judgement.of(verdict)
         with self._writing():
-            seen, pull = self._ready_to_end(number, fresh=True)
-            if pull.head != head:
-                raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
-            tip = self._looks.tip(seen.shown)
-            # What the base branch has already is merged, wherever its branch went afterwards.
-            moved = tip not in {None, head}
-            if not self.repository.is_ancestor(head, base):
-                if moved:
-                    raise Conflict(
-                        f"Branch {pull.branch} is at {tip}, but {head} was to be merged."
-                    )
-                self._check_people(seen, verdict)
-            self._must_contain(head, commit)
-            judged = Judgement.of(verdict)
-            event = Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged)
-            apply(pull, "", event)
-            elsewhere = tip is None or moved or self._looks.is_fork(seen.shown)
-            self._endings.end(seen.shown, event, comment, None if elsewhere else pull.branch)
-            self._memory.ended(number)
+            self._verdicts.merge(
+                number,
+                Merged(at=self._now(), head=head, base=base, commit=commit, verdict=judged),
+                comment,
+            )
 
     @refusals()
     def close(
         self, number: int, *, head: str, base: str, commit: str, verdict: Verdict, comment: str
     ) -> None:
         """Close the pull request and move the base branch to its ledger commit, likewise."""
+        judged = Judgement.of(verdict)
         with self._writing():
-            seen, pull = self._ready_to_end(number, fresh=False)
-            if pull.head != head:
-                raise Conflict(f"The head of #{number} is {pull.head}, expected {head}.")
-            event = Closed(
-                at=self._now(),
-                head=head,
-                base=base,
-                commit=commit,
-                verdict=Judgement.of(verdict),
+            self._verdicts.close(
+                number,
+                Closed(at=self._now(), head=head, base=base, commit=commit, verdict=judged),
+                comment,
             )
-            apply(pull, "", event)
-            self._endings.end(seen.shown, event, comment, None)
-            self._memory.ended(number)
 
     def advance(self, *, base: str, commit: str) -> None:
         """Move the base branch from `base` to `commit`, which belongs to no pull request."""
@@ -399,38 +366,8 @@ class GitHubForge:
             self._memory.forget()
             raise
 
-    def _ready_to_end(self, number: int, *, fresh: bool) -> tuple[Seen, PullRequest]:
-        check_number(number)
-        self._base.recover()
-        self._remote.fetch()
-        self._endings.finish_all()
-        self._base.follow()
-        return self._open_one(number, fresh=fresh)
-
-    def _open_one(self, number: int, *, fresh: bool = True) -> tuple[Seen, PullRequest]:
-        seen, pull = self._looks.standing(number, fresh=fresh)
-        if pull.state is not State.OPEN:
-            raise Conflict(f"#{number} is {pull.state} already.")
-        return seen, pull
-
-    def _check_people(self, seen: Seen, verdict: Verdict) -> None:
-        """Raise Conflict where people did or said something that was not decided upon.
-
-        The next look knows of it, so that this holds a merge up once for each thing said.
-        """
-        number, shown = seen.shown.number, seen.shown
-        merged = shown.merged_at is not None or verdict.reason is Reason.UNMEASURED
-        if shown.state != "open" and not merged:
-            raise Conflict(f"Somebody has closed #{number}.")
-        if self._memory.untold(self._looks.with_reviews(seen)):
-            raise Conflict(f"Something was said on #{number} since it was looked at.")
-
     def _may_write(self, author: Author) -> bool:
         return self.permission(author) is Permission.WRITE
-
-    def _must_contain(self, old: str, new: str) -> None:
-        if old != new and not self._looks.holds(new, old):
-            raise ForgeError(f"{new} does not contain {old}; branches only move forward.")
 
     def _now(self) -> int:
         return int(self._clock())

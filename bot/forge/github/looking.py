@@ -150,7 +150,7 @@ class Looks:
 
     def fold(self, seen: Seen, runs: Sequence[CheckRun] = ()) -> PullRequest:
         """What was read as a pull request; lines and approvals are left out."""
-        reader = Reader(self.bot, self.tip, self.holds, self.verdicts)
+        reader = Reader(self.bot, self.tip, self.is_ancestor, self.verdicts)
         return reader.pull(seen.shown, seen.comments, runs)
 
     # Git
@@ -166,7 +166,7 @@ class Looks:
         home = shown.head.repo
         return home is None or home.full_name.lower() != self.client.repository.lower()
 
-    def holds(self, new: str, old: str) -> bool:
+    def is_ancestor(self, old: str, new: str) -> bool:
         """Whether the history of `new` has `old`; not where the clone lacks one of them."""
         known = all(self.repository.resolve(commit) for commit in (new, old))
         return known and self.repository.is_ancestor(old, new)

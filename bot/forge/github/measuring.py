@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.forge.base import Attempt, Check, Conflict, ForgeError, PullRequest, State
-from bot.forge.events import Attempted, Measured, Plan
+from bot.forge.base import Attempt, Check, Conflict, ForgeError, PullRequest
+from bot.forge.events import Attempted, Measured
+from bot.forge.expected import require_no_result, require_room_for
 from bot.forge.fold import FoldError, apply
 from bot.forge.github.answers import Issue, parse
 from bot.forge.github.checks import Checks
@@ -42,18 +43,8 @@ class Measurements:
     def start(self, number: int, attempt: Attempt) -> None:
         """Write down that `attempt` is asked for. Raises Conflict, FoldError, ForgeError."""
         seen, pull = self.looks.standing(number, fresh=False)
-        if pull.state is not State.OPEN or pull.head != attempt.head:
-            raise Conflict(f"#{number} is {pull.state} at {pull.head}, not at {attempt.head}.")
-        if any(other.id == attempt.id for other in pull.attempts):
-            raise Conflict(f"#{number} has an attempt {attempt.id!r} already.")
-        event = Attempted(
-            at=self.now(),
-            id=attempt.id,
-            base=attempt.base,
-            head=attempt.head,
-            merge_tree=attempt.merge_tree,
-            runs=tuple(Plan.of(run) for run in attempt.runs),
-        )
+        require_room_for(pull, attempt)
+        event = Attempted.of(attempt, self.now())
         self._check_trees(attempt)
         apply(pull, "", event)
         text = f"Attempt {attempt.id}: {len(attempt.runs)} runs are asked for."
@@ -81,7 +72,7 @@ class Measurements:
         known = self.looks.known(number)
         if known is None or not _follow(known, events):
             _, known = self.looks.standing(number, fresh=True)
-            _refuse_second(known, attempt, results)
+            require_no_result(known, attempt, results)
             for event in events:
                 known = apply(known, "", event)
         runs = ", ".join(str(event.index + 1) for event in events)
@@ -126,11 +117,3 @@ def _follow(pull: PullRequest, events: list[Measured]) -> bool:
     except FoldError:
         return False
     return True
-
-
-def _refuse_second(
-    pull: PullRequest, attempt: str, results: Mapping[int, Mapping[str, Any]]
-) -> None:
-    for known in pull.attempts:
-        if known.id == attempt and (taken := sorted(set(results) & set(known.results))):
-            raise Conflict(f"Run {taken[0]} of {attempt!r} in #{pull.number} has its result.")

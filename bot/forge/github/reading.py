@@ -34,14 +34,14 @@ CHECK_NAME = "mergelab"
 class Reader:
     """What reading needs to know: whose comments count, and where branches are.
 
-    `tip` gives where the branch of a pull request is now, and `contains(new, old)` whether
-    history does. `verdicts` are those of the ledger by number: they stand even where the
-    record in the comments is gone.
+    `tip` gives where the branch of a pull request is now, and `is_ancestor(old, new)` whether
+    the history of `new` has `old`. `verdicts` are those of the ledger by number: they stand even
+    where the record in the comments is gone.
     """
 
     bot: Author
     tip: Callable[[Pull], str | None]
-    contains: Callable[[str, str], bool]
+    is_ancestor: Callable[[str, str], bool]
     verdicts: Callable[[], Mapping[int, Verdict]]
 
     def pull(
@@ -62,7 +62,7 @@ class Reader:
     def _head(self, shown: Pull, recorded: str) -> str:
         """The head without a verdict: the branch, while it goes on from what was recorded."""
         tip = self.tip(shown)
-        forward = tip is not None and (tip == recorded or self.contains(tip, recorded))
+        forward = tip is not None and (tip == recorded or self.is_ancestor(recorded, tip))
         return tip if tip is not None and forward else recorded
 
     def _opened(self, shown: Pull, entries: Sequence[Said | Recorded]) -> PullRequest:
