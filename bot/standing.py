@@ -16,8 +16,8 @@ from bot.history.past import Past, in_class, settled_by
 from bot.history.reduce import SidedRun, broken_smoke, refusals, runs_of
 from bot.model import Outcome, Run, Side
 from bot.people.inbox import Inbox
-from bot.policy import rules as policy
 from bot.policy.inspection import check_change
+from bot.policy.violation import Rule, Violation
 from bot.proposers.portfolio import REVISING
 from bot.settings import Settings
 
@@ -215,11 +215,11 @@ class StandingReader:
             "do. Commit to the branch yourself, and the new head is measured."
         )
 
-    def _violations(self, pull: PullRequest) -> tuple[policy.Violation, ...]:
+    def _violations(self, pull: PullRequest) -> tuple[Violation, ...]:
         fork = self._fork(pull.head)
         if fork is None:
             message = "the branch shares no history with the base branch: start it from there"
-            return (policy.Violation("", policy.Rule.UNREADABLE_DIFF, message),)
+            return (Violation("", Rule.UNREADABLE_DIFF, message),)
         return check_change(self.repository, fork, pull.head, self.settings)
 
     def _counting(self, runs: Sequence[SidedRun], subject: str) -> tuple[Run, ...]:

@@ -1,6 +1,6 @@
 """A strict reading of what git prints about a change: the full diff and the raw entries.
 
-Written apart from unidiff on purpose: `bot.policy.rules` compares the two readings, and anything
+Written apart from unidiff on purpose: `bot.policy.readings` compares the two readings, and anything
 that only one of them sees is refused. Accepted is what git prints with the options in
 `bot.git.diffs` and nothing else.
 """

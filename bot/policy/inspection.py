@@ -9,6 +9,7 @@ from __future__ import annotations
 from bot.git import Repository
 from bot.policy import rules as policy
 from bot.policy.gitdiff import RawChange, UnreadableDiff, read_raw
+from bot.policy.violation import Violation, unreadable
 from bot.settings import Settings
 
 MOST_VIOLATIONS = 20
@@ -16,7 +17,7 @@ MOST_VIOLATIONS = 20
 
 def check_change(
     repository: Repository, fork: str, head: str, settings: Settings
-) -> tuple[policy.Violation, ...]:
+) -> tuple[Violation, ...]:
     """What the change from `fork` to `head` does that bot.toml does not allow.
 
     Of many violations the first 20 are named.
@@ -25,7 +26,7 @@ def check_change(
     try:
         raw = read_raw(repository.raw_diff(fork, head))
     except UnreadableDiff as error:
-        return (policy.unreadable(str(error)),)
+        return (unreadable(str(error)),)
     broken = policy.check_entries(raw, rules) or _too_large(repository, head, raw, rules)
     broken = broken or policy.check_diff(repository.diff(fork, head), rules, raw)
     if not broken:
@@ -36,7 +37,7 @@ def check_change(
 
 def _too_large(
     repository: Repository, head: str, raw: tuple[RawChange, ...], rules: policy.Rules
-) -> tuple[policy.Violation, ...]:
+) -> tuple[Violation, ...]:
     sizes = repository.sizes(head, [entry.path.decode() for entry in raw])  # allowed names only
     found = (policy.check_size(path, size, rules) for path, size in sizes.items())
     return tuple(filter(None, found))

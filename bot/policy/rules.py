@@ -11,63 +11,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.policy.gitdiff import ABSENT, FileDiff, RawChange, UnreadableDiff, read_diff, unquote
+from bot.policy.gitdiff import ABSENT, FileDiff, RawChange, UnreadableDiff, read_diff
+from bot.policy.readings import compare_with_raw, compare_with_unidiff
 from bot.policy.sourcetext import Finding, TextRule, check_source
+from bot.policy.violation import Rule, Violation, printable, unreadable
 
 if TYPE_CHECKING:
     from runner.settings import CandidateTable
 
 REGULAR = "100644"
 EXECUTABLE = "100755"
-
-
-class Rule(StrEnum):
-    """The rules that a change can break."""
-
-    EMPTY_DIFF = "empty-diff"
-    UNREADABLE_DIFF = "unreadable-diff"
-    READERS_DISAGREE = "readers-disagree"
-    ODD_PATH = "odd-path"
-    PATH_NOT_ALLOWED = "path-not-allowed"
-    PATH_CASE = "path-case"
-    SYMLINK = "symlink"
-    SUBMODULE = "submodule"
-    MODE_CHANGE = "mode-change"
-    NOT_REGULAR = "not-a-regular-file"
-    RENAME = "rename"
-    DELETION = "deletion"
-    BINARY = "binary"
-    TOO_LARGE = "too-large"
-    TOO_MANY_LINES = "too-many-changed-lines"
-    MISSING_ENTRY = "missing-entry"
-    NOT_UTF8 = "not-utf-8"
-    ENCODING = "encoding-declaration"
-    HIDDEN_CHARACTER = "hidden-character"
-    LINE_ENDINGS = "line-endings"
-    ODD_NAME = "odd-name"
-    DOES_NOT_PARSE = "does-not-parse"
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One broken rule.
-
-    `path` is safe to print, and empty when the diff as a whole is meant; `line` then counts
-    in the diff, else in the new file.
-    """
-
-    path: str
-    rule: Rule
-    message: str
-    line: int | None = None
-
-    def __str__(self) -> str:
-        place = self.path or "the diff"
-        place = place if self.line is None else f"{place}:{self.line}"
-        return f"{place}: {self.message} [{self.rule}]"
 
 
 @dataclass(frozen=True)
@@ -120,8 +75,8 @@ def check_diff(
     violations = [
         *_check_entries([_as_entry(file) for file in files], rules),
         *_check_entries(raw or (), rules),
-        *_compare_with_unidiff(diff, files),
-        *_compare_with_raw(files, raw),
+        *compare_with_unidiff(diff, files),
+        *compare_with_raw(files, raw),
         *_check_amount(files, rules),
     ]
     for file in files:
@@ -153,17 +108,6 @@ def check_files(
     return tuple(violations)
 
 
-def unreadable(message: str, line: int | None = None) -> Violation:
-    """A change that cannot be judged is not allowed."""
-    text = f"the diff cannot be read ({message}): make it with git, without extra options"
-    return Violation("", Rule.UNREADABLE_DIFF, text, line)
-
-
-def _printable(path: bytes) -> str:
-    text = path.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)[:300]
-
-
 def _as_entry(file: FileDiff) -> RawChange:
     if file.renamed:
         status = "R"
@@ -181,11 +125,11 @@ def _check_entries(entries: Iterable[RawChange], rules: Rules) -> Iterator[Viola
             yield path
         kind = _check_kind(entry)
         if kind is not None:
-            yield Violation(_printable(entry.path), *kind)
+            yield Violation(printable(entry.path), *kind)
 
 
 def _check_path(path: bytes, rules: Rules) -> Violation | None:
-    shown = _printable(path)
+    shown = printable(path)
     allowed = ", ".join(rules.paths)
     try:
         text = path.decode("utf-8")
@@ -230,7 +174,7 @@ def _check_modes(entry: RawChange) -> tuple[Rule, str] | None:
 
 
 def _check_body(file: FileDiff) -> Iterator[Violation]:
-    shown = _printable(file.path)
+    shown = printable(file.path)
     if file.binary:
         yield Violation(shown, Rule.BINARY, "is a binary change: the file must be plain text")
     elsewhere = (*file.removed, *file.context)
@@ -245,64 +189,6 @@ def _check_amount(files: Sequence[FileDiff], rules: Rules) -> Iterator[Violation
     if rules.max_changed_lines is not None and changed > rules.max_changed_lines:
         message = f"{changed} changed lines, more than {rules.max_changed_lines}: change less"
         yield Violation("", Rule.TOO_MANY_LINES, message)
-
-
-def _compare_with_raw(
-    files: Sequence[FileDiff], raw: Sequence[RawChange] | None
-) -> Iterator[Violation]:
-    if raw is None:
-        return
-    in_diff = sorted((file.path, file.old_mode or "", file.new_mode or "") for file in files)
-    in_raw = sorted((entry.path, entry.old_mode, entry.new_mode) for entry in raw)
-    if in_diff != in_raw:
-        odd = next(iter({row[0] for row in set(in_diff) ^ set(in_raw)}), b"")
-        message = "the diff and the raw entries of git name different changes"
-        yield Violation(_printable(odd), Rule.READERS_DISAGREE, message)
-
-
-def _compare_with_unidiff(diff: bytes, files: Sequence[FileDiff]) -> Iterator[Violation]:
-    """Read the diff once more with unidiff, which must see the same files and counts."""
-    from unidiff.patch import PatchSet
-
-    try:
-        patch = PatchSet(diff.decode("utf-8", "surrogateescape"))
-        theirs = [_unidiff_row(file) for file in patch]
-    except Exception as error:  # whatever it trips over, the answer is the same
-        yield unreadable(f"{type(error).__name__}: {str(error)[:200]}")
-        return
-    ours = [
-        (
-            file.path,
-            file.old_mode == ABSENT,
-            file.new_mode == ABSENT,
-            file.binary,
-            len(file.added),
-            len(file.removed),
-        )
-        for file in files
-    ]
-    for our, their in zip(ours, theirs, strict=False):
-        if our != their:
-            message = "two readers of the diff understand it differently"
-            yield Violation(_printable(our[0]), Rule.READERS_DISAGREE, message)
-    if len(ours) != len(theirs):
-        message = f"one reader of the diff finds {len(ours)} files, the other {len(theirs)}"
-        yield Violation("", Rule.READERS_DISAGREE, message)
-
-
-def _unidiff_row(file: object) -> tuple[bytes, bool, bool, bool, int, int]:
-    source, target = (
-        unquote(str(getattr(file, side)).encode("utf-8", "surrogateescape"))
-        for side in ("source_file", "target_file")
-    )
-    return (
-        (source if target == b"/dev/null" else target)[2:],
-        source == b"/dev/null",
-        target == b"/dev/null",
-        bool(getattr(file, "is_binary_file", False)),
-        sum(line.is_added for hunk in file for line in hunk),  # type: ignore[attr-defined]
-        sum(line.is_removed for hunk in file for line in hunk),  # type: ignore[attr-defined]
-    )
 
 
 _RULE_OF = {

@@ -16,7 +16,7 @@ from bench.simulation.history import ON_GITHUB, forge_of, play
 from bot.actions import Action, Conclude, Measure, Resume
 from bot.decide import Room, decide
 from bot.execute import Executor
-from bot.forge.github.ending import Journal
+from bot.forge.github.journal import Journal
 from bot.git import RefChange, Update, refs
 from bot.model import Reason, Verdict
 from bot.run.base import Order

@@ -9,7 +9,7 @@ from bot.forge.events import Closed, Merged
 from bot.forge.github.answers import Issue, Pull, parse
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.client import GitHubClient
-from bot.forge.github.ending import ENDING, Entry, Journal
+from bot.forge.github.journal import ENDING, Entry, Journal
 from bot.forge.github.remote import Move
 from bot.forge.github.states import CLOSED, MERGED, with_state
 from bot.forge.github.writing import Comments

@@ -2,7 +2,7 @@
 
 GitHub's own state of a pull request is what people see and what they ask for; what counts is
 the bot's record, its own comments folded event by event, and the ledger. A base branch moves
-only by a push that names where it must be. See `bot.forge.github.ending` for what is left when
+only by a push that names where it must be. See `bot.forge.github.journal` for what is left when
 the bot is ended between a push and the calls that follow.
 """
 
@@ -35,8 +35,8 @@ from bot.forge.github.audits import RemoteAudits
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.checks import Checks
 from bot.forge.github.client import GitHubClient
-from bot.forge.github.ending import Journal
 from bot.forge.github.endings import Endings
+from bot.forge.github.journal import Journal
 from bot.forge.github.looking import Looks, check_number
 from bot.forge.github.measuring import Measurements
 from bot.forge.github.memory import HOLDS_S, Memory

@@ -10,8 +10,8 @@ from bot.forge.events import Opened, Person
 from bot.forge.github import records
 from bot.forge.github.answers import Pull, parse, parse_all
 from bot.forge.github.client import GitHubClient
-from bot.forge.github.ending import OPENING, Entry, Journal
 from bot.forge.github.errors import Rejected, Uncertain
+from bot.forge.github.journal import OPENING, Entry, Journal
 from bot.forge.github.memory import Memory
 from bot.forge.github.remote import MIRROR, Move, Remote
 from bot.forge.github.states import OPEN, managed

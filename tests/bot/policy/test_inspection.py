@@ -7,7 +7,7 @@ import pytest
 
 from bot.git import Repository
 from bot.policy.inspection import MOST_VIOLATIONS, check_change
-from bot.policy.rules import Rule
+from bot.policy.violation import Rule
 from bot.settings import parse
 from tests.bot.lab import TRAIN, git, make_repository
 

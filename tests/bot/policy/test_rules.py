@@ -16,7 +16,8 @@ from bot.policy.gitdiff import (
     read_raw,
     unquote,
 )
-from bot.policy.rules import Rule, Rules, Violation, check_diff, check_files
+from bot.policy.rules import Rules, check_diff, check_files
+from bot.policy.violation import Rule, Violation
 from runner.settings import CandidateTable
 
 RULES = Rules.of(CandidateTable())
