@@ -71,7 +71,7 @@ STATUS_KEYS = {
 
 
 def status_json(found: Status) -> dict[str, Any]:
-    """The same as data, with the keys of `STATUS_KEYS`."""
+    """A status as data, with the keys of `STATUS_KEYS`."""
     settings, view, totals = found.place.settings, found.view, found.totals
     reasons = Counter(str(entry.reason) for entry in view.entries)
     values, noise, phase = found.baseline, found.noise, view.snapshot.phase

@@ -38,7 +38,7 @@ class Uncertain(GitHubError, base.Unreachable):
 
 
 class Unreachable(GitHubError, base.Unreachable):
-    """Reading failed several times in a row."""
+    """GitHub did not answer a question, or not with anything that can be read."""
 
 
 class RateLimited(GitHubError, base.Unreachable):
