@@ -26,9 +26,11 @@ from bench.simulation.invariants import check_repository
 from bot import interrupts
 from bot.app import open_place
 from bot.cli import cli
+from bot.forge.base import State
+from bot.proposing.place import Place
 from bot.run import heartbeat
 from bot.views.pull import pull_json
-from tests.project import SETTINGS, TRAIN, Project
+from tests.project import SETTINGS, TRAIN, Done, Project
 
 SEED = 20_261_123
 # Enough that a hundred steps do not run out of ideas.
@@ -375,6 +377,74 @@ def test_a_run_ends_cleanly_at_the_first_ctrl_c_at_once_at_the_second_and_goes_o
     assert [one["number"] for one in done.json()["concluded"]] == [1]
     laboratory.check(behind=False)
     check_repository(open_place(laboratory.project.folder))
+
+
+# Two bots over one remote
+
+
+def clones(folder: Path, cache: Path) -> tuple[Project, Project]:
+    """Two clones that share their experiments over a bare repository."""
+    settings = SETTINGS.replace("PYTHON", sys.executable) + '\n[forge]\nremote = "origin"\n'
+    one = Project.make(folder / "one", cache, ROOMY, settings)
+    one.git("init", "-q", "--bare", "-b", "main", str(folder / "origin.git"))
+    one.git("remote", "add", "origin", str(folder / "origin.git"))
+    one.git("push", "-q", "origin", "main")
+    one.git("clone", "-q", str(folder / "origin.git"), str(folder / "two"))
+    two = Project(folder / "two", cache)
+    two.git("config", "user.name", "Person")
+    two.git("config", "user.email", "person@example.org")
+    return one, two
+
+
+def up_to_date(project: Project) -> Place:
+    """A clone where the remote is now."""
+    place = open_place(project.folder)
+    place.forge.sync_heads()
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_bots_over_one_remote_make_one_history_while_one_is_killed_again_and_again(
+    tmp_path: Path, cache: Path, alone: Callable[[], None]
+) -> None:
+    one, two = clones(tmp_path, cache)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    killed = Laboratory(one, temporary, alone)
+    over, ends = threading.Event(), list[Done]()
+
+    def work() -> None:
+        while not over.is_set():
+            ends.append(two.bot("step"))
+
+    other = threading.Thread(target=work)
+    other.start()
+    try:
+        codes = [
+            killed.step(instant, signal.SIGKILL).returncode for instant in instants(24, SEED + 8)
+        ]
+    finally:
+        over.set()
+        other.join()
+    story = "\n".join(killed.story)
+    assert set(codes) <= {0, -signal.SIGKILL}, story
+    assert codes.count(-signal.SIGKILL) >= len(codes) // 2
+    assert ends and {done.code for done in ends} == {0}, [done.err for done in ends]
+    alone()
+    while up_to_date(one).forge.pulls(State.OPEN):
+        assert one.bot("step").code == 0
+    assert killed.measured
+    for project in (one, two):
+        check_repository(up_to_date(project))
+        assert project.git("status", "--porcelain") == ""
+    shared = ("refs/heads/main", "refs/forge/pulls/*")
+    seen = {
+        project.git("ls-remote", where, *shared)
+        for project in (one, two)
+        for where in (".", "origin")
+    }
+    assert len(seen) == 1
 
 
 def test_files_that_a_killed_step_left_behind_are_brought_along(laboratory: Laboratory) -> None:
