@@ -87,7 +87,7 @@ class Batch:
         plan = Plan.of(staged, budget_s, self.settings.budget, smoke=smoke)
         sealed = None if smoke else self.sealed
         if sealed:
-            plan = plan.with_sealed(sealed.inputs)
+            plan = plan.with_sealed(sealed)
         place = folder / ("smoke" if smoke else "full")
         place.mkdir(mode=0o755)
         trial = Pass(

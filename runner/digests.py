@@ -45,6 +45,9 @@ def scorer_digest(kind: str) -> str:
     return hashlib.sha256((_RUNNER / _SCORERS[kind]).read_bytes()).hexdigest()
 
 
+_DATA = ("inputs", "targets", "sealed_inputs", "sealed_targets")  # a part of the runner class
+
+
 def shaping(settings: RunnerSettings) -> dict[str, Any]:
     """The settings that can change a number and are not in the runner class already."""
     metric = {"pattern", "secondary"}
@@ -53,7 +56,7 @@ def shaping(settings: RunnerSettings) -> dict[str, Any]:
     return {
         "candidate": settings.candidate.model_dump(exclude={"python", "max_bytes"}),
         "metric": settings.metric.model_dump(include=metric),
-        "task": settings.task.model_dump(exclude={"size", "inputs", "targets"}),
+        "task": settings.task.model_dump(exclude={"size", *_DATA}),
         "mount": [mount.place for mount in settings.mount],
         "budget": settings.budget.model_dump(include={"grace_s", "predict_s"}),
         "sandbox": settings.sandbox.model_dump(exclude={"backend"}),

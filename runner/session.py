@@ -153,12 +153,14 @@ def _task(
         # Made now if it is not there.
         data = prepare(_size(settings.task, gpu), cache, on_progress=_progress(emit))
         return RetrievalTask(data, settings, interpreter, budget_s)
-    if conditions.split != "validation":
-        raise RequestError(
-            f'With task.kind = "{settings.task.kind}" there is no sealed split. Leave --split away.'
-        )
     if settings.self_reported:
+        if conditions.split != "validation":
+            raise RequestError("A self-reported metric has no sealed split. Leave --split away.")
         return ReportedTask.open(repository, settings, interpreter, cache, _progress(emit))
+    if conditions.split == "sealed" and not settings.task.sealed_inputs:
+        raise RequestError(
+            "There is no sealed split: bot.toml names no task.sealed_inputs. Leave --split away."
+        )
     return PredictionsTask.open(
         repository, settings, interpreter, cache, _progress(emit), base=conditions.base
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -232,7 +233,7 @@ class RunnerSettings(Table):
 
     def _check_predictions(self) -> None:
         task, candidate = self.task, self.candidate
-        if missing := [key for key in _SCORED_BY_IT if not getattr(task, key)]:
+        if missing := [key for key in _NEEDED if not getattr(task, key)]:
             raise ValueError(
                 f'task.kind is "predictions", so task.{missing[0]} must be set '
                 "(docs/import.md, Scored predictions)"
@@ -258,8 +259,7 @@ class RunnerSettings(Table):
                 "from the commit that is measured"
             )
         read = (*candidate.paths, *candidate.needs, *(mount.source for mount in self.mount))
-        for key in ("inputs", "targets"):
-            value = getattr(task, key)
+        for key, value in task.hidden.items():
             if seen := next((path for path in read if _overlap(path, value)), None):
                 raise ValueError(
                     f"task.{key} {value!r} is shown to training by {seen!r} in candidate.paths, "
@@ -267,13 +267,16 @@ class RunnerSettings(Table):
                 )
         if over := next((each for each in self.mount if _above("/data", each.place)), None):
             raise ValueError(f"mount.target {over.place!r} lies where predicting finds its inputs")
-        if _overlap(task.inputs, task.targets):
-            raise ValueError(
-                "task.inputs and task.targets overlap: predicting would see the answers"
-            )
+        for (one, at), (other, also) in combinations(task.hidden.items(), 2):
+            if _overlap(at, also):
+                raise ValueError(
+                    f"task.{one} and task.{other} overlap: predicting would see the answers, or "
+                    "one split the other"
+                )
 
 
-_SCORED_BY_IT = ("inputs", "targets", "scorer")
+_NEEDED = ("inputs", "targets", "scorer")
+_SCORED_BY_IT = (*_NEEDED, "sealed_inputs", "sealed_targets")
 
 
 def _above(folder: str, path: str) -> bool:

@@ -24,6 +24,11 @@ class TaskTable(Table):
     targets: Annotated[str, Field(max_length=1_000)] = ""
     """`predictions` alone: the file or folder with the answers, absolute or relative to the
     repository. Only the scorer ever sees it."""
+    sealed_inputs: Annotated[str, Field(max_length=1_000)] = ""
+    """`predictions` alone: further inputs, which are predicted and scored in audits alone and tell
+    how much of a gain is real. Empty: an audit measures again on fresh seeds."""
+    sealed_targets: Annotated[str, Field(max_length=1_000)] = ""
+    """`predictions` alone: the answers to `sealed_inputs`."""
     scorer: str = ""
     """`predictions` alone: the Python file that prints the metric as JSON, relative to the
     repository and among `candidate.needs`, so that no experiment can change it."""
@@ -34,10 +39,22 @@ class TaskTable(Table):
     """`small` for a CPU, `full` for a GPU, `tiny` for trials; `auto` is `full` in the profile
     `gpu` and `small` in the profile `cpu`. See docs/task.md."""
 
-    @field_validator("inputs", "targets")
+    @field_validator("inputs", "targets", "sealed_inputs", "sealed_targets")
     @classmethod
     def _no_control_characters(cls, value: str) -> str:
         return _printable(value)
+
+    @model_validator(mode="after")
+    def _sealed_is_whole(self) -> TaskTable:
+        if bool(self.sealed_inputs) != bool(self.sealed_targets):
+            raise ValueError("sealed_inputs and sealed_targets go together: set both or neither")
+        return self
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        """What training must not see, by key: inputs and answers of both splits, where they are."""
+        keys = ("inputs", "targets", "sealed_inputs", "sealed_targets")
+        return {key: value for key in keys if (value := getattr(self, key))}
 
     @field_validator("scorer")
     @classmethod

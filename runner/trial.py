@@ -50,6 +50,7 @@ class Plan:
     prediction: str = ""  # the file that predicting must leave; empty: any
     scoring: Scoring | None = None
     sealed: Mapping[str, Path] = field(default_factory=dict)  # the same of another split
+    sealed_scoring: Scoring | None = None
 
     @classmethod
     def of(cls, staged: Staged, budget_s: float, table: BudgetTable, *, smoke: bool) -> Plan:
@@ -68,9 +69,9 @@ class Plan:
             scoring=staged.scoring,
         )
 
-    def with_sealed(self, inputs: Mapping[str, Path]) -> Plan:
-        """The same, followed by predictions for the inputs of the sealed split."""
-        return replace(self, sealed=inputs)
+    def with_sealed(self, sealed: Staged) -> Plan:
+        """The same, followed by predictions for the inputs of the sealed split, and their score."""
+        return replace(self, sealed=sealed.inputs, sealed_scoring=sealed.scoring)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ class Pass:
             for group, inputs in self.plan.sealed.items():
                 if trial.sealed.failure is None:
                     self._predict(trial.sealed, group, inputs)
+            if self.plan.sealed_scoring and trial.sealed.failure is None:
+                self._score(trial.sealed, self.plan.sealed_scoring)
         return trial
 
     def _train(self, trial: Trial) -> None:
@@ -202,7 +205,9 @@ class Pass:
             for path, content in self.candidate.files.items()
             if path not in scoring.withheld
         }
-        place = lay_out(own, self.workplace / "scorer")
+        here = self.workplace / f"scoring-{secrets.token_hex(4)}"
+        here.mkdir(mode=0o755)
+        place = lay_out(own, here / "scorer")
         predictions = tuple(
             Mount(folder, f"/predictions/{group}") for group, folder in trial.predictions.items()
         )
@@ -214,7 +219,7 @@ class Pass:
             gpu=None,
         )
         self.emit(StageEvent(self.run_id, trial.stage, None, limit_s, limit_s))
-        outcome = self.confinement.sandbox.run(job, self.workplace / "scored")
+        outcome = self.confinement.sandbox.run(job, here / "scored")
         trial.scored, trial.score_s = outcome.log_tail, outcome.wall_s
         failed = failure_of(outcome, trial.stage, scoring.entry, own, private=True)
         if failed is not None:

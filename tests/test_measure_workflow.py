@@ -15,6 +15,7 @@ from tests.actions.place import BETTER, PAIR, LabOnGitHub, free_port
 from tests.github.pulls import review_by
 from tests.github.server import running
 from tests.project import TRAIN
+from tests.runner.kinds.test_predictions import FILES
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,53 @@ def test_a_hidden_file_of_a_candidate_reaches_the_machine(lab: LabOnGitHub) -> N
     number = lab.open("exp/hidden", {"train.py": BETTER, ".rates": "2\n"})
     run = lab.dispatch(number, PAIR)
     assert lab.engine.run(run) == "success", lab.engine.logs[run.id]
+
+
+def test_a_project_with_a_scorer_of_its_own_is_measured(lab: LabOnGitHub, tmp_path: Path) -> None:
+    for name, text in {
+        "data/train.csv": "1,2\n2,4\n3,6\n",
+        "hidden/test.csv": "4\n5\n",
+        "private/answers.csv": "8\n10\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    own = f"""
+[candidate]
+needs = ["score.py", "evaluation"]
+command = ["python", "train.py"]
+python = "{sys.executable}"
+
+[task]
+kind = "predictions"
+scorer = "score.py"
+inputs = "{tmp_path}/hidden/test.csv"
+targets = "{tmp_path}/private/answers.csv"
+
+[metric]
+name = "error"
+
+[[mount]]
+source = "{tmp_path}/data"
+target = "data"
+"""
+    _, _, rest = (lab.work / "bot.toml").read_text().partition("[sandbox]")
+    lab.push("main", {**FILES, "bot.toml": f"{own}\n[sandbox]{rest}"})
+    better = FILES["train.py"].replace("SHRINK = 0.5", "SHRINK = 1.0")
+    number = lab.open("exp/shrink-less", {"train.py": better})
+    run = lab.dispatch(number, PAIR)
+    assert lab.engine.run(run) == "success", lab.engine.logs[run.id]
+    archive = lab.artifact(run, "measurement")
+    assert archive is not None
+    published = parse_published(read_one(archive, DOCUMENT, MOST_BYTES))
+    baseline, candidate = published.measurements
+    assert (baseline.metric, candidate.metric) == (4.5, 0.0)
+    assert not candidate.self_reported and candidate.secondary == {"worst": 0.0}
+    (check,) = lab.github.checks.values()
+    assert "error 0" in check.output["title"] and "self-reported" not in check.output["title"]
+    judge = lab.open("exp/judge", {"score.py": "print('{\"error\": -1}')\n"})
+    asked = lab.dispatch(judge, PAIR)
+    assert lab.engine.run(asked) == "failure"
+    assert "score.py" in lab.engine.logs[asked.id]
 
 
 def conclusions(lab: LabOnGitHub) -> list[tuple[str, str | None]]:

@@ -35,9 +35,9 @@ Examples:
 def command(last: int | None, report_only: bool, unconfined: bool, as_json: bool) -> None:
     """Measure winners and what they replaced again, and compare the gain with the claim.
 
-    Every run is on a fresh seed and also scored on the sealed split, which no proposer is ever
-    told of. A winner that does not replicate gets a pull request that takes it back; the next
-    step measures that. An interrupted audit goes on.
+    Every run is on a fresh seed, and where the task has a sealed split it is also scored there,
+    which no proposer is ever told of. A winner that does not replicate gets a pull request that
+    takes it back; the next step measures that. An interrupted audit goes on.
     """
     from bot.app import make_proposer, open_place
     from bot.measuring import LocalMeasurer

@@ -33,18 +33,6 @@ JSON_KEYS = {
     "metric.direction": "which way it is better: `lower` or `higher`",
     "metric.self_reported": "whether the script prints it itself, so that nothing checks it",
 }
-HEADERS = (
-    "proposer",
-    "experiments",
-    "wins",
-    "claimed",
-    "confirmed",
-    "cost",
-    "hours",
-    "per experiment",
-    "per $",
-    "per hour",
-)
 
 
 @click.command(
@@ -67,6 +55,7 @@ def command(as_json: bool) -> None:
     from bot.history.peek import peek
     from bot.history.yardstick import records
     from bot.model import Direction
+    from bot.views.yardstick import HEADERS, row
 
     about = peek(Path.cwd())
     entries, audits = ledger.read(about.folder, about.base)
@@ -80,7 +69,7 @@ def command(as_json: bool) -> None:
         }
         print_json({"proposers": [_json(record) for record in found], "metric": metric})
         return
-    print_table(HEADERS, [_row(record) for record in found], "No experiment is finished yet.")
+    print_table(HEADERS, [row(record) for record in found], "No experiment is finished yet.")
     if found:
         text = f"Gains in {about.metric_shown}; positive is better. Confirmed: shown by an audit."
         click.echo(text, err=True)
@@ -101,23 +90,3 @@ def _json(record: Record) -> dict[str, Any]:
         "gain_per_usd": record.gain_per_usd,
         "gain_per_gpu_hour": record.gain_per_hour,
     }
-
-
-def _row(record: Record) -> tuple[str, ...]:
-    from bot.text.figures import rounded
-
-    def shown(value: float | None) -> str:
-        return "-" if value is None else rounded(value, 3, sign=True)
-
-    return (
-        record.proposer,
-        str(record.experiments),
-        str(record.wins),
-        shown(record.claimed),
-        f"{shown(record.confirmed)} ({record.audited} audited)",
-        f"${record.usd:.2f}",
-        f"{record.hours:.2f}",
-        shown(record.gain_per_experiment),
-        shown(record.gain_per_usd),
-        shown(record.gain_per_hour),
-    )

@@ -20,22 +20,15 @@ def scoring(found: Repository, read: Settings) -> Iterator[Finding]:
     if read.task.kind != "predictions":
         return
     base = f"refs/heads/{read.repository.base}"
-    for key, named in (("inputs", read.task.inputs), ("targets", read.task.targets)):
+    for key, named in read.task.hidden.items():
         if not (found.path / Path(named).expanduser()).exists():
             fix = f"Put it there, or correct task.{key} in bot.toml."
             # On GitHub another machine measures.
             lacks = problem if read.forge.kind == "git" else note
             yield lacks(f"task.{key}", f"{named} is not on this machine", fix)
-    place = Path(os.path.normpath(found.path / Path(read.task.targets).expanduser()))
-    inside = place.is_relative_to(found.path)
-    if inside and found.files_below(base, [place.relative_to(found.path).as_posix()]):
-        fix = (
-            "Whoever reads the repository could copy them into a candidate. git rm --cached "
-            f"{read.task.targets}, add it to .gitignore, and draw other answers: these are known."
-        )
-        yield note("task.targets", f"the answers are committed on {read.repository.base}", fix)
-    elif place.exists():
-        yield ok("task.targets", "not in git")
+    for key in ("targets", "sealed_targets"):
+        if key in read.task.hidden:
+            yield from _answers(found, read, base, key)
     source = found.read_file(base, read.task.scorer)
     if source is None:
         fix = f"Commit {read.task.scorer} to {read.repository.base}."
@@ -48,6 +41,21 @@ def scoring(found: Repository, read: Settings) -> Iterator[Finding]:
         yield note("task.scorer", f"{read.task.scorer} seems to unpickle: {how}", fix)
     else:
         yield ok("task.scorer", read.task.scorer)
+
+
+def _answers(found: Repository, read: Settings, base: str, key: str) -> Iterator[Finding]:
+    """Whether the answers can be read in the repository."""
+    named = read.task.hidden[key]
+    place = Path(os.path.normpath(found.path / Path(named).expanduser()))
+    inside = place.is_relative_to(found.path)
+    if inside and found.files_below(base, [place.relative_to(found.path).as_posix()]):
+        fix = (
+            "Whoever reads the repository could copy them into a candidate. git rm --cached "
+            f"{named}, add it to .gitignore, and draw other answers: these are known."
+        )
+        yield note(f"task.{key}", f"the answers are committed on {read.repository.base}", fix)
+    elif place.exists():
+        yield ok(f"task.{key}", "not in git")
 
 
 def unpickles(source: bytes) -> str:

@@ -118,8 +118,7 @@ def missing_for(repository: Repository, plan: Plan | None) -> tuple[str, ...]:
             return (str(error),)
         lacks = settings.forge.kind != "github"
         reason = f"{FILE_NAME} does not say that pull requests live on GitHub"
-        scored = (settings.task.inputs, settings.task.targets)
-        data = (*(mount.source for mount in settings.mount), *filter(None, scored))
+        data = (*(mount.source for mount in settings.mount), *settings.task.hidden.values())
     told = tuple(_gone(path) for path in data if not _survives(repository, path))
     if lacks:
         told = (

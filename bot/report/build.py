@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from bot.audits import ledger as auditlog
 from bot.audits import report as auditreport
 from bot.git import Repository
-from bot.history import imported
+from bot.history import imported, spending
 from bot.history.ledger import LedgerEntry
+from bot.history.yardstick import records
 from bot.model import Direction, Outcome
 from bot.proposing.place import Place
 from bot.report.data import History, history
@@ -18,6 +19,7 @@ from bot.report.page import Content, Figure, Table
 from bot.text.figures import number, rounded
 from bot.text.plain import one_line
 from bot.views.status import Status, noise_text, status
+from bot.views.yardstick import HEADERS, row
 from runner.text import clean_text
 
 DIFFS = 300
@@ -58,9 +60,19 @@ def content_of(place: Place) -> Content:
             for one in now.open
         ],
         audits=Table(auditreport.HEADERS, audited) if audited else None,
+        proposers=_proposers(place, now),
         imported=_imported(place, now.view.snapshot.base),
         diffs=diffs(place.repository, now.view.entries, settings.candidate.paths),
     )
+
+
+def _proposers(place: Place, now: Status) -> Table | None:
+    """What each proposer gained for what it cost; None for one alone, which is no yardstick."""
+    metric = place.settings.metric
+    noted = spending.by_proposer(place.repository)
+    direction = Direction(metric.direction)
+    found = records(now.view.entries, now.view.audits, metric.name, direction, noted)
+    return Table(HEADERS, [row(one) for one in found]) if len(found) > 1 else None
 
 
 def _imported(place: Place, base: str) -> Table | None:

@@ -49,6 +49,7 @@ class Content:
     figures: Sequence[Figure]
     open: Sequence[dict[str, Any]] = ()
     audits: Table | None = None
+    proposers: Table | None = None
     diffs: dict[int, str] | None = None
     imported: Table | None = None
 
@@ -77,6 +78,7 @@ def render(content: Content, *, version: str = "") -> str:
         figures=content.figures,
         open=content.open,
         audits=content.audits,
+        proposers=content.proposers,
         imported=content.imported,
         charts=charts,
         policy=_policy(scripts.values(), connect=bool(version)),

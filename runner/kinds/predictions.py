@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,14 @@ _LONGEST_LINE = 10_000
 
 
 @dataclass(frozen=True)
+class Hidden:
+    """Inputs and answers of one split, which training does not see."""
+
+    inputs: mounts.Data
+    targets: mounts.Data
+
+
+@dataclass(frozen=True)
 class PredictionsTask:
     """A project with a script that predicts and a scorer (`runner.kinds.base.Task`)."""
 
@@ -46,8 +55,7 @@ class PredictionsTask:
     interpreter: Interpreter  # of the script; if it needs none, the program that it starts with
     python: Interpreter  # of the scorer
     data: tuple[mounts.Data, ...]
-    inputs: mounts.Data
-    targets: mounts.Data
+    splits: Mapping[Split, Hidden]
     digest: str
     self_reported = False
 
@@ -67,15 +75,16 @@ class PredictionsTask:
         The scorer is told with it, as it is on the branch `base` or else in the working tree:
         what two scorers make of the same data cannot be compared.
         """
-        data, inputs, targets = find(repository, settings, cache)
-        content = mounts.digest((*data, inputs, targets), cache, on_progress)
+        data, splits = find(repository, settings, cache)
+        hidden = [one for split in splits.values() for one in (split.inputs, split.targets)]
+        content = mounts.digest((*data, *hidden), cache, on_progress)
         scorer = hashlib.sha256(_scorer(repository, settings.task.scorer, base)).hexdigest()
         digest = data_digest({"content": content, "scorer": scorer})
         python = interpreter
         if not project.runs_python(settings):  # the scorer is Python, whatever the script is
             python = find_interpreter(repository, settings.candidate)
         home = repository.resolve()
-        return cls(home, settings, interpreter, python, data, inputs, targets, digest)
+        return cls(home, settings, interpreter, python, data, splits, digest)
 
     @property
     def version(self) -> str:
@@ -94,7 +103,8 @@ class PredictionsTask:
     def check(self, files: Mapping[str, bytes]) -> None:
         """Refuse data that would lie over the candidate's own files, and files with the answers."""
         project.check_places(self.data, files)
-        for hidden in (self.inputs, self.targets):
+        everything = [h for split in self.splits.values() for h in (split.inputs, split.targets)]
+        for hidden in everything:
             for path in files:
                 if (self.repository / path).is_relative_to(hidden.source):
                     raise RequestError(
@@ -103,14 +113,12 @@ class PredictionsTask:
                     )
 
     def full(self, split: Split, folder: Path) -> Staged:
-        """The whole budget, then predictions for all inputs; `split` means nothing here."""
-        del split
-        return self._staged(folder, self._judge, stoppable=False)
+        """The whole budget, then predictions for all inputs of the split."""
+        return self._staged(split, folder, self._judge, stoppable=False)
 
     def sealed(self, folder: Path) -> Staged | None:
-        """There is none: an audit measures again on fresh seeds."""
-        del folder
-        return None
+        """The sealed split; None where bot.toml names none: an audit is on fresh seeds then."""
+        return self.full("sealed", folder) if "sealed" in self.splits else None
 
     def smoke(self, folder: Path) -> Staged:
         """The first seconds. A script that still trains then is not asked for predictions."""
@@ -119,11 +127,16 @@ class PredictionsTask:
             if evidence.predictions:
                 self._judge(evidence)
 
-        return self._staged(folder, judge, stoppable=True)
+        return self._staged("validation", folder, judge, stoppable=True)
 
-    def _staged(self, folder: Path, judge: Judge, *, stoppable: bool) -> Staged:
-        inputs = _folder_of(self.inputs, self.settings.task.inputs, folder)
-        targets = _folder_of(self.targets, self.settings.task.targets, folder)
+    def _staged(self, split: Split, folder: Path, judge: Judge, *, stoppable: bool) -> Staged:
+        hidden = self.splits[split]
+        # Under one name in both splits, which the script and the scorer know.
+        task = self.settings.task
+        inputs = _folder_of(hidden.inputs, Path(task.inputs).name, folder)
+        if "sealed" in self.splits:
+            inputs = _without_origin(inputs, folder)
+        targets = _folder_of(hidden.targets, Path(task.targets).name, folder)
         launch = project.launch(self.settings, self.interpreter, self.data)
         training = {**launch.environment, "PHASE": "train"}
         predicting = {**launch.environment, "SEED": "{seed}"}
@@ -160,17 +173,27 @@ class PredictionsTask:
         return read(evidence.scored, self.settings.metric.name)
 
 
-def _folder_of(data: mounts.Data, named: str, workplace: Path) -> Path:
-    """The folder to show; of a single file a copy in a folder that holds nothing else."""
+def _folder_of(data: mounts.Data, name: str, workplace: Path) -> Path:
+    """The folder to show; of a single file a copy, called `name`, in a folder of its own."""
     if not data.source.is_file():
         return data.source
     folder = workplace / f"only-{data.place}"
     if not folder.exists():  # full and smoke runs share it
         folder.mkdir(mode=0o755)
-        copy = folder / Path(named).name
+        copy = folder / name
         shutil.copyfile(data.source, copy)
         copy.chmod(0o644)
     return folder
+
+
+def _without_origin(inputs: Path, workplace: Path) -> Path:
+    """A copy of inputs at a place that does not tell which split they are of.
+
+    Mounts tell their origin, and a prediction must not know whether it is made for an audit.
+    """
+    copy = workplace / f"inputs-{secrets.token_hex(4)}"
+    shutil.copytree(inputs, copy, symlinks=True)
+    return copy
 
 
 def read(log: bytes, metric: str) -> Numbers:
@@ -212,13 +235,17 @@ def _is_number(name: str, value: Any) -> bool:
 
 def find(
     repository: Path, settings: RunnerSettings, cache: Path
-) -> tuple[tuple[mounts.Data, ...], mounts.Data, mounts.Data]:
-    """The mounts, the inputs and the answers on this machine. Raises DataError."""
+) -> tuple[tuple[mounts.Data, ...], Mapping[Split, Hidden]]:
+    """The mounts, and inputs and answers of each split on this machine. Raises DataError."""
     data = mounts.find(repository, settings.mount, cache)
-    inputs = _find(repository, cache, "inputs", settings.task.inputs)
-    targets = _find(repository, cache, "targets", settings.task.targets)
-    _check_apart(data, inputs, targets)
-    return data, inputs, targets
+    hidden = {
+        key: _find(repository, cache, key, source) for key, source in settings.task.hidden.items()
+    }
+    _check_apart(data, hidden)
+    splits: dict[Split, Hidden] = {"validation": Hidden(hidden["inputs"], hidden["targets"])}
+    if "sealed_inputs" in hidden:
+        splits["sealed"] = Hidden(hidden["sealed_inputs"], hidden["sealed_targets"])
+    return data, splits
 
 
 def _find(repository: Path, cache: Path, key: str, source: str) -> mounts.Data:
@@ -238,15 +265,15 @@ def _scorer(repository: Path, path: str, base: str | None) -> bytes:
         return b""
 
 
-def _check_apart(data: tuple[mounts.Data, ...], inputs: mounts.Data, targets: mounts.Data) -> None:
+def _check_apart(data: tuple[mounts.Data, ...], hidden: Mapping[str, mounts.Data]) -> None:
     """Refuse inputs or answers that something else shows; links were followed before."""
-    for key, hidden in (("inputs", inputs), ("targets", targets)):
-        for other in (*data, inputs, targets):
-            above = hidden.source.is_relative_to(other.source)
-            if other is not hidden and (above or other.source.is_relative_to(hidden.source)):
+    for key, one in hidden.items():
+        for other in (*data, *hidden.values()):
+            above = one.source.is_relative_to(other.source)
+            if other is not one and (above or other.source.is_relative_to(one.source)):
                 raise DataError(
-                    f"task.{key} in bot.toml, {hidden.source}, overlaps with {other.source}, "
+                    f"task.{key} in bot.toml, {one.source}, overlaps with {other.source}, "
                     "which is shown elsewhere. Move one of them into a folder of its own."
                 )
-        if not os.access(hidden.source, os.R_OK):
-            raise DataError(f"task.{key} in bot.toml, {hidden.source}, cannot be read.")
+        if not os.access(one.source, os.R_OK):
+            raise DataError(f"task.{key} in bot.toml, {one.source}, cannot be read.")

@@ -293,6 +293,9 @@ def test_other_inputs_answers_or_scorers_are_another_identity(project: Path) -> 
         ({"task": {"targets": "data/answers.csv"}}, "Keep it apart"),
         ({"task": {"inputs": "evaluation/test.csv"}}, "Keep it apart"),
         ({"task": {"targets": "hidden"}}, "overlap"),
+        ({"task": {"sealed_inputs": "other"}}, "set both or neither"),
+        ({"task": {"sealed_inputs": "hidden", "sealed_targets": "x"}}, "overlap"),
+        ({"task": {"sealed_inputs": "other", "sealed_targets": "data/x"}}, "Keep it apart"),
         ({"mount": [{"source": "more", "target": "/data/more"}]}, "where predicting finds"),
         ({"task": {"stop_at_budget": True}}, "leaves nothing to predict with"),
         ({"metric": {"pattern": "(.)"}}, "the scorer names its numbers itself"),
@@ -320,10 +323,64 @@ def test_answers_among_the_files_of_the_candidate_are_refused(project: Path) -> 
         session.task.check({"train.py": b"", "private/answers.csv": b""})
 
 
-def test_there_is_no_sealed_split(project: Path) -> None:
+SEALED = {"sealed_inputs": "other/test.csv", "sealed_targets": "secret.csv"}
+
+
+def sealed_session(project: Path, **conditions: Any) -> Session:
+    (project / "other").mkdir(exist_ok=True)
+    (project / "other/test.csv").write_text("10\n")
+    (project / "secret.csv").write_text("30\n")
+    asked = Conditions(repository=str(project), **conditions)
+    read = settings(task=SEALED)
+    return open_session(asked, read, lambda _: None, unconfined=False, cache=project / ".cache")
+
+
+def test_an_audit_scores_the_sealed_split_of_the_same_training(project: Path) -> None:
+    result = run(sealed_session(project, sealed=True))
+    assert (result.status, result.metric) == (Status.OK, 4.5), result.message
+    assert result.sealed is not None
+    assert (result.sealed.metric, result.sealed.secondary) == (20.0, {"worst": 20.0})
+    assert run(sealed_session(project)).sealed is None, "nobody asked for it"
+    assert run(sealed_session(project, split="sealed")).metric == 20.0
+
+
+def test_what_fails_on_the_sealed_split_alone_changes_nothing_of_the_run(project: Path) -> None:
+    picky = TRAIN + '\nif os.environ["PHASE"] == "predict" and len(lines) == 1: raise KeyError\n'
+    result = run(sealed_session(project, sealed=True), train=picky)
+    assert (result.status, result.metric, result.sealed) == (Status.OK, 4.5, None)
+    score = SCORE + '\nif len(answers) == 1: raise KeyError("secret")\n'
+    result = run(sealed_session(project, sealed=True), score=score)
+    assert (result.status, result.metric, result.sealed) == (Status.OK, 4.5, None)
+
+
+def test_a_prediction_cannot_tell_which_split_it_is_for(project: Path) -> None:
+    tells = """
+words = open("/proc/self/mountinfo").read() + repr(os.environ)
+if os.environ["PHASE"] == "predict" and ("other" in words or "hidden" in words or "seal" in words):
+    raise KeyError(words)
+"""
+    result = run(sealed_session(project, sealed=True), train="import os\n" + tells + TRAIN)
+    assert (result.status, result.message) == (Status.OK, "")
+    assert result.sealed is not None
+
+
+def test_without_one_there_is_no_sealed_split(project: Path) -> None:
     conditions = Conditions(repository=str(project), split="sealed")
     with pytest.raises(RequestError, match="no sealed split"):
         open_session(conditions, settings(), lambda _: None, unconfined=False)
+    assert run(opened(project)).sealed is None
+
+
+def test_other_sealed_answers_are_another_identity(project: Path) -> None:
+    first = sealed_session(project)
+    (project / "secret.csv").write_text("31\n")
+    read = settings(task=SEALED)
+    asked = Conditions(repository=str(project))
+    second = open_session(asked, read, lambda _: None, unconfined=False, cache=project / ".cache")
+    assert first.task.digest != second.task.digest
+    assert opened(project).task.digest not in {first.task.digest, second.task.digest}
+    harness = {harness_digest(shaping(one)) for one in (read, settings())}
+    assert len(harness) == 1, "where the data lies makes no number another one"
 
 
 @pytest.mark.parametrize(
