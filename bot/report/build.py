@@ -95,6 +95,7 @@ def figures(now: Status, found: History) -> list[Figure]:
     best = "not known" if lineage.best is None else number(lineage.best)
     start = "" if lineage.start is None else f"{number(lineage.start)} at the start"
     busy = "not known" if found.busy is None else f"{found.busy:.0%}"
+    phase, _, holds = str(now.view.snapshot.phase or "none").partition(" (")
     told = [
         Figure(
             "experiments", f"{len(entries)}", f"{merged} merged, {len(entries) - merged} closed"
@@ -117,7 +118,7 @@ def figures(now: Status, found: History) -> list[Figure]:
         Figure("hours of runs", f"{now.totals.gpu_hours:.1f}", "whatever the device"),
         Figure("busy", busy, "of the time from the first run to the last verdict"),
         Figure("spent", f"${now.totals.cost.usd:.2f}", f"{now.totals.cost.tokens:,} tokens"),
-        Figure("phase", str(now.view.snapshot.phase or "none")),
+        Figure("phase", phase, holds.replace("): ", ": ", 1)),
         Figure("next", now.next, now.cap_reached),
     ]
 
