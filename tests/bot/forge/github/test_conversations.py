@@ -104,7 +104,7 @@ def waiting(place: Place) -> list[str]:
     return sorted(place.forge.own_refs(PREFIX))
 
 
-@pytest.mark.parametrize("answers", [1, 2])
+@pytest.mark.parametrize("answers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_next_step_goes_on_in_its_own_clone(
     steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch, answers: int
 ) -> None:
@@ -119,6 +119,7 @@ def test_the_next_step_goes_on_in_its_own_clone(
     assert proposal.cost.calls == len(ANSWERS)
 
 
+@pytest.mark.slow
 def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
     steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
     assert proposal.cost.calls == len(ANSWERS) and noted.calls == len(ANSWERS) + 1
 
 
+@pytest.mark.slow
 def test_a_machine_elsewhere_has_a_conversation_of_its_own(
     steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

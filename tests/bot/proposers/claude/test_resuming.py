@@ -24,7 +24,7 @@ from bot.proposers.base import Context, PhaseGrant, ProposalFailed, Revision
 from bot.proposers.portfolio import PORTFOLIO
 from bot.proposing import claims, conversations, kept
 from bot.proposing.asking import ask
-from bot.proposing.journal import ABOUT, PREFIX
+from bot.proposing.journal import ABOUT, PREFIX, purpose
 from bot.proposing.propose import Drafting
 from tests.bot.lab import TRAIN, Lab, git
 from tests.bot.proposers.claude.conftest import make_context
@@ -277,24 +277,15 @@ def test_an_entry_of_the_ledger_does_not_end_it(lab: Lab, script: Script) -> Non
     assert found.base == before
 
 
-@pytest.mark.parametrize("moved", ["train.py", "program.md"])
 def test_one_about_what_is_not_so_any_more_is_dropped_and_stays_counted(
-    lab: Lab, script: Script, moved: str
+    lab: Lab, script: Script
 ) -> None:
     dies(lab, script, answer(call("edit", **EDIT)))
-    (lab.folder / moved).write_text((lab.folder / moved).read_text() + "# Another.\n")
-    git(lab.folder, "commit", "-qam", "A winner, or another wish")
+    (lab.folder / "train.py").write_text(TRAIN + "print('merged meanwhile')\n")
+    git(lab.folder, "commit", "-qam", "A winner")
     proposal = proposes(lab, script, *conversation())
     assert waiting(lab) == [] and proposal.cost.calls == N
     assert spending.noted(lab.place.repository).calls == N + 1
-
-
-def test_one_of_a_phase_that_is_over_is_dropped(lab: Lab, script: Script) -> None:
-    context = told(lab)
-    dies(lab, script, answer(call("edit", **EDIT)), context=context)
-    later = replace(context, phase=replace(context.phase, name="moonshot"))
-    proposal = proposes(lab, script, *conversation(), context=later)
-    assert waiting(lab) == [] and proposal.cost.calls == N
 
 
 def test_a_revision_goes_on_for_its_own_request_alone(lab: Lab, script: Script) -> None:
@@ -370,7 +361,6 @@ def damage(lab: Lab, file: str, change: Callable[[Any], Any]) -> None:
         ("state.json", lambda _: b"\xff{"),
         ("state.json", lambda data: {**data, "form": "another model"}),
         ("state.json", lambda data: {**data, "files": {"../x": "import os"}}),
-        ("message-0001.json", lambda _: None),
     ],
 )
 def test_one_that_is_damaged_is_one_message_and_a_fresh_start(
@@ -421,10 +411,14 @@ def test_a_ref_that_is_no_conversation_is_said_once_and_removed(lab: Lab, script
     assert waiting(lab) == [ref] and conversations.tidy(lab.place, ()) == ()
 
 
-def test_a_phase_that_grants_more_is_another_request() -> None:
-    from bot.proposing.journal import purpose
-
+def test_another_programme_phase_or_grant_is_another_request() -> None:
     plain = make_context()
-    assert purpose(plain) == purpose(make_context(scratchpad="Other.", ahead=2))
-    other = make_context(phase=PhaseGrant(web_domains=("arxiv.org",)))
-    assert purpose(plain) != purpose(other)
+    assert purpose(plain) == purpose(make_context(scratchpad="Other.", ahead=2, base="a" * 40))
+    others = [
+        make_context(program="Another wish."),
+        make_context(phase=PhaseGrant("moonshot")),
+        make_context(phase=PhaseGrant(web_domains=("arxiv.org",))),
+        make_context(phase=PhaseGrant(tools=frozenset({"view", "edit"}))),
+        make_context(phase=PhaseGrant(model="claude-haiku-5-5")),
+    ]
+    assert len({purpose(one) for one in (plain, *others)}) == 1 + len(others)
