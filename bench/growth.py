@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 Costs = Mapping[str, Mapping[str, float]]  # by the number of experiments: `cpu_s`, `mb`
 
 TARGET_S, TARGET_MB = 1.0, 200.0
-_COLORS = ("#00694d", "#005a9c", "#b34700", "#8a2b6b")  # told apart by the colour-blind too
-_SHAPES = ("circle", "square", "triangle-up", "diamond")
+# Told apart by the colour-blind too.
+_COLORS = ("#00694d", "#005a9c", "#b34700", "#8a2b6b", "#5c5c5c")
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 _WIDTH, _HEIGHT = 380, 300
 
 

@@ -19,6 +19,8 @@ from bot.history import ledger
 from bot.model import Direction, Estimate, Purpose, Reason, Run, Side, Verdict
 
 START = 1_700_000_000
+CLASS = "class-a-0123456789ab"
+"""The comparable class of all runs."""
 _STEP_S = 900
 _PHASES = ("explore", "tune", "simplify")
 _FAILED = (Reason.CRASHED, Reason.TIMED_OUT, Reason.OUT_OF_MEMORY)
@@ -109,7 +111,7 @@ def _verdict(world: _World, number: int) -> tuple[Verdict, list[tuple[Side, Run]
 
 def _run(subject: str, seed: int, value: float | None, number: int, status: str = "ok") -> Run:
     attempt = f"{number}.1"
-    return Run(subject, seed, status, value, Purpose.TEST, "class-a-0123456789ab", attempt, 70.0)
+    return Run(subject, seed, status, value, Purpose.TEST, CLASS, attempt, 70.0)
 
 
 def _seed(world: _World) -> int:

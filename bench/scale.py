@@ -6,6 +6,8 @@ commit and its pull request as real git objects (winners audited, runs with resu
 log, status, pulls   of that command with `--json`: `s` the wall time, `cpu_s` the processor's time
                      (git's included), which a busy machine does not blur, `mb` the memory
 look                 the same for what a step does before it acts: snapshot and decision
+compare              the same look once the open experiment has its first runs: the decision
+                     compares it with the baseline, for which scipy is imported
 growth               for each, how many times the processor's time of 1,000 experiments that of
                      10,000 is
 
@@ -29,13 +31,14 @@ from typing import Any
 from bench import histories
 from bench.growth import chart
 from bench.simulation.project import TRAIN, measured
+from bot.app import open_place
 from bot.forge import events
-from bot.forge.base import Author
+from bot.forge.base import Attempt, Author, PlannedRun, State
 from bot.forge.events import Attempted, Closed, Event, Judgement, Measured, Merged, Opened, Plan
 from bot.forge.events import Person as EventPerson
 from bot.history import ledger
 from bot.history.ledger import LedgerEntry
-from bot.model import Estimate, Verdict
+from bot.model import Estimate, Purpose, Side, Verdict
 from bot.report.image import svg
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +58,7 @@ COMMANDS = {
     "status": ["-m", "bot", "status", "--json"],
     "pulls": ["-m", "bot", "pulls", "--json"],
     "look": ["-c", _LOOK],
+    "compare": ["-c", _LOOK],
 }
 # Between us and what is measured stands a small process: on Linux the largest memory of a
 # process is at least that of the one that started it, and we hold whole histories.
@@ -66,6 +70,7 @@ _, code, usage = os.wait4(process.pid, 0)
 seconds = time.perf_counter() - started
 print(json.dumps([code, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
 """
+_CANDIDATE = TRAIN.replace("RATE = 1.0", "RATE = 2.0")
 _BOT = Author("Mergelab", "mergelab@users.noreply.invalid", is_bot=True)
 
 
@@ -87,6 +92,10 @@ def main(argv: Sequence[str]) -> int:
             place = Path(folder) / str(size)
             write(place, size)
             for name, command in COMMANDS.items():
+                if name == "compare":
+                    begin(place)
+                if size == options.sizes[0]:
+                    _cost(command, place, 1)  # what was never imported before is compiled
                 figures[name][str(size)] = _cost(command, place, options.repetitions)
     growth = _growth(figures, options.sizes)
     if options.plot:
@@ -114,7 +123,7 @@ def write(repository: Path, experiments: int) -> None:
     _git(repository, "add", "-A")
     _git(repository, "commit", "-q", "-m", "Begin")
     histories.write(repository, experiments)
-    (repository / "train.py").write_text(TRAIN.replace("RATE = 1.0", "RATE = 2.0"))
+    (repository / "train.py").write_text(_CANDIDATE)
     _git(repository, "checkout", "-q", "-b", "exp/next", "main")
     _git(repository, "commit", "-q", "-a", "-m", "Set RATE to 2.0")
     _git(repository, "checkout", "-q", "main")
@@ -122,6 +131,25 @@ def write(repository: Path, experiments: int) -> None:
     command = ["git", "fast-import", "--quiet"]
     subprocess.run(command, cwd=repository, input=stream, check=True)
     _git(repository, "pack-refs", "--all")
+
+
+def begin(repository: Path) -> None:
+    """Give the open experiment its first runs, in the runner class of the history."""
+    place = open_place(repository)
+    (pull,) = place.forge.pulls(State.OPEN)
+    base = place.forge.base()
+    sides = {Side.CANDIDATE: (pull.head, _CANDIDATE), Side.BASELINE: (base, TRAIN)}
+    planned, results = [], {}
+    for index, side in enumerate((Side.BASELINE, Side.CANDIDATE, Side.BASELINE)):
+        commit, source = sides[side]
+        result = measured(source.encode(), index, Random(index), sealed=False)
+        result["digests"]["harness"] = histories.CLASS.rpartition("-")[2].ljust(64, "0")
+        planned.append(PlannedRun(side, place.repository.tree(commit), index, Purpose.SCREEN))
+        results[index] = result
+    tree = place.repository.tree(pull.head)
+    attempt = Attempt(f"{pull.number}.1", base, pull.head, tree, tuple(planned), {})
+    place.forge.start(pull.number, attempt)
+    place.forge.record_many(pull.number, attempt.id, results)
 
 
 def _pulls(repository: Path, entries: Sequence[LedgerEntry]) -> Iterator[bytes]:
@@ -207,6 +235,7 @@ def _cost(arguments: Sequence[str], place: Path, repetitions: int) -> dict[str, 
     """Median seconds, median seconds of processor, and largest megabytes of a Python process."""
     seconds, processor_s, megabytes = [], [], []
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second start compiles nothing
     for _ in range(repetitions):
         told = subprocess.run(
             [sys.executable, "-I", "-c", _WEIGH, sys.executable, *arguments],
