@@ -87,7 +87,7 @@ def command(
     if summary is not None:
         say(summary)
     for path in filter(None, (output, svg, png)):
-        click.echo(f"Wrote {path} ({count} experiments).", err=True)
+        click.echo(f"Wrote {path} ({count} experiment{'s' * (count != 1)}).", err=True)
 
 
 def _make(

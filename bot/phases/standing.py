@@ -60,7 +60,8 @@ class PhaseStanding:
 
     def __str__(self) -> str:
         """In words, for example `hyperparameters (1 of 3): 4 experiments, 3 more without a win`."""
-        text = f"{self.phase.name} ({self.position} of {self.of}): {self.experiments} experiments"
+        text = f"{self.phase.name} ({self.position} of {self.of}): {self.experiments} experiment"
+        text += "s" * (self.experiments != 1)
         if self.budget_left is not None:
             text += f", {self.budget_left} left"
         if self.patience_left is not None:

@@ -133,6 +133,7 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
     values = found.baseline
     mean = math.fsum(values) / len(values) if values else None
     merged = sum(entry.reason.outcome == "merged" for entry in view.entries)
+    count = len(view.entries)
     baseline = "not measured yet"
     if mean is not None:
         baseline = f"{settings.metric_shown} {number(mean)} (mean of {len(values)} runs)"
@@ -148,7 +149,7 @@ def status_rows(found: Status) -> list[tuple[str, str]]:
         rows.append((f"open: #{one.pull.number}", f"{one.pull.title} ({one.runs} runs{missing})"))
     rows += [
         ("next", found.next if not found.cap_reached else f"nothing new: {found.cap_reached}"),
-        ("finished", f"{len(view.entries)} experiments, {merged} merged"),
+        ("finished", f"{count} experiment{'s' * (count != 1)}, {merged} merged"),
         ("audited", f"{len({audit.number for audit in view.audits})} winners"),
         ("noise", noise_text(found.noise)),
         ("false merges", f"at most {found.multiplicity.expected:.3g} expected so far"),

@@ -25,15 +25,17 @@ def row(record: Record) -> tuple[str, ...]:
     def shown(value: float | None) -> str:
         return "-" if value is None else rounded(value, 3, sign=True)
 
+    confirmed = "not audited"
+    if record.audited:
+        confirmed = f"{shown(record.confirmed)} ({record.audited} audited)"
+    ratios = (record.gain_per_experiment, record.gain_per_usd, record.gain_per_hour)
     return (
         record.proposer,
         str(record.experiments),
         str(record.wins),
         shown(record.claimed),
-        f"{shown(record.confirmed)} ({record.audited} audited)",
+        confirmed,
         f"${record.usd:.2f}",
         f"{record.hours:.2f}",
-        shown(record.gain_per_experiment),
-        shown(record.gain_per_usd),
-        shown(record.gain_per_hour),
+        *(shown(one if record.audited else None) for one in ratios),
     )

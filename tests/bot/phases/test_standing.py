@@ -153,5 +153,5 @@ def test_any_programme_can_be_split(text: str) -> None:
 
 def test_a_standing_says_what_is_left_in_words() -> None:
     now = after(Reason.WORSE)
-    assert str(now) == "tune (1 of 3): 1 experiments, 4 left; 2 more without a win end it"
+    assert str(now) == "tune (1 of 3): 1 experiment, 4 left; 2 more without a win end it"
     assert replace(now, phase=PROGRAMME[2]).patience_left is None
