@@ -42,6 +42,38 @@ class Sample:
         return self.mean - half, self.mean + half
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """A difference in a table: a row for each search, a column for each seed, at least one."""
+
+    rows: tuple[tuple[float, ...], ...]
+
+    @property
+    def mean(self) -> float:
+        """Of all."""
+        return statistics.fmean(value for row in self.rows for value in row)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the mean, at 95 %; None of one seed.
+
+        With several searches it counts how much they differ as well as how much seeds do
+        (Satterthwaite's degrees of freedom), with one it tells of the seeds alone.
+        """
+        columns = Sample(tuple(map(statistics.fmean, zip(*self.rows, strict=True))))
+        searches = Sample(tuple(map(statistics.fmean, self.rows)))
+        if columns.deviation is None or len(self.rows) == 1:
+            return columns.interval
+        parts = [(one.deviation or 0.0) ** 2 / len(one.values) for one in (columns, searches)]
+        variance = math.fsum(parts)
+        if variance == 0:
+            return self.mean, self.mean
+        counts = (len(columns.values), len(searches.values))
+        df = variance**2 / sum(p**2 / (n - 1) for p, n in zip(parts, counts, strict=True))
+        half = t_quantile((1 + LEVEL) / 2, df) * math.sqrt(variance)
+        return self.mean - half, self.mean + half
+
+
 def mean_text(sample: Sample | None) -> str:
     """Mean and interval as a cell."""
     if sample is None:

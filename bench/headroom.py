@@ -27,7 +27,8 @@ from typing import Any
 
 from bench import headroom_arms, headroom_tables
 from bench.figures import write_between
-from bench.headroom_oracle import Step, oracle
+from bench.headroom_oracle import oracle
+from bench.headroom_tables import Bound
 from bench.journal import Line, journal, read
 from bench.measuring import ROOT, Code, Job, Laboratory, changed, open_laboratory
 from bench.searching import Search, best
@@ -36,12 +37,13 @@ from runner.candidate import read_folder
 from runner.errors import RunnerError
 from runner.session import data_size
 from runner.settings_file import load
+from runner.task.compose import RECIPES
 from runner.task.prepare import prepare
 
 PARTS = ("oracle", "tune", "arms", "same-seed", "ideas")
 _SEARCH_SEED = 1
 _EXAMPLE = """examples:
-  python -m bench headroom --only oracle
+  python -m bench headroom --only oracle --sizes small full
   python -m bench headroom --only arms same-seed --seeds 5
   python -m bench headroom --only ideas --budget 60
   python -m bench headroom --report --with gpu.jsonl --write docs/results.md
@@ -70,6 +72,10 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_positive, default=5, help="runs of each code (5)")
     parser.add_argument("--trials", type=_positive, default=60, help="of the search (60)")
     parser.add_argument("--budget", type=float, help="seconds of training (those of bot.toml)")
+    parser.add_argument(
+        "--sizes", nargs="+", choices=sorted(RECIPES), metavar="SIZE",
+        help="of the data, for the oracle alone; what is missing is prepared (that of bot.toml)",
+    )  # fmt: skip
     parser.add_argument("--repository", type=Path, default=ROOT, help="whose train.py (this one)")
     parser.add_argument("--journal", type=Path, default=ROOT / "build" / "headroom.jsonl")
     parser.add_argument(
@@ -90,13 +96,11 @@ def _positive(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     settings = load(options.repository / "bot.toml")
-    steps: list[Step] = []
-    oracle_of = ""
+    bounds: list[Bound] = []
     if "oracle" in options.only and not settings.self_reported:
-        size = data_size(options.repository, settings)
-        data = prepare(size)
-        steps = oracle(data)
-        oracle_of = f": validation split of `{size}` ({data.version})"
+        for size in options.sizes or [data_size(options.repository, settings)]:
+            data = prepare(size)
+            bounds.append(Bound(size, data.version, tuple(oracle(data))))
     if options.report:
         lines = read(options.journal)
     else:
@@ -108,13 +112,13 @@ def _run(options: argparse.Namespace) -> int:
             lines = list(kept.lines)
     lines += [line for path in options.others for line in read(path)]
     if options.write:
-        text = headroom_tables.document(lines, steps, oracle_of)
+        text = headroom_tables.document(lines, bounds)
         write_between(options.write, "headroom", text)
         print(f"Wrote the tables into {options.write}.", file=sys.stderr)
     if options.json:
-        print(json.dumps(figures(lines, steps)))
+        print(json.dumps(figures(lines, bounds)))
     else:
-        print(headroom_tables.document(lines, steps, oracle_of))
+        print(headroom_tables.document(lines, bounds))
     return 0
 
 
@@ -171,17 +175,19 @@ def _tune(laboratory: Laboratory, start: Code, trials: int) -> None:
     )
 
 
-def figures(lines: Sequence[Line], steps: Sequence[Step]) -> dict[str, Any]:
+def figures(lines: Sequence[Line], bounds: Sequence[Bound]) -> dict[str, Any]:
     """Everything in the tables as plain data: what was not measured is missing."""
     found = headroom_tables.places(lines)
     return {
         "oracle": [
             {
+                "size": bound.size,
                 "knows": list(map(str, step.knows)),
                 "mean_rank": step.mean_rank,
                 "recall@1": step.recall,
             }
-            for step in steps
+            for bound in bounds
+            for step in bound.steps
         ],
         "places": [
             {
@@ -194,7 +200,10 @@ def figures(lines: Sequence[Line], steps: Sequence[Step]) -> dict[str, Any]:
                     name: list(place.by_seed(headroom_tables.SAME_SEED, name).values())
                     for name in place.arms(headroom_tables.SAME_SEED)
                 },
-                "ideas": headroom_tables.effects(place),
+                "ideas": {
+                    name: {"effect": effect.mean, "interval": effect.interval}
+                    for name, effect in headroom_tables.effects(place).items()
+                },
             }
             for place in found
         ],

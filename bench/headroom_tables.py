@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,6 +17,7 @@ from runner.result import RunnerClass
 
 ARMS, SAME_SEED, RANKING = "arms", "same-seed", "ideas"
 _FEWEST_IDEAS = 3  # for a correlation of their ranks
+_RESAMPLED = 1_000  # times, for the interval of that correlation
 _ROWS = (BASELINE, CLAMP_RELAXED, f"{CLAMP_RELAXED}, {EXPERTS_OFF}", TUNED)
 
 
@@ -99,14 +103,26 @@ def experts_table(place: Place | None) -> str:
     )
 
 
-def effects(place: Place) -> dict[str, float]:
-    """By idea, its mean rank as a share of the relaxed clamp's, less 1: negative is better."""
+def effects(place: Place) -> dict[str, Sample]:
+    """By idea, its mean rank less the relaxed clamp's, run by run on shared seeds.
+
+    As a share of the relaxed clamp's mean; negative is better.
+    """
+    return {
+        name: Sample(tuple(change.values())) for name, change in _changes(place).items() if change
+    }
+
+
+def _changes(place: Place) -> dict[str, dict[tuple[int, int], float]]:
+    """The same by seed and repetition."""
+    base = place.by_seed(RANKING, CLAMP_RELAXED)
+    if not base:
+        return {}
+    mean = statistics.fmean(base.values())
     found = {}
     for name in IDEAS:
-        change = place.difference(RANKING, name, CLAMP_RELAXED)
-        base = place.sample(RANKING, CLAMP_RELAXED)
-        if change and base:
-            found[name] = change.mean / base.mean
+        own = place.by_seed(RANKING, name)
+        found[name] = {run: (own[run] - base[run]) / mean for run in sorted(own.keys() & base)}
     return found
 
 
@@ -117,9 +133,19 @@ def ideas_table(found: Sequence[Place]) -> str:
     headers = ["idea", *(place.name for place in columns)] if columns else ["idea", "effect"]
     rows = []
     for name in IDEAS:
-        cells = [share_text(effect.get(name), sign=True) for effect in told] or [NOT_MEASURED]
+        cells = [_effect_text(effect.get(name)) for effect in told] or [NOT_MEASURED]
         rows.append((name, *cells))
     return table(headers, rows)
+
+
+def _effect_text(effect: Sample | None) -> str:
+    if effect is None:
+        return NOT_MEASURED
+    told = share_text(effect.mean, sign=True)
+    if effect.interval is None:
+        return f"{told} (one run)"
+    low, high = (share_text(end, sign=True) for end in effect.interval)
+    return f"{told} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -130,24 +156,71 @@ class Agreement:
     other: str
     ideas: int
     rho: float
+    rho_interval: tuple[float, float] | None
+    """95 % of what resampling the seeds of either place gives; None of one seed."""
     disagree: tuple[str, ...]
-    """Better in one place and worse in the other, by the means alone."""
+    """Better in one place and worse in the other: both intervals exclude no effect."""
 
 
 def agreements(found: Sequence[Place]) -> list[Agreement]:
     """Of every two places with three or more ideas in common."""
-    from scipy.stats import spearmanr
-
     told = []
     for one, other in combinations(found, 2):
         left, right = effects(one), effects(other)
         common = [name for name in IDEAS if name in left and name in right]
         if len(common) < _FEWEST_IDEAS:
             continue
-        rho = float(spearmanr([left[n] for n in common], [right[n] for n in common]).statistic)
-        turned = tuple(name for name in common if left[name] * right[name] < 0)
-        told.append(Agreement(one.name, other.name, len(common), rho, turned))
+        rho = _spearman([left[n].mean for n in common], [right[n].mean for n in common])
+        turned = tuple(name for name in common if _sign(left[name]) * _sign(right[name]) < 0)
+        told.append(
+            Agreement(
+                one.name, other.name, len(common), rho, _rho_interval(one, other, common), turned
+            )
+        )
     return told
+
+
+def _sign(effect: Sample) -> int:
+    """1 or -1 where the interval says so, else 0."""
+    low, high = effect.interval or (-math.inf, math.inf)
+    return (low > 0) - (high < 0)
+
+
+def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)
+
+
+def _rho_interval(one: Place, other: Place, common: Sequence[str]) -> tuple[float, float] | None:
+    """Draws seeds anew, all ideas on the same ones as they were measured."""
+    dice = random.Random(0)
+    tables = []
+    for place in (one, other):
+        changes = _changes(place)
+        runs = sorted(set.intersection(*(set(changes[name]) for name in common)))
+        if len(runs) < 2:
+            return None
+        tables.append((changes, runs))
+    found = []
+    for _ in range(_RESAMPLED):
+        means = []
+        for changes, runs in tables:
+            drawn = dice.choices(runs, k=len(runs))
+            means.append([statistics.fmean(changes[n][run] for run in drawn) for n in common])
+        if all(len(set(each)) > 1 for each in means):  # else there is no correlation
+            found.append(_spearman(*means))
+    if not found:
+        return None
+    low, *_, high = statistics.quantiles(found, n=40, method="inclusive")
+    return low, high
+
+
+def _rho_text(each: Agreement) -> str:
+    if each.rho_interval is None:
+        return f"{number_text(each.rho, 2)} (one run)"
+    low, high = (number_text(end, 2) for end in each.rho_interval)
+    return f"{number_text(each.rho, 2)} ({low} to {high})"
 
 
 def agreement_table(found: Sequence[Place]) -> str:
@@ -156,7 +229,7 @@ def agreement_table(found: Sequence[Place]) -> str:
         (
             f"{each.one}; {each.other}",
             str(each.ideas),
-            number_text(each.rho, 2),
+            _rho_text(each),
             ", ".join(each.disagree) or "none",
         )
         for each in agreements(found)
@@ -176,10 +249,22 @@ def oracle_table(steps: Sequence[Step]) -> str:
     return table(headers, rows)
 
 
-def document(lines: Sequence[Line], steps: Sequence[Step], oracle_of: str) -> str:
+@dataclass(frozen=True)
+class Bound:
+    """What the oracle reaches on the validation split of one size of the data."""
+
+    size: str
+    version: str
+    steps: tuple[Step, ...]
+
+
+def document(lines: Sequence[Line], bounds: Sequence[Bound]) -> str:
     """All tables, with a heading for each."""
     found = places(lines)
-    parts = [f"### Upper bound{oracle_of}", oracle_table(steps)]
+    parts = []
+    for bound in bounds:
+        parts.append(f"### Upper bound: validation split of `{bound.size}` ({bound.version})")
+        parts.append(oracle_table(bound.steps))
     every: Sequence[Place | None] = found or [None]
     for place in every:
         where = place.name if place else "no machine yet"

@@ -2,9 +2,11 @@
 
 To measure, from a clone in which `python -m bot run` has ended its experiments:
 
-tpe, random  so many training runs as the lab's verdicts took (or `--runs`), each over the whole
-             constants block of the lab's first baseline, by Optuna's TPE or at random; the best
-             by its one validation run counts
+tpe, random  so many training runs as led to the lab's last baseline (or `--runs`), its audits
+             before the last verdict among them, each over the whole constants block of the lab's
+             first baseline, by Optuna's TPE or at random; the best by its one validation run
+             counts. `--searches` repeats each search from other seeds, 1, 2, 3 and so on: one
+             search does not tell how much searches differ
 final        first baseline, clamp relaxed, the lab's last baseline, and the best of each search,
              interleaved on shared fresh seeds. As in the bot's audits, each training is also
              scored on the sealed split; nothing is chosen by these numbers
@@ -18,6 +20,7 @@ split: keep it where no proposer reads.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -25,13 +28,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import night_report
+from bench import night_compared, night_report
 from bench.figures import write_between
 from bench.headroom_arms import RELAXED
 from bench.journal import Line, journal, read
 from bench.measuring import ROOT, Code, Job, Laboratory, changed, open_laboratory
 from bench.night_lab import Lab
-from bench.searching import SAMPLERS, Search, best
+from bench.searching import SAMPLERS, Sampler, Search, best
 from bot.errors import BotError
 from bot.forge.base import ForgeError
 from bot.git import GitError
@@ -40,11 +43,11 @@ from runner.candidate import read_folder
 from runner.errors import RequestError, RunnerError
 from runner.settings_file import load
 
-PARTS = (*SAMPLERS, night_report.FINAL)
-_SEARCH_SEED = 1
+PARTS = (*SAMPLERS, night_compared.FINAL)
 _FIRST_SEED = 1_000_001  # of the final runs; the searches draw theirs elsewhere
 _EXAMPLE = """examples:
   python -m bench night --like ../lab
+  python -m bench night --like ../lab --searches 3
   taskset -c 1 python -m bench night --only random --runs 120
   python -m bench night --report ../lab --write docs/results.md --chart docs/night.svg
 """
@@ -70,6 +73,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--like", type=Path, metavar="REPOSITORY", help="a finished lab")
     parser.add_argument("--runs", type=int, help="training runs of each search")
+    parser.add_argument("--searches", type=int, default=1, help="of each kind, each its seed (1)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--seeds", type=int, default=5, help="final runs of each code (5)")
     parser.add_argument("--budget", type=float, help="seconds of training (those of bot.toml)")
@@ -88,8 +92,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         parser.error("give --like or --runs to measure, or --report")
     if not options.report and (options.write or options.chart):
         parser.error("--write and --chart go with --report")
-    if min(options.runs or 1, options.seeds) < 1:
-        parser.error("--runs and --seeds must be 1 or more")
+    if min(1 if options.runs is None else options.runs, options.seeds, options.searches) < 1:
+        parser.error("--runs, --seeds and --searches must be 1 or more")
     return options
 
 
@@ -118,10 +122,10 @@ class Start:
         lower = settings.metric.direction == "lower"
         return cls(ROOT, files, settings.candidate.entry, lower, options.runs)
 
-    def search(self, sampler: str) -> Search:
-        """The search with one of Optuna's samplers."""
-        known = next(name for name in SAMPLERS if name == sampler)
-        return Search(known, known, _SEARCH_SEED, self.files, self.entry, self.lower)
+    def search(self, sampler: Sampler, number: int) -> Search:
+        """A search with one of Optuna's samplers; its number, from 1, is its seed."""
+        study = night_compared.study(sampler, number)
+        return Search(study, sampler, number, self.files, self.entry, self.lower)
 
 
 def _measure(options: argparse.Namespace) -> int:
@@ -129,13 +133,13 @@ def _measure(options: argparse.Namespace) -> int:
     with journal(options.journal) as kept:
         laboratory = open_laboratory(kept, start.repository, budget_s=options.budget)
         for sampler in SAMPLERS:
-            if sampler in options.only:
-                for _ in start.search(sampler).run(laboratory, start.runs):
+            for number in range(1, options.searches + 1) if sampler in options.only else ():
+                for _ in start.search(sampler, number).run(laboratory, start.runs):
                     pass
-        if night_report.FINAL in options.only:
+        if night_compared.FINAL in options.only:
             _final(laboratory, start, options)
         lines = [*kept.lines, *_elsewhere(options)]
-        found = night_report.compared(lines, start.runs, laboratory.place, lower=start.lower)
+        found = night_compared.compared(lines, start.runs, laboratory.place, lower=start.lower)
     _print(options, found.as_json(), night_report.comparison(found))
     return 0
 
@@ -148,28 +152,30 @@ def _elsewhere(options: argparse.Namespace) -> list[Line]:
 def _final(laboratory: Laboratory, start: Start, options: argparse.Namespace) -> None:
     """The codes on shared fresh seeds, one after the other on each, also on the sealed split."""
     lines = [*laboratory.journal.lines, *_elsewhere(options)]
-    codes = list(_codes(lines, start, laboratory.place))
+    codes = list(_codes(lines, start, laboratory.place, options.searches))
     seeds = range(_FIRST_SEED, _FIRST_SEED + options.seeds)
-    jobs = [Job(night_report.FINAL, code, seed) for seed in seeds for code in codes]
+    jobs = [Job(night_compared.FINAL, code, seed) for seed in seeds for code in codes]
     for _ in laboratory.with_sealed().measure(jobs):
         pass
 
 
-def _codes(lines: Sequence[Line], start: Start, place: str) -> Iterator[Code]:
+def _codes(lines: Sequence[Line], start: Start, place: str, searches: int) -> Iterator[Code]:
     """What the final runs compare."""
-    yield Code(night_report.BASELINE, start.files)
+    yield Code(night_compared.BASELINE, start.files)
     known = find(start.files[start.entry]).values
     if known.keys() >= RELAXED.keys():
-        yield changed(night_report.RELAXED, start.files, start.entry, RELAXED)
+        yield changed(night_compared.RELAXED, start.files, start.entry, RELAXED)
     if start.final is not None:
-        yield Code(night_report.BOT, start.final)
-    for sampler in SAMPLERS:
-        trials = night_report.trials(lines, sampler, start.runs, place)
+        yield Code(night_compared.BOT, start.final)
+    for sampler, number in itertools.product(SAMPLERS, range(1, searches + 1)):
+        study = night_compared.study(sampler, number)
+        trials = night_compared.trials(lines, study, start.runs, place)
         found = best(trials, lower=start.lower)
         if found is not None and len(trials) == start.runs:
-            yield changed(night_report.WINNERS[sampler], start.files, start.entry, found.values)
+            name = night_compared.winner(sampler, number)
+            yield changed(name, start.files, start.entry, found.values)
         else:
-            print(f"{sampler}: {len(trials)} of {start.runs} runs are done, so it is left out.",
+            print(f"{study}: {len(trials)} of {start.runs} runs are done, so it is left out.",
                   file=sys.stderr)  # fmt: skip
 
 
@@ -181,7 +187,7 @@ def _report(options: argparse.Namespace) -> int:
     if others:
         told = f"{others} of {len(lines)} runs in the journals"
         print(f"{told} are not of the lab's runner class and do not count.", file=sys.stderr)
-    found = night_report.compared(lines, lab.runs, lab.runner_class, lower=lower)
+    found = night_compared.compared(lines, lab.runs, lab.runner_class, lower=lower)
     chart = None
     if options.chart:
         from bot.report import build, image

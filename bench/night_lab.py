@@ -67,9 +67,30 @@ class Lab:
         return self._files(self.entries[-1].commit)
 
     @property
-    def runs(self) -> int:
-        """Training runs that its verdicts took, those of the baseline among them, no audits."""
+    def verdict_runs(self) -> int:
+        """Training runs that its verdicts took, those of the baseline among them."""
         return sum(len(entry.runs()) for entry in self.entries)
+
+    @cached_property
+    def audit_runs(self) -> tuple[int, int]:
+        """Training runs of audits: before the last verdict, and after it.
+
+        Those before may have taken a winner back, and so count as runs that led to `final`;
+        those after it have changed nothing.
+        """
+        here = set(self.place.forge.audit_numbers())
+        before = {audit.session for audit in self.audits if audit.after < len(self.entries)}
+        counted = {each.number: len(each.results) for each in self.place.forge.audits(here)}
+        for audit in self.audits:
+            if audit.session not in here:  # made in another clone: at most so many
+                counted[audit.session] = counted.get(audit.session, 0) + 2 * audit.runs
+        early = sum(runs for session, runs in counted.items() if session in before)
+        return early, sum(counted.values()) - early
+
+    @property
+    def runs(self) -> int:
+        """Training runs that led to its last baseline: of verdicts, and of audits before them."""
+        return self.verdict_runs + self.audit_runs[0]
 
     @property
     def runner_class(self) -> str:
@@ -96,9 +117,10 @@ class Lab:
         return " to ".join(dict.fromkeys(ends))
 
     @property
-    def kept(self) -> int:
+    def winners(self) -> frozenset[int]:
         """Winners of a verdict, those that an audit took back again among them."""
-        return sum(entry.reason in (Reason.IMPROVEMENT, Reason.SIMPLER) for entry in self.entries)
+        kept = (Reason.IMPROVEMENT, Reason.SIMPLER)
+        return frozenset(entry.number for entry in self.entries if entry.reason in kept)
 
     @property
     def taken_back(self) -> int:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-from bench.figures import NOT_MEASURED, Sample, mean_text, number_text, share_text, table
-from bench.journal import Line
+from bench.figures import (
+    NOT_MEASURED,
+    Crossed,
+    Sample,
+    mean_text,
+    number_text,
+    share_text,
+    table,
+)
+from bench.night_compared import BASELINE, BOT, NAMES, RELAXED, Compared
 from bench.night_lab import Lab
 from bench.searching import SAMPLERS, best
 from bot.audits.report import Row
@@ -16,133 +23,73 @@ from bot.history.ledger import LedgerEntry
 from bot.text.figures import number, rounded
 from bot.text.plain import inert_cell
 
-FINAL = "final"
-BASELINE, RELAXED, BOT = "first baseline", "clamp relaxed", "the bot's last baseline"
-WINNERS: Mapping[str, str] = {"tpe": "best of TPE", "random": "best of random search"}
-ROWS = (BASELINE, RELAXED, BOT, *WINNERS.values())
-
 LOWER_BY = 0.75
 """Target: by how much lower the sealed mean rank is after the night, as a share."""
 CONFIRMED = 0.95
 """Target: the share of kept gains that an audit confirms."""
-
-
-def trials(lines: Sequence[Line], sampler: str, runs: int, place: str) -> list[Line]:
-    """The first so many trials of a search in one runner class, the latest of each number."""
-    own = [line for line in lines if line.study == sampler and line.place == place]
-    latest = {line.number: line for line in own}
-    return [latest[number] for number in range(runs) if number in latest]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """The journal of one runner class: `arms` are the final runs of each code, on shared seeds.
-
-    `searches` are the trials by sampler, so many as the lab took runs, or fewer so far.
-    """
-
-    runs: int
-    lower: bool
-    searches: Mapping[str, Sequence[Line]]
-    arms: Mapping[str, Sequence[Line]]
-
-    def validation(self, arm: str) -> Sample | None:
-        """The metric of the final runs of a code."""
-        return _sample([line.measurement.metric for line in self.arms.get(arm, ())])
-
-    def sealed(self, arm: str) -> Sample | None:
-        """The same on the sealed split, of the same trainings."""
-        return _sample([_sealed(line) for line in self.arms.get(arm, ())])
-
-    def gain(self, arm: str, base: str) -> Sample | None:
-        """Seed by seed on the sealed split, the gain over `base` as a share of its mean.
-
-        Positive is better.
-        """
-        one = {line.measurement.seed: _sealed(line) for line in self.arms.get(arm, ())}
-        other = {line.measurement.seed: _sealed(line) for line in self.arms.get(base, ())}
-        level = self.sealed(base)
-        if level is None:
-            return None
-        sign = -1 if self.lower else 1
-        changes = [
-            None if (a := one[seed]) is None or (b := other[seed]) is None else sign * (a - b)
-            for seed in sorted(one.keys() & other.keys())
-        ]
-        return _sample([None if change is None else change / level.mean for change in changes])
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything as plain data; what was not measured is null or missing."""
-        return {
-            "runs": self.runs,
-            "searches": {
-                name: {
-                    "runs": len(found),
-                    "best": winner.measurement.metric if winner else None,
-                    "values": dict(winner.values) if winner else None,
-                }
-                for name, found in self.searches.items()
-                for winner in [best(found, lower=self.lower)]
-            },
-            "final": {
-                arm: {
-                    "validation": list(validation.values) if validation else [],
-                    "sealed": list(sealed.values) if sealed else [],
-                }
-                for arm in ROWS
-                for validation, sealed in [(self.validation(arm), self.sealed(arm))]
-            },
-        }
-
-
-def compared(lines: Sequence[Line], runs: int, place: str, *, lower: bool) -> Compared:
-    """The lines of one runner class. Of a code that was changed the latest version counts."""
-    own = [line for line in lines if line.place == place and line.study == FINAL]
-    latest = {line.arm: line.measurement.digests.candidate for line in own}
-    arms = {
-        arm: [
-            line for line in own if line.arm == arm and line.measurement.digests.candidate == digest
-        ]
-        for arm, digest in latest.items()
-    }
-    searches: dict[str, Sequence[Line]] = {
-        name: trials(lines, name, runs, place) for name in SAMPLERS
-    }
-    return Compared(runs, lower, searches, arms)
+NOT_SHOWN = "not shown"
 
 
 def comparison(found: Compared) -> str:
-    """The table of the final runs."""
+    """The tables of the final runs, and what their intervals tell."""
     rows = []
-    for arm in ROWS:
+    for arm in found.rows:
         rows.append((
             arm,
             str(len(found.arms.get(arm, ()))),
             mean_text(found.validation(arm)),
             mean_text(found.sealed(arm)),
-            _gain_text(found.gain(arm, BASELINE) if arm != BASELINE else None, arm == BASELINE),
-            _gain_text(
-                found.gain(arm, RELAXED) if arm not in (BASELINE, RELAXED) else None,
-                arm in (BASELINE, RELAXED),
-            ),
+            "" if arm == BASELINE else _gain_text(found.gain(arm, BASELINE)),
+            "" if arm in (BASELINE, RELAXED) else _gain_text(found.gain(arm, RELAXED)),
         ))  # fmt: skip
     headers = ("code", "runs", "validation (95 % interval)", "sealed (95 % interval)")
-    return table((*headers, "sealed gain over the baseline", "beyond the clamp fix"), rows)
+    codes = table((*headers, "sealed gain over the baseline", "beyond the clamp fix"), rows)
+    return "\n\n".join([codes, searches_told(found), lead_table(found)])
+
+
+def searches_told(found: Compared) -> str:
+    """How many searches there were, and so what the intervals mean."""
+    counts = {name: sum(1 for each in found.searches[name].values() if each) for name in SAMPLERS}
+    told = ", ".join(f"{number} of {NAMES[name]}" for name, number in counts.items())
+    text = f"Searches: {told}; the bot has worked one night. "
+    if max(counts.values()) > 1:
+        text += (
+            "Where there are several searches, the intervals of the differences below tell how "
+            "much searches differ as well as seeds; all others"
+        )
+    else:
+        text += "All intervals"
+    return (
+        f"{text} come from the seeds of the final trainings alone. No interval tells how much "
+        "another night would differ, and with one search none tells how much another search would."
+    )
+
+
+def lead_table(found: Compared) -> str:
+    """The bot less each kind of search, seed by seed."""
+    rows = [
+        (NAMES[name], str(len(lead.rows)) if lead else "0", _gain_text(lead))
+        for name in SAMPLERS
+        for lead in [found.lead(name, RELAXED)]
+    ]
+    what = "the bot's sealed gain beyond the clamp fix less theirs (95 % interval)"
+    return table(("against", "searches compared", what), rows)
 
 
 def searches_table(found: Compared) -> str:
     """What the searches took and which run chose their winner."""
     rows = []
-    for name, lines in found.searches.items():
-        winner = best(lines, lower=found.lower)
-        value = winner.measurement.metric if winner else None
-        failed = sum(line.measurement.metric is None for line in lines)
-        rows.append((
-            WINNERS[name].removeprefix("best of "),
-            f"{len(lines)} of {found.runs}",
-            str(failed) if lines else NOT_MEASURED,
-            number_text(value, 4),
-        ))  # fmt: skip
+    for name, searches in found.searches.items():
+        for seed, lines in searches.items():
+            chosen = best(lines, lower=found.lower)
+            value = chosen.measurement.metric if chosen else None
+            failed = sum(line.measurement.metric is None for line in lines)
+            rows.append((
+                f"{NAMES[name]}, seed {seed}",
+                f"{len(lines)} of {found.runs}",
+                str(failed) if lines else NOT_MEASURED,
+                number_text(value, 4),
+            ))  # fmt: skip
     return table(("search", "training runs", "failed", "its best single run on validation"), rows)
 
 
@@ -169,12 +116,14 @@ def lab_json(lab: Lab) -> dict[str, Any]:
     """The lab's own figures as plain data."""
     return {
         "experiments": len(lab.entries),
-        "kept": lab.kept,
+        "kept": len(lab.winners),
         "taken_back": lab.taken_back,
         "closed": lab.closed,
         "reasons": dict(lab.reasons),
         "training_runs": lab.runs,
-        "runs_per_experiment": lab.runs / len(lab.entries),
+        "audit_runs": lab.audit_runs[0],
+        "audit_runs_afterwards": lab.audit_runs[1],
+        "runs_per_experiment": lab.verdict_runs / len(lab.entries),
         "wall_s": lab.wall_s,
         "measuring_s": lab.measuring_s,
         "overhead": _overhead(lab),
@@ -188,12 +137,18 @@ def lab_table(lab: Lab) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in lab.reasons.most_common())
     rows = [
         ("experiments", str(len(lab.entries))),
-        ("kept", str(lab.kept)),
+        ("kept", str(len(lab.winners))),
         ("taken back after an audit", str(lab.taken_back)),
         ("closed", str(lab.closed)),
         ("for which reasons", reasons),
-        ("training runs, baseline included", str(lab.runs)),
-        ("runs per experiment", number_text(lab.runs / len(lab.entries))),
+        ("training runs of verdicts, baseline included", str(lab.verdict_runs)),
+        ("training runs of audits before the last verdict", str(lab.audit_runs[0])),
+        ("so many training runs has each search", str(lab.runs)),
+        (
+            "training runs of audits after the last verdict, which changed nothing",
+            str(lab.audit_runs[1]),
+        ),
+        ("runs per experiment, without audits", number_text(lab.verdict_runs / len(lab.entries))),
         ("wall time, first pull request to last verdict", f"{lab.wall_s / 3600:.2f} h"),
         ("of it outside of runs", share_text(_overhead(lab))),
     ]
@@ -201,22 +156,41 @@ def lab_table(lab: Lab) -> str:
 
 
 def targets_table(lab: Lab, found: Compared) -> str:
-    """The targets of the task, and whether they were met."""
+    """The targets of the task, and whether they were met: what intervals do not show is not."""
     whole = found.gain(BOT, BASELINE)
-    audited, stood = len(lab.audited), sum(row.entry.replicated for row in lab.audited)
-    share = stood / audited if audited else None
-    ours, theirs = found.gain(BOT, RELAXED), found.gain(WINNERS["tpe"], RELAXED)
+    ours, theirs = found.gain(BOT, RELAXED), found.search_gain("tpe", RELAXED)
+    lead = found.lead("tpe", RELAXED)
     rows = [
-        ("sealed mean rank lower by 75 % or more", _gain_text(whole),
-         _met(None if whole is None else whole.mean >= LOWER_BY)),
-        ("95 % or more of the audited gains confirmed",
-         f"{stood} of {audited} audited, {lab.kept} kept" if audited else NOT_MEASURED,
-         _met(None if share is None else share >= CONFIRMED)),
+        ("sealed mean rank lower by 75 % or more", _gain_text(whole), reached(whole, LOWER_BY)),
+        ("95 % or more of the kept gains confirmed by an audit", *confirmed(lab)),
         ("beyond the clamp fix, as much as Optuna's TPE or more",
-         f"{_gain_text(ours)}; TPE {_gain_text(theirs)}",
-         _met(None if ours is None or theirs is None else ours.mean >= theirs.mean)),
+         f"{_gain_text(ours)}; TPE {_gain_text(theirs)}; the bot less TPE {_gain_text(lead)}",
+         reached(lead, 0.0)),
     ]  # fmt: skip
     return table(("target", "measured", "met"), rows)
+
+
+def reached(gain: Sample | Crossed | None, least: float) -> str:
+    """Whether a gain is at least so large: yes or no where its whole interval says so."""
+    if gain is None:
+        return NOT_MEASURED
+    if gain.interval is None:
+        return NOT_SHOWN
+    low, high = gain.interval
+    return "yes" if low >= least else "no" if high < least else NOT_SHOWN
+
+
+def confirmed(lab: Lab) -> tuple[str, str]:
+    """What audits say of all winners, and whether the target is met, which takes all of them."""
+    kept = len(lab.winners)
+    said = [row.entry.replicated for row in lab.audited if row.entry.number in lab.winners]
+    if not said:
+        return f"none of {kept} kept was audited", NOT_MEASURED
+    failed, missing = said.count(False), kept - len(said)
+    told = f"{said.count(True)} of {kept} kept confirmed, {failed} not, {missing} not audited"
+    if (kept - failed) / kept < CONFIRMED:
+        return told, "no"
+    return told, NOT_SHOWN if missing else "yes"
 
 
 def audits_table(audited: Sequence[Row]) -> str:
@@ -267,13 +241,7 @@ def _overhead(lab: Lab) -> float | None:
     return 1 - lab.measuring_s / lab.wall_s if lab.wall_s > 0 else None
 
 
-def _met(answer: bool | None) -> str:
-    return NOT_MEASURED if answer is None else "yes" if answer else "no"
-
-
-def _gain_text(gain: Sample | None, is_base: bool = False) -> str:
-    if is_base:
-        return ""
+def _gain_text(gain: Sample | Crossed | None) -> str:
     if gain is None:
         return NOT_MEASURED
     told = share_text(gain.mean, sign=True)
@@ -281,12 +249,3 @@ def _gain_text(gain: Sample | None, is_base: bool = False) -> str:
         return told
     low, high = (share_text(end, sign=True) for end in gain.interval)
     return f"{told} ({low} to {high})"
-
-
-def _sealed(line: Line) -> float | None:
-    return line.measurement.sealed.metric if line.measurement.sealed else None
-
-
-def _sample(values: Sequence[float | None]) -> Sample | None:
-    known = tuple(value for value in values if value is not None)
-    return Sample(known) if known else None

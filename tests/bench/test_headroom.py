@@ -9,8 +9,9 @@ import pytest
 
 from bench import headroom, headroom_arms, headroom_tables
 from bench.figures import write_between
-from bench.headroom_oracle import Kind, oracle
-from bench.journal import read
+from bench.headroom_oracle import RECOGNISED, Kind, Step, oracle
+from bench.headroom_tables import Bound
+from bench.journal import Line, read
 from bot.proposers.constants import find
 from bot.proposers.ranges import Choices
 from runner.task.prepare import prepare
@@ -118,19 +119,49 @@ def test_who_sees_everything_ranks_first_and_who_sees_less_ranks_worse(
     assert steps[(Kind.COLOUR,)][1.0] > 5 * objects[1.0]
 
 
-def test_two_places_agree_on_the_order_of_ideas_or_not() -> None:
-    names = list(headroom_arms.IDEAS)[:4]
+def two_places(*values: tuple[float, ...], spread: float = 0.0) -> list[Line]:
+    """Ideas on top of a relaxed clamp of 10 in two places, on two seeds that differ by `spread`."""
+    names = list(headroom_arms.IDEAS)[: len(values[0])]
     lines = []
-    for harness, values in (("a" * 64, (5.0, 6.0, 7.0, 12.0)), ("b" * 64, (5.0, 6.0, 7.0, 8.0))):
-        for arm, value in zip(("clamp relaxed", *names), (10.0, *values), strict=True):
-            made = line(arm, value, study="ideas")
-            digests = made.measurement.digests.model_copy(update={"harness": harness})
-            measured = made.measurement.model_copy(update={"digests": digests})
-            lines.append(made.model_copy(update={"measurement": measured}))
+    for harness, told in zip(("a" * 64, "b" * 64), values, strict=True):
+        for arm, value in zip(("clamp relaxed", *names), (10.0, *told), strict=True):
+            for seed in (1, 2):
+                change = spread * (seed - 1.5) if arm != "clamp relaxed" else 0.0
+                made = line(arm, value + change, study="ideas", seed=seed)
+                digests = made.measurement.digests.model_copy(update={"harness": harness})
+                measured = made.measurement.model_copy(update={"digests": digests})
+                lines.append(made.model_copy(update={"measurement": measured}))
+    return lines
+
+
+def test_two_places_agree_on_the_order_of_ideas_or_not() -> None:
+    lines = two_places((5.0, 6.0, 7.0, 12.0), (5.0, 6.0, 7.0, 8.0), spread=0.02)
     (told,) = headroom_tables.agreements(headroom_tables.places(lines))
     assert told.rho == pytest.approx(1.0)
-    assert (told.ideas, told.disagree) == (4, (names[3],))
-    assert "+20.0 %" in headroom_tables.document(lines, [], "")
+    assert told.rho_interval == pytest.approx((1.0, 1.0))
+    assert (told.ideas, told.disagree) == (4, (list(headroom_arms.IDEAS)[3],))
+    text = headroom_tables.document(lines, [])
+    assert "+20.0 % (+18.7 % to +21.3 %)" in text
+    assert "| 1 (1 to 1) |" in text
+
+
+def test_an_idea_turns_only_if_both_intervals_exclude_no_effect() -> None:
+    lines = two_places((5.0, 6.0, 7.0, 12.0), (5.0, 6.0, 7.0, 8.0), spread=2.0)
+    (told,) = headroom_tables.agreements(headroom_tables.places(lines))
+    assert told.disagree == ()
+    once = [each for each in lines if each.measurement.seed == 1]
+    (told,) = headroom_tables.agreements(headroom_tables.places(once))
+    assert (told.disagree, told.rho_interval) == ((), None)
+    assert "(one run)" in headroom_tables.document(once, [])
+
+
+def test_the_upper_bounds_of_several_sizes_stand_beside_each_other() -> None:
+    step = Step((Kind.OBJECT,), dict.fromkeys(RECOGNISED, 2.5), dict.fromkeys(RECOGNISED, 0.5))
+    bounds = [Bound(size, f"scenes-3-{size}", (step,)) for size in ("small", "full")]
+    told = headroom_tables.document([], bounds)
+    assert "### Upper bound: validation split of `small` (scenes-3-small)" in told
+    assert "### Upper bound: validation split of `full` (scenes-3-full)" in told
+    assert [each["size"] for each in headroom.figures([], bounds)["oracle"]] == ["small", "full"]
 
 
 def test_the_expert_branch_is_compared_seed_by_seed() -> None:

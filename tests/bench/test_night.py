@@ -3,15 +3,20 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from bench import night, night_report
+from bench import night, night_compared, night_report
+from bench.figures import Crossed, Sample
 from bench.journal import Line, journal, read
 from bench.measuring import Code, Job, open_laboratory
 from bench.night_lab import Lab as FinishedLab
 from bench.searching import Search
+from bot.audits.ledger import AuditEntry
 from bot.history.reduce import comparable_class
 from bot.proposers.constants import find
 from runner.client import current_class
@@ -71,14 +76,19 @@ def test_the_report_puts_the_lab_beside_the_searches_and_judges_the_targets(
     chart = tmp_path / "night.svg"
     assert night.main([*options, "--write", str(page), "--chart", str(chart)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["searches"]["tpe"] == {"runs": 3, "best": 4.0, "values": {"RATE": 2}}
+    assert found["searches"]["tpe"] == [
+        {"search": 1, "runs": 3, "best": 4.0, "values": {"RATE": 2}}
+    ]
     assert found["final"]["first baseline"]["sealed"] == [101.0, 102.0]
     text = page.read_text()
     assert "![All experiments over time](night.svg)" in text
     assert chart.read_text().startswith("<svg")
     assert re.search(r"lower by 75 % or more \| \+78\.8 % .*\| yes \|", text)
     assert re.search(r"as much as Optuna's TPE or more \| \+48\.2 % .*TPE \+36\.1 % .*yes \|", text)
-    assert "| 95 % or more of the audited gains confirmed | not measured | not measured |" in text
+    assert re.search(r"\| TPE \| 1 \| \+12\.0 % \(\+12\.0 % to \+12\.0 %\) \|", text)
+    assert "Searches: 1 of TPE, 0 of random search" in text
+    assert "with one search none tells how much another search would" in text
+    assert "confirmed by an audit | none of 1 kept was audited | not measured |" in text
     assert "&lt;script" in text or r"\<script" in text  # the title of a stranger's experiment
 
 
@@ -141,13 +151,102 @@ def test_a_night_is_searched_compared_and_goes_on_where_it_was(
     here = current_class(folder, load(folder / "bot.toml"), lambda event: None)
     assert lines[0].place == comparable_class(here.runner_class.id, here.harness)  # as the bot's
     assert all((each.measurement.sealed is None) == (each.study != "final") for each in lines)
-    assert night.main([*options, "--runs", "2"]) == 0
+    assert night.main([*options, "--runs", "2", "--searches", "1"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["searches"]["random"]["runs"] == 2
+    assert found["searches"]["random"][0]["runs"] == 2
     assert len(found["final"]["best of random search"]["sealed"]) == 2
     again = read(tmp_path / "night.jsonl")
     assert again[: len(lines)] == lines
     assert len(again) == len(lines) + 2 + 2  # random's trials, and its winner on both seeds
+
+
+def final_of(arm: str, *sealed: float) -> list[Line]:
+    """Final runs of a code on seeds 1, 2 and so on."""
+    return [line(arm, 9.0, study="final", seed=n, sealed=v) for n, v in enumerate(sealed, 1)]
+
+
+def found_in(lines: list[Line], runs: int = 3) -> night_compared.Compared:
+    return night_compared.compared(lines, runs, lines[0].place, lower=True)
+
+
+def test_searches_are_kept_apart_by_their_seeds_and_count_as_repetitions() -> None:
+    lines = [line(f"trial {n}", 5.0 + n, study=name, number=n)
+             for name in ("tpe", "tpe 2", "random 3") for n in range(2)]  # fmt: skip
+    lines += final_of("clamp relaxed", 40.0, 40.0) + final_of("the bot's last baseline", 20.0, 22.0)
+    lines += final_of("best of TPE", 24.0, 26.0) + final_of("best of TPE, search 2", 18.0, 20.0)
+    found = found_in(lines)
+    assert {name: list(each) for name, each in found.searches.items()} == {
+        "tpe": [1, 2], "random": [1, 3],
+    }  # fmt: skip
+    lead = found.lead("tpe", "clamp relaxed")
+    assert lead is not None
+    assert [value for row in lead.rows for value in row] == pytest.approx([0.1, 0.1, -0.05, -0.05])
+    assert lead.mean == pytest.approx(0.025)
+    assert lead.interval is not None
+    assert lead.interval[0] < -0.5 < 0.5 < lead.interval[1]  # two searches tell very little
+    told = night_report.comparison(found)
+    assert "Searches: 2 of TPE, 1 of random search" in told
+    assert "how much searches differ" in told
+    assert "| best of TPE, search 2 | 2 |" in told
+
+
+def test_an_interval_of_several_searches_is_wider_than_seeds_alone_make_it() -> None:
+    rows = ((1.0, 1.1, 0.9), (3.0, 3.1, 2.9), (2.0, 2.1, 1.9))
+    one, all_of_them = Crossed(rows[:1]).interval, Crossed(rows).interval
+    assert one == Sample(rows[0]).interval
+    assert all_of_them is not None
+    assert one is not None
+    assert all_of_them[1] - all_of_them[0] > 5 * (one[1] - one[0])
+    assert Crossed(((1.0, 1.0), (1.0, 1.0))).interval == (1.0, 1.0)
+    assert Crossed(((1.0,), (2.0,))).interval is None
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ((0.2, 0.21, 0.19), "yes"),
+        ((-0.2, -0.21, -0.19), "no"),
+        ((0.2, -0.1, 0.1), "not shown"),
+        ((0.2,), "not shown"),
+    ],
+)
+def test_a_target_is_met_where_the_whole_interval_says_so(
+    values: tuple[float, ...], told: str
+) -> None:
+    assert night_report.reached(Sample(values), 0.0) == told
+    assert night_report.reached(None, 0.0) == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("kept", "replicated", "told", "met"),
+    [
+        (10, [True] * 10, "10 of 10 kept confirmed, 0 not, 0 not audited", "yes"),
+        (10, [True] * 9, "9 of 10 kept confirmed, 0 not, 1 not audited", "not shown"),
+        (10, [True, False], "1 of 10 kept confirmed, 1 not, 8 not audited", "no"),
+        (40, [True, False], "1 of 40 kept confirmed, 1 not, 38 not audited", "not shown"),
+        (2, [], "none of 2 kept was audited", "not measured"),
+    ],
+)
+def test_gains_are_confirmed_only_if_all_of_them_were_audited(
+    kept: int, replicated: list[bool], told: str, met: str
+) -> None:
+    audited = [
+        SimpleNamespace(entry=SimpleNamespace(number=n, replicated=each))
+        for n, each in enumerate(replicated)
+    ]
+    lab = cast(FinishedLab, SimpleNamespace(winners=frozenset(range(kept)), audited=audited))
+    assert night_report.confirmed(lab) == (told, met)
+
+
+def test_runs_of_audits_count_where_a_verdict_came_after_them(lab: Lab) -> None:
+    found = FinishedLab.open(lab.folder)
+    verdicts = found.runs
+    audit = AuditEntry(1, "t", 1, 1, replicated=True, claimed=None, confirmed=None, runs=5,
+                       subject="s", after=2)  # fmt: skip
+    early = replace(found, audits=(audit,))
+    assert (early.audit_runs, early.runs, early.verdict_runs) == ((10, 0), verdicts + 10, verdicts)
+    late = replace(found, audits=(replace(audit, after=3),))
+    assert (late.audit_runs, late.runs) == ((0, 10), verdicts)
 
 
 def test_a_command_that_is_confined_to_a_core_measures_on_that_core(
