@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from bot.errors import BotError
@@ -124,8 +125,10 @@ class ClaudeProposer:
 
         def keep(request: Request) -> None:
             if context.conversation is not None:
-                parts = pack(talk.state(request), request.messages)
-                context.conversation.keep(self.name, parts)
+                # What a service says that cannot be kept ends nothing: the rest was kept before.
+                with suppress(ValueError, RecursionError):
+                    parts = pack(talk.state(request), request.messages)
+                    context.conversation.keep(self.name, parts)
 
         talk = Talk(
             api=api,

@@ -76,6 +76,7 @@ def unpack(parts: Mapping[str, bytes]) -> tuple[State, list[Block]]:
     """State and messages, as they were packed. Raises Unusable."""
     try:
         values: dict[str, Any] = {name: json.loads(data) for name, data in parts.items()}
+        json.dumps(values, ensure_ascii=False).encode()  # half a character cannot be sent
         state = State.model_validate(values.pop(_STATE, None))
     except (ValidationError, ValueError, RecursionError):
         raise Unusable("what was kept of it is damaged") from None

@@ -336,6 +336,12 @@ def test_a_longer_one_than_may_be_is_not_kept_any_further(
     assert files.count("message-0003.json") == 0 and "message-0002.json" in files
 
 
+def test_what_cannot_be_kept_ends_nothing(lab: Lab, script: Script) -> None:
+    with pytest.raises(ProposalFailed, match="max_proposal_tokens"):
+        proposes(lab, script, answer(call("check"), usage=Usage(2 * 10**9)))
+    assert waiting(lab) == []
+
+
 def commit_of(lab: Lab, files: dict[str, bytes]) -> str:
     repository = lab.place.repository
     blobs = {name: ("100644", repository.write_blob(data)) for name, data in files.items()}

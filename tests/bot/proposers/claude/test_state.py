@@ -27,7 +27,7 @@ MESSAGES: list[dict[str, Any]] = [
     {
         "role": "assistant",
         "content": [
-            {"type": "thinking", "thinking": "hm \u2028 \ud83d", "signature": "c2ln"},
+            {"type": "thinking", "thinking": "hm \u2028 \U0001f600", "signature": "c2ln"},
             {"type": "tool_use", "id": "t", "name": "check", "input": {"n": 10**30, "x": 0.1}},
         ],
     },
@@ -60,6 +60,7 @@ def test_many_messages_come_back_in_their_order() -> None:
         ("message-0001.json", lambda data: {**data, "content": ["plain"]}),
         ("message-0001.json", lambda data: {**data, "content": []}),
         ("message-0002.json", lambda data: {**data, "content": "x"}),
+        ("message-0002.json", lambda data: {**data, "content": [{"type": "\ud83d"}]}),
         ("message-0002.json", lambda data: {**data, "more": 1}),
     ],
 )
