@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,7 @@ class Laboratory:
         logged = self.project.bot("log", "--json").json()["experiments"]
         assert [one["number"] for one in logged] == list(range(1, last + 1))
         self.project.git("fsck", "--strict", "--connectivity-only")
+        assert self.measured
         strays = self.project.git("for-each-ref", "refs/worktree", "refs/forge/ending")
         assert strays == ""
         check_repository(open_place(self.project.folder))
@@ -246,9 +247,9 @@ def laboratory(tmp_path: Path, cache: Path, alone: Callable[[], None]) -> Iterat
     print("\n".join(made.story))  # shown when the test fails
 
 
-def interrupt(laboratory: Laboratory, count: int, seed: int) -> None:
+def interrupt(laboratory: Laboratory, moments: Sequence[Instant]) -> None:
     interrupted = 0
-    for instant in instants(count, seed):
+    for instant in moments:
         process = laboratory.step(instant, signal.SIGINT)
         interrupted += process.returncode == interrupts.EXIT_CODE
         said = laboratory.story[-1]
@@ -259,45 +260,43 @@ def interrupt(laboratory: Laboratory, count: int, seed: int) -> None:
             assert said.count("Stopped.") == 1
             assert said.endswith(f"{interrupts.STOPPED}\n")
         laboratory.check(behind=False)
-    laboratory.finish()
-    assert interrupted >= count // 2
-    assert laboratory.measured
+    assert interrupted >= len(moments) // 2
 
 
-def kill(laboratory: Laboratory, count: int, seed: int) -> None:
+def kill(laboratory: Laboratory, moments: Sequence[Instant]) -> None:
     killed = 0
-    for instant in instants(count, seed):
+    for instant in moments:
         process = laboratory.step(instant, signal.SIGKILL)
         killed += process.returncode == -signal.SIGKILL
         assert process.returncode in {0, -signal.SIGKILL}, laboratory.story[-1]
         laboratory.check(behind=True)
-    laboratory.finish()
-    assert killed >= count // 2
-    assert laboratory.measured
+    assert killed >= len(moments) // 2
 
 
 def test_the_instants_cover_every_stage() -> None:
     assert {instant.after for instant in instants(8, SEED)} == {after for after, _ in STAGES}
 
 
-def test_ctrl_c_at_any_moment(laboratory: Laboratory) -> None:
-    interrupt(laboratory, 8, SEED)
-
-
-def test_sigkill_at_any_moment(laboratory: Laboratory) -> None:
-    kill(laboratory, 8, SEED + 1)
+def test_ctrl_c_and_sigkill_at_any_moment(laboratory: Laboratory) -> None:
+    """Each stage once; `make verify` goes through all of them with either signal, many times."""
+    moments = instants(len(STAGES), SEED)
+    interrupt(laboratory, moments[:4])
+    kill(laboratory, moments[4:])
+    laboratory.finish()
 
 
 @pytest.mark.slow
 def test_ctrl_c_at_a_hundred_moments(laboratory: Laboratory) -> None:
-    interrupt(laboratory, 100, SEED + 2)
+    interrupt(laboratory, instants(100, SEED + 2))
+    laboratory.finish()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("seed", range(SEED + 3, SEED + 7))
 def test_sigkill_at_hundreds_of_moments(laboratory: Laboratory, seed: int) -> None:
-    kill(laboratory, 75, seed)
+    kill(laboratory, instants(75, seed))
+    laboratory.finish()
 
 
 # A run that is stopped

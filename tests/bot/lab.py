@@ -31,7 +31,7 @@ from bot.decide import decide
 from bot.execute import Executor
 from bot.forge.base import PlannedRun
 from bot.forge.git import GitForge
-from bot.git import Repository
+from bot.git import Create, Delete, Repository, Update
 from bot.model import Hypothesis, Proposal
 from bot.open import open_branch
 from bot.people.execute import Spokesman
@@ -63,6 +63,9 @@ CLASS = RunnerClass(
 )
 HARNESS = "h" * 64
 COMPARABLE = f"class-a-{HARNESS[:12]}"
+
+see: Callable[[Path], Repository] = Repository
+"""How a laboratory sees its repository: see the fixture `git_in_memory`."""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -265,7 +268,7 @@ class Lab:
     @classmethod
     def at(cls, folder: Path, settings: str = "") -> Lab:
         """The laboratory around a repository that exists."""
-        repository = Repository(folder)
+        repository = see(folder)
         clock = iter(range(1_800_000_000, 1_900_000_000))
         forge = GitForge(repository, "main", bot=BOT, clock=lambda: float(next(clock)))
         place = Place(repository, forge, parse(settings.encode()))
@@ -374,5 +377,30 @@ class Lab:
         tree = repository.tree_with(base, {path: text.encode() for path, text in files.items()})
         who = repository.identity()
         head = repository.commit_tree(tree, [base], message, who, 1_700_000_000)
-        git(self.folder, "branch", "-f", name, head)
+        self.push(name, head)
         return head
+
+    def push(self, branch: str, commit: str) -> None:
+        """Move a branch as a person would push it, or make it."""
+        ref, repository = f"refs/heads/{branch}", self.place.repository
+        at = repository.ref(ref)
+        repository.update_refs([Update(ref, commit, at) if at else Create(ref, commit)], "a person")
+
+    def commit(self, files: Mapping[str, str], message: str = "By hand") -> None:
+        """What a person commits to a base branch that is not checked out."""
+        repository = self.place.repository
+        base = self.place.forge.base()
+        tree = repository.tree_with(base, {path: text.encode() for path, text in files.items()})
+        who = repository.identity()
+        self.push("main", repository.commit_tree(tree, [base], message, who, 1_700_000_000))
+
+    def delete(self, branch: str) -> None:
+        """Delete a branch as a person would."""
+        ref = f"refs/heads/{branch}"
+        at = self.place.repository.ref(ref) or ""
+        self.place.repository.update_refs([Delete(ref, at)], "a person")
+
+    def file(self, path: str = "train.py") -> str:
+        """A file on the base branch."""
+        base = self.place.forge.base()
+        return (self.place.repository.read_file(base, path) or b"").decode()

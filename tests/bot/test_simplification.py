@@ -19,7 +19,9 @@ from bot.history.peek import DEFAULT_ALPHA, peek
 from bot.model import Purpose, Reason, Run, Verdict
 from bot.ruling import Case, Rules, Ruling, rule_on
 from bot.verdict import Evidence, Guard, MoreRuns, SimplicityRule, VerdictRule
-from tests.bot.lab import TRAIN, Lab, git, make_repository, rate
+from tests.bot.lab import TRAIN, Lab, make_repository, rate
+
+pytestmark = pytest.mark.usefixtures("git_in_memory")
 
 BULKY = TRAIN + "extra = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\nmore = [value * 2 for value in extra]\n"
 SIMPLE = TRAIN
@@ -33,8 +35,7 @@ def build(folder: Path, text: str = SETTINGS) -> Lab:
     """A lab whose baseline has code to spare, and little noise."""
     lab = Lab.build(folder, text)
     lab.measurer.noise = QUIET
-    (lab.folder / "train.py").write_text(BULKY)
-    git(lab.folder, "commit", "-qam", "Write too much")
+    lab.commit({"train.py": BULKY}, "Write too much")
     return lab
 
 
@@ -56,7 +57,7 @@ def test_equal_and_smaller_is_merged_as_simpler(lab: Lab) -> None:
     told = verdict(lab, number)
     assert told.reason is Reason.SIMPLER
     assert len(told.explanation.splitlines()) == 3
-    assert (lab.folder / "train.py").read_text() == SIMPLE
+    assert lab.file() == SIMPLE
     assert lab.place.forge.pull(number).state is State.MERGED
 
 
@@ -73,12 +74,11 @@ def test_smaller_but_worse_stays_out_and_says_why(lab: Lab) -> None:
     # RATE 1 gives 14, RATE 0.9 gives 14.4: a loss of 3 percent, beyond the margin of 2.
     told = verdict(lab, lab.experiment({"train.py": SIMPLE.replace("1.0", "0.9")}))
     assert told.reason in {Reason.NO_EVIDENCE, Reason.WORSE}
-    assert (lab.folder / "train.py").read_text() == BULKY
+    assert lab.file() == BULKY
 
 
 def test_comments_are_no_code(lab: Lab) -> None:
-    (lab.folder / "train.py").write_text(SIMPLE + "# a long comment " * 50 + "\n")
-    git(lab.folder, "commit", "-qam", "Explain")
+    lab.commit({"train.py": SIMPLE + "# a long comment " * 50 + "\n"}, "Explain")
     told = verdict(lab, lab.experiment({"train.py": SIMPLE + "print(RATE + 0)\n"}))
     assert told.reason is not Reason.SIMPLER
 
@@ -100,21 +100,20 @@ def shrink(lab: Lab, attempts: int) -> list[Reason]:
     """Drop one statement after another, each from the code that is on the base branch."""
     reasons = []
     for statement in STATEMENTS[:attempts]:
-        source = (lab.folder / "train.py").read_text().replace(statement, "")
+        source = lab.file().replace(statement, "")
         reasons.append(verdict(lab, lab.experiment({"train.py": source})).reason)
     return reasons
 
 
 def lost(lab: Lab) -> int:
-    return 40 - (lab.folder / "train.py").read_text().count("\nx")
+    return 40 - lab.file().count("\nx")
 
 
 def many_statements(folder: Path) -> Lab:
     lab = build(folder, SETTINGS.replace("0.002", "0.004"))
     lab.measurer.noise = 0.05
     lab.measurer.metric = losing(0.006)
-    (lab.folder / "train.py").write_text(TRAIN + "".join(STATEMENTS))
-    git(lab.folder, "commit", "-qam", "Write more")
+    lab.commit({"train.py": TRAIN + "".join(STATEMENTS)}, "Write more")
     return lab
 
 
@@ -153,7 +152,7 @@ def test_a_broken_guard_blocks_a_merge_and_is_named(tmp_path: Path) -> None:
     told = verdict(lab, number)
     assert told.reason is Reason.WORSE
     assert "peak_memory_bytes: 2e+09 against 1e+09 exceeds" in told.explanation
-    assert (lab.folder / "train.py").read_text() == BULKY
+    assert lab.file() == BULKY
     (check,) = lab.place.forge.pull(number).checks
     assert "| peak_memory_bytes | BROKEN" in check.summary
 

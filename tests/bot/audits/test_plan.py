@@ -37,7 +37,13 @@ def with_rate(value: float, text: str = TRAIN) -> dict[str, str]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, git_in_memory: None) -> Lab:
+    return Lab.build(tmp_path / "project", SETTINGS)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Lab:
+    """The same with the real git, and with the base branch checked out."""
     return Lab.build(tmp_path / "project", SETTINGS)
 
 
@@ -66,7 +72,9 @@ def reverts(lab: Lab) -> list[PullRequest]:
     return [pull for pull in lab.place.forge.pulls() if "reverts" in pull.record]
 
 
-def test_an_audit_begins_after_so_many_merges_and_not_before(tmp_path: Path) -> None:
+def test_an_audit_begins_after_so_many_merges_and_not_before(
+    tmp_path: Path, git_in_memory: None
+) -> None:
     lab = Lab.build(tmp_path / "project", "[audit]\nevery = 2\nruns = 3\n")
     first = merge(lab, 2.0)
     assert decide(lab.view().snapshot) == (Propose(),)
@@ -74,25 +82,25 @@ def test_an_audit_begins_after_so_many_merges_and_not_before(tmp_path: Path) -> 
     assert decide(lab.view().snapshot) == (BeginAudit((first, second)),)
 
 
-def test_zero_leaves_audits_to_people(tmp_path: Path) -> None:
+def test_zero_leaves_audits_to_people(tmp_path: Path, git_in_memory: None) -> None:
     lab = Lab.build(tmp_path / "project", "[audit]\nevery = 0\n")
     merge(lab)
     assert decide(lab.view().snapshot) == (Propose(),)
 
 
-def test_a_winner_that_replicates_is_written_down_and_nothing_else_changes(lab: Lab) -> None:
-    number = merge(lab)
-    before = lab.place.forge.base()
-    assert [type(done) for done in lab.until_idle()] == [BeginAudit, ConcludeAudit]
-    (entry,) = audits(lab)
+def test_a_winner_that_replicates_is_written_down_and_nothing_else_changes(clone: Lab) -> None:
+    number = merge(clone)
+    before = clone.place.forge.base()
+    assert [type(done) for done in clone.until_idle()] == [BeginAudit, ConcludeAudit]
+    (entry,) = audits(clone)
     assert (entry.number, entry.replicated, entry.runs) == (number, True, 3)
     assert entry.claimed and entry.claimed.value == pytest.approx(4.0, abs=0.3)
     assert entry.confirmed and entry.confirmed.value == pytest.approx(4.0, abs=0.3)
-    base = lab.place.forge.base()
-    assert git(lab.folder, "rev-list", "--parents", "-1", base).split()[1:] == [before]
-    assert lab.place.repository.changed_paths(before, base) == ()
-    assert git(lab.folder, "status", "--porcelain") == ""
-    assert decide(lab.view().snapshot) == (Propose(),)
+    base = clone.place.forge.base()
+    assert git(clone.folder, "rev-list", "--parents", "-1", base).split()[1:] == [before]
+    assert clone.place.repository.changed_paths(before, base) == ()
+    assert git(clone.folder, "status", "--porcelain") == ""
+    assert decide(clone.view().snapshot) == (Propose(),)
 
 
 def test_the_log_of_experiments_does_not_list_audits(lab: Lab) -> None:
@@ -102,7 +110,7 @@ def test_the_log_of_experiments_does_not_list_audits(lab: Lab) -> None:
 
 
 def test_winners_and_what_they_replaced_are_interleaved_on_shared_fresh_seeds(
-    tmp_path: Path,
+    tmp_path: Path, git_in_memory: None
 ) -> None:
     lab = Lab.build(tmp_path / "project", "[audit]\nevery = 2\nruns = 3\n")
     merge(lab, 2.0)
@@ -122,21 +130,21 @@ def test_winners_and_what_they_replaced_are_interleaved_on_shared_fresh_seeds(
     assert second.confirmed and second.confirmed.value == pytest.approx(1.0, abs=0.3)
 
 
-def test_a_winner_that_does_not_replicate_is_taken_back(lab: Lab) -> None:
-    number = fluke(lab)
-    done = lab.until_idle()
+def test_a_winner_that_does_not_replicate_is_taken_back(clone: Lab) -> None:
+    number = fluke(clone)
+    done = clone.until_idle()
     assert sum(isinstance(action, Revert) for action in done) == 1
-    (entry,) = audits(lab)
+    (entry,) = audits(clone)
     assert not entry.replicated
-    (pull,) = reverts(lab)
+    (pull,) = reverts(clone)
     assert pull.branch == f"exp/revert-{number}"
     assert pull.verdict and pull.verdict.reason is Reason.DID_NOT_REPLICATE
-    assert (lab.folder / "train.py").read_text() == TRAIN
-    assert git(lab.folder, "status", "--porcelain") == ""
-    written = ledger.read(lab.folder, "main")[-1]
+    assert (clone.folder / "train.py").read_text() == TRAIN
+    assert git(clone.folder, "status", "--porcelain") == ""
+    written = ledger.read(clone.folder, "main")[-1]
     assert written.reverts == (number, entry.session)
     assert written.outcome is Outcome.MERGED
-    assert decide(lab.view().snapshot) == (Propose(),)
+    assert decide(clone.view().snapshot) == (Propose(),)
 
 
 def test_a_revert_carries_its_evidence(lab: Lab) -> None:
@@ -172,26 +180,23 @@ def test_a_winner_that_fails_its_audit_did_not_replicate(lab: Lab) -> None:
 LONG = TRAIN + "\n".join(f"# line {number}" for number in range(20)) + "\nprint(1)\n"
 
 
-def test_a_revert_leaves_alone_what_came_later(tmp_path: Path) -> None:
+def test_a_revert_leaves_alone_what_came_later(tmp_path: Path, git_in_memory: None) -> None:
     lab = Lab.build(tmp_path / "project", "[audit]\nevery = 0\nruns = 3\n")
-    (lab.folder / "train.py").write_text(LONG)
-    git(lab.folder, "commit", "-qam", "Longer")
+    lab.commit({"train.py": LONG}, "Longer")
     number = lab.experiment(with_rate(3.0, LONG))
     lab.until_idle()
     later = LONG.replace("print(1)", "print(2)")
-    (lab.folder / "train.py").write_text(with_rate(3.0, later)["train.py"])
-    git(lab.folder, "commit", "-qam", "By hand")
+    lab.commit(with_rate(3.0, later), "By hand")
     lab.measurer.metric = lambda source: 16.0 if rate(source) == 3.0 else quadratic(source)
     lab.act(BeginAudit((number,)))
     lab.until_idle()
-    assert (lab.folder / "train.py").read_text() == later
+    assert lab.file() == later
 
 
 def conflicting(lab: Lab) -> int:
     """A fluke whose revert does not apply, because a person has changed the same line since."""
     number = fluke(lab)
-    (lab.folder / "train.py").write_text(with_rate(2.5)["train.py"])
-    git(lab.folder, "commit", "-qam", "By hand")
+    lab.commit(with_rate(2.5), "By hand")
     return number
 
 
@@ -238,11 +243,10 @@ def test_a_person_who_resolves_the_conflict_has_it_measured(lab: Lab) -> None:
     lab.until_idle()
     (pull,) = reverts(lab)
     lab.measurer.metric = lambda source: quadratic(source) if rate(source) == 1.5 else 16.0
-    git(lab.folder, "switch", "-q", pull.branch)
-    git(lab.folder, "merge", "-q", "-X", "ours", "--no-edit", "main")
-    (lab.folder / "train.py").write_text(with_rate(1.5)["train.py"])
-    git(lab.folder, "commit", "-qam", "Resolve")
-    git(lab.folder, "switch", "-q", "main")
+    repository, parents = lab.place.repository, [pull.head, lab.place.forge.base()]
+    tree = repository.tree_with(pull.head, {"train.py": with_rate(1.5)["train.py"].encode()})
+    who = repository.identity()
+    lab.push(pull.branch, repository.commit_tree(tree, parents, "Resolve", who, 1_700_000_000))
     lab.until_idle()
     verdict = lab.place.forge.pull(pull.number).verdict
     assert verdict and verdict.reason is Reason.DID_NOT_REPLICATE
@@ -252,7 +256,7 @@ def test_a_person_who_deletes_the_branch_keeps_the_winner(lab: Lab) -> None:
     conflicting(lab)
     lab.until_idle()
     (pull,) = reverts(lab)
-    git(lab.folder, "branch", "-qD", pull.branch)
+    lab.delete(pull.branch)
     lab.until_idle()
     verdict = lab.place.forge.pull(pull.number).verdict
     assert verdict and verdict.reason is Reason.BY_HUMAN
@@ -267,15 +271,14 @@ def test_a_revert_that_is_worse_is_closed_and_not_proposed_again(lab: Lab) -> No
     lab.until_idle()
     (pull,) = reverts(lab)
     assert pull.verdict and pull.verdict.reason is Reason.NO_EVIDENCE
-    assert rate((lab.folder / "train.py").read_bytes()) == 3.0
+    assert rate(lab.file().encode()) == 3.0
     assert decide(lab.view().snapshot) == (Propose(),)
     assert number not in {audit.number for audit in lab.view().snapshot.audits.open}
 
 
 def test_nothing_to_take_back_is_closed_as_stale(lab: Lab) -> None:
     fluke(lab)
-    (lab.folder / "train.py").write_text(TRAIN)
-    git(lab.folder, "commit", "-qam", "Take it back by hand")
+    lab.commit({"train.py": TRAIN}, "Take it back by hand")
     lab.until_idle()
     (pull,) = reverts(lab)
     assert pull.verdict and pull.verdict.reason is Reason.STALE
@@ -304,7 +307,9 @@ def test_a_crash_in_the_middle_of_an_audit_costs_one_run(
     assert len(audits(lab)) == 1
 
 
-def test_a_crash_between_two_winners_of_a_session_loses_neither(tmp_path: Path) -> None:
+def test_a_crash_between_two_winners_of_a_session_loses_neither(
+    tmp_path: Path, git_in_memory: None
+) -> None:
     lab = Lab.build(tmp_path / "project", "[audit]\nevery = 2\nruns = 3\n")
     merge(lab, 2.0)
     merge(lab, 3.0)
@@ -362,18 +367,18 @@ def everything_but_the_audits(lab: Lab) -> dict[str, str]:
 
 
 def test_sealed_numbers_reach_people_and_nothing_else(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    clone: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(lab.folder)
-    lab.measurer.sealed = lambda source: SEALED + rate(source)
-    fluke(lab)
-    lab.until_idle()
+    monkeypatch.chdir(clone.folder)
+    clone.measurer.sealed = lambda source: SEALED + rate(source)
+    fluke(clone)
+    clone.until_idle()
     planted = re.compile(r"731[35]\.6")
     found = [
-        where for where, text in everything_but_the_audits(lab).items() if planted.search(text)
+        where for where, text in everything_but_the_audits(clone).items() if planted.search(text)
     ]
     assert found == []
-    kept = git(lab.folder, "log", "-p", "--format=%B", "--glob=refs/forge/audits")
+    kept = git(clone.folder, "log", "-p", "--format=%B", "--glob=refs/forge/audits")
     assert planted.search(kept)
     done = CliRunner().invoke(cli, ["audit", "--report", "--json"], catch_exceptions=False)
     told = json.loads(done.stdout)
@@ -386,11 +391,11 @@ def test_sealed_numbers_reach_people_and_nothing_else(
 
 
 def test_the_report_has_exactly_the_documented_keys(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    clone: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(lab.folder)
-    merge(lab)
-    lab.until_idle()
+    monkeypatch.chdir(clone.folder)
+    merge(clone)
+    clone.until_idle()
     told = json.loads(CliRunner().invoke(cli, ["audit", "--report", "--json"]).stdout)
     keys = {"audits", "total", *(f"total.{key}" for key in told["total"])}
     keys |= {f"audits[].{key}" for key in told["audits"][0]}
@@ -398,13 +403,13 @@ def test_the_report_has_exactly_the_documented_keys(
 
 
 def test_the_report_for_people_puts_the_confirmed_beside_the_claimed_gain(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    clone: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(lab.folder)
+    monkeypatch.chdir(clone.folder)
     empty = CliRunner().invoke(cli, ["audit", "--report"])
     assert "No winner was audited yet." in empty.output
-    merge(lab)
-    lab.until_idle()
+    merge(clone)
+    clone.until_idle()
     lines = CliRunner().invoke(cli, ["audit", "--report"]).stdout.splitlines()
     assert lines[0].split("\t")[2:5] == ["claimed", "confirmed", "sealed"]
     assert lines[1].split("\t")[1] == "Set the rate to 3.0"
@@ -412,16 +417,16 @@ def test_the_report_for_people_puts_the_confirmed_beside_the_claimed_gain(
 
 
 def test_a_session_that_is_not_in_this_clone_has_no_sealed_numbers(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    clone: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(lab.folder)
-    merge(lab)
-    lab.until_idle()
-    git(lab.folder, "update-ref", "-d", "refs/forge/audits/1")
+    monkeypatch.chdir(clone.folder)
+    merge(clone)
+    clone.until_idle()
+    git(clone.folder, "update-ref", "-d", "refs/forge/audits/1")
     told = json.loads(CliRunner().invoke(cli, ["audit", "--report", "--json"]).stdout)
     assert told["audits"][0]["sealed"] is None
-    lab.act(BeginAudit((1,)))  # and its number is not given again
-    assert lab.place.forge.audit_numbers() == (2,)
+    clone.act(BeginAudit((1,)))  # and its number is not given again
+    assert clone.place.forge.audit_numbers() == (2,)
 
 
 def test_conclude_of_experiments_is_not_disturbed_by_an_open_session(lab: Lab) -> None:

@@ -25,12 +25,9 @@ def metric(source: bytes) -> float:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, git_in_memory: None) -> Lab:
     lab = Lab.build(tmp_path / "project")
-    (lab.folder / "train.py").write_text(SPACED)
-    from tests.bot.lab import git
-
-    git(lab.folder, "commit", "-qam", "Two constants far apart")
+    lab.commit({"train.py": SPACED}, "Two constants far apart")
     lab.measurer.metric = metric
     return lab
 
@@ -74,7 +71,7 @@ def test_what_was_promising_before_a_winner_landed_is_measured_against_it(lab: L
     assert isinstance(action, Measure) and action.number == other
     lab.until_idle()
     assert ledger.read(lab.folder, "main")[-1].reason is Reason.IMPROVEMENT
-    merged = (lab.folder / "train.py").read_text()
+    merged = lab.file()
     assert "RATE = 2.5" in merged and "WIDTH = 2.5" in merged
 
 

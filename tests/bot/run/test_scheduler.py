@@ -20,14 +20,14 @@ from bot.run.base import StopAsked
 from bot.run.local import InThreads, LocalMailbox
 from bot.run.scheduler import ASKED, CAPPED, TIME_UP, Scheduler
 from bot.run.terms import STEP, Terms
-from tests.bot.lab import AtOnce, Lab, git
+from tests.bot.lab import AtOnce, Lab
 from tests.bot.run.simulated import PATIENT, START, Ideas, Quiet, surroundings
 
 PERSON = Author("Person", "person@example.org")
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, git_in_memory: None) -> Lab:
     return Lab.build(tmp_path / "project", settings="[verdict]\nmax_seeds = 4\n")
 
 
@@ -148,7 +148,7 @@ def test_what_a_person_closes_is_not_measured_on(lab: Lab) -> None:
 
     def close() -> None:
         (pull,) = lab.place.forge.pulls(State.OPEN)
-        git(lab.folder, "branch", "-D", pull.branch)
+        lab.delete(pull.branch)
 
     around[2].at(START + 100, close)
     outcome = Scheduler(lab.place, *around, PATIENT).run()
