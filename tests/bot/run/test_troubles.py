@@ -27,7 +27,13 @@ PERSON = Author("Person", "person@example.org")
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, git_in_memory: None) -> Lab:
+    return Lab.build(tmp_path / "project", settings="[verdict]\nmax_seeds = 4\n")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Lab:
+    """The same with the real git, and with the base branch checked out."""
     return Lab.build(tmp_path / "project", settings="[verdict]\nmax_seeds = 4\n")
 
 
@@ -157,25 +163,25 @@ def test_an_edit_in_the_way_of_a_new_phase_is_waited_for(tmp_path: Path) -> None
 
 
 def test_an_edit_in_the_way_of_one_verdict_stops_no_other_experiment_and_no_answer(
-    lab: Lab,
+    clone: Lab,
 ) -> None:
-    around = surroundings(lab, Ideas(most=2))
+    around = surroundings(clone, Ideas(most=2))
     measurer, _, mailbox, _ = around
     measurer.run_s = 20
-    scratchpad = lab.folder / "scratchpad.md"
+    scratchpad = clone.folder / "scratchpad.md"
     answers: list[int] = []
 
     def ask() -> None:
-        lab.place.forge.comment(1, PERSON, "/bot help")
+        clone.place.forge.comment(1, PERSON, "/bot help")
 
     def look() -> None:
-        answers.append(len(lab.place.forge.pull(1).comments))
+        answers.append(len(clone.place.forge.pull(1).comments))
 
     mailbox.at(START + 61, lambda: scratchpad.write_text("# Mine\n"))
     mailbox.at(START + 150, ask)
     mailbox.at(START + 200, look)
-    mailbox.at(START + 400, lambda: git(lab.folder, "checkout", "-q", "scratchpad.md"))
-    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    mailbox.at(START + 400, lambda: git(clone.folder, "checkout", "-q", "scratchpad.md"))
+    outcome = Scheduler(clone.place, *around, PATIENT).run()
     assert len(outcome.concluded) == 2
     assert answers == [2]
     orders = [order.attempt for _, order in measurer.orders]
