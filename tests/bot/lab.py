@@ -400,6 +400,10 @@ class Lab:
         at = self.place.repository.ref(ref) or ""
         self.place.repository.update_refs([Delete(ref, at)], "a person")
 
+    def git(self, *arguments: str) -> str:
+        """What git says, in memory or not."""
+        return self.place.repository.git.text(*arguments)
+
     def file(self, path: str = "train.py") -> str:
         """A file on the base branch."""
         base = self.place.forge.base()

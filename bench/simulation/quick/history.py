@@ -72,7 +72,7 @@ def _messages(store: Store, wanted: str, *, side_lines: bool) -> Completed | Non
     tip = store.resolve(new)
     if tip is None or (old and store.resolve(old) is None):
         return None
-    commits = store.first_parents(tip, store.resolve(old) or "" if old else "")
+    commits = list(store.first_parents(tip, store.resolve(old) or "" if old else ""))
     if side_lines and (old or any(len(store.parents(commit)) > 1 for commit in commits)):
         return None  # their order is git's
     texts = [store.objects[commit][1].partition(b"\n\n")[2] for commit in commits]

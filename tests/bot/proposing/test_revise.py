@@ -19,7 +19,7 @@ from bot.proposing.place import BOT
 from bot.proposing.propose import open_proposal
 from bot.proposing.revise import revise
 from bot.views.pull import pull_text
-from tests.bot.lab import TRAIN, Lab, git
+from tests.bot.lab import TRAIN, Lab
 
 BROKEN = {"train.py": TRAIN.replace("1.0", "7.0").encode()}
 MENDED = {"train.py": TRAIN.replace("1.0", "3.0").encode()}
@@ -48,7 +48,7 @@ class Scripted:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path: Path, git_in_memory: None) -> Lab:
     lab = Lab.build(tmp_path / "project", SETTINGS)
     lab.measurer.breaks = lambda source: source == BROKEN["train.py"]
     return lab
@@ -65,7 +65,7 @@ def broken_experiment(lab: Lab, proposer: Scripted) -> PullRequest:
 def revised(lab: Lab, number: int = 1) -> int:
     """How many commits the branch has on top of the base branch's."""
     head = lab.place.forge.pull(number).head
-    return int(git(lab.folder, "rev-list", "--count", f"main..{head}"))
+    return int(lab.git("rev-list", "--count", f"main..{head}"))
 
 
 def test_what_broke_in_its_smoke_run_is_repaired_on_the_same_branch_and_measured(lab: Lab) -> None:
@@ -73,8 +73,8 @@ def test_what_broke_in_its_smoke_run_is_repaired_on_the_same_branch_and_measured
     pull = broken_experiment(lab, proposer)
     assert lab.act() == Revise(1)
     now = lab.place.forge.pull(1)
-    assert git(lab.folder, "show", f"{now.head}:train.py").encode() + b"\n" == MENDED["train.py"]
-    assert git(lab.folder, "rev-parse", f"{pull.branch}^") == pull.head
+    assert lab.git("show", f"{now.head}:train.py").encode() + b"\n" == MENDED["train.py"]
+    assert lab.git("rev-parse", f"{pull.branch}^") == pull.head
     told = proposer.seen[1].revision
     assert told is not None and told.files == BROKEN
     assert told.error == "crashed: the smoke run ended with exit code 1"
