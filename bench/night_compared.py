@@ -52,6 +52,11 @@ class Compared:
         found = [winner(name, each) for name in SAMPLERS for each in self.searches[name]]
         return (BASELINE, RELAXED, BOT, *found)
 
+    def complete(self, sampler: str) -> bool:
+        """Whether every search of a sampler that was begun has as many runs as the lab."""
+        begun = [found for found in self.searches[sampler].values() if found]
+        return bool(begun) and all(len(found) == self.runs for found in begun)
+
     def validation(self, arm: str) -> Sample | None:
         """The metric of the final runs of a code."""
         return _sample([line.measurement.metric for line in self.arms.get(arm, ())])

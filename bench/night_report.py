@@ -165,7 +165,7 @@ def targets_table(lab: Lab, found: Compared) -> str:
         ("95 % or more of the kept gains confirmed by an audit", *confirmed(lab)),
         ("beyond the clamp fix, as much as Optuna's TPE or more",
          f"{_gain_text(ours)}; TPE {_gain_text(theirs)}; the bot less TPE {_gain_text(lead)}",
-         reached(lead, 0.0)),
+         reached(lead, 0.0) if found.complete("tpe") else f"{NOT_SHOWN}: searches lack runs"),
     ]  # fmt: skip
     return table(("target", "measured", "met"), rows)
 

@@ -70,14 +70,15 @@ def test_the_report_puts_the_lab_beside_the_searches_and_judges_the_targets(
     with journal(path) as kept:
         for each in final_lines():
             kept.append(each)
-        for number, value in enumerate((9.0, None, 4.0)):
+        runs = FinishedLab.open(lab.folder).runs
+        for number, value in enumerate((9.0, None, 4.0, *[9.0] * (runs - 3))):
             kept.append(line(f"trial {number}", value, study="tpe", number=number, RATE=number))
     options = ["--report", str(lab.folder), "--journal", str(path), "--json"]
     chart = tmp_path / "night.svg"
     assert night.main([*options, "--write", str(page), "--chart", str(chart)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["searches"]["tpe"] == [
-        {"search": 1, "runs": 3, "best": 4.0, "values": {"RATE": 2}}
+        {"search": 1, "runs": runs, "best": 4.0, "values": {"RATE": 2}}
     ]
     assert found["final"]["first baseline"]["sealed"] == [101.0, 102.0]
     text = page.read_text()
@@ -178,6 +179,9 @@ def test_searches_are_kept_apart_by_their_seeds_and_count_as_repetitions() -> No
     assert {name: list(each) for name, each in found.searches.items()} == {
         "tpe": [1, 2], "random": [1, 3],
     }  # fmt: skip
+    assert not found.complete("tpe")
+    assert found_in(lines, 2).complete("tpe")
+    assert not found_in(final_of("best of random search", 1.0), 2).complete("random")
     lead = found.lead("tpe", "clamp relaxed")
     assert lead is not None
     assert [value for row in lead.rows for value in row] == pytest.approx([0.1, 0.1, -0.05, -0.05])
