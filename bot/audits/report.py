@@ -127,6 +127,8 @@ def report_rows(found: Sequence[Row]) -> list[tuple[str, ...]]:
     if found:
         sums = report_json(found)["total"]
         totals = [rounded(sums[key], 3, sign=True) for key in ("claimed", "confirmed", "sealed")]
+        if not any(row.sealed for row in found):
+            totals[-1] = "not known"
         lines.append(("", "in total", *totals, "", ""))
     return lines
 

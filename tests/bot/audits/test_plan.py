@@ -425,6 +425,8 @@ def test_a_session_that_is_not_in_this_clone_has_no_sealed_numbers(
     git(clone.folder, "update-ref", "-d", "refs/forge/audits/1")
     told = json.loads(CliRunner().invoke(cli, ["audit", "--report", "--json"]).stdout)
     assert told["audits"][0]["sealed"] is None
+    lines = CliRunner().invoke(cli, ["audit", "--report"]).stdout.splitlines()
+    assert [line.split("\t")[4] for line in lines[1:]] == ["not known", "not known"]
     clone.act(BeginAudit((1,)))  # and its number is not given again
     assert clone.place.forge.audit_numbers() == (2,)
 
