@@ -10,7 +10,7 @@ NAMES = {
     "overhead": "what the machinery costs beside the bare training",
     "sandbox": "what each sandbox costs, against a bare process",
     "verdict": "error rates and costs of the rule that decides, on synthetic metrics",
-    "search": "the search proposer against random choice",
+    "search": "nights of the search proposer against plain Optuna and random search",
     "report": "what the report costs where the history is long",
     "calls": "calls to GitHub for one experiment",
     "simulate": "many experiments through a simulated forge, with faults",

@@ -234,7 +234,7 @@ def compare(source: bytes, seeds: int, kind: Kind, behind: int = 0) -> dict[str,
     outcomes: dict[str, list[Outcome]] = {"proposer": [], "tpe": [], "random": []}
     for seed in range(seeds):
         objective = kind(constants, seed)
-        ours = by_proposer(source, objective, seed, behind=behind)
+        ours = by_proposer(source, objective, seed, EXPERIMENTS, behind)
         outcomes["proposer"].append(ours)
         for name in ("tpe", "random"):
             found = by_optuna(constants, objective, seed, ours.runs, tpe=name == "tpe")
@@ -282,7 +282,7 @@ def main(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--seeds", type=int, default=50, help="objectives of each kind (50)")
+    parser.add_argument("--seeds", type=int, default=30, help="objectives of each kind (30)")
     parser.add_argument("--synthetic", action="store_true", help="ten made-up constants")
     parser.add_argument(
         "--behind", type=int, default=0, help="latest verdicts that a proposal does not know (0)"

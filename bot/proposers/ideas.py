@@ -6,8 +6,10 @@ The order of business, chosen by measurement (`python -m bench search`):
 2. *Turn*: a constant that one step made worse is moved the other way, once.
 3. *Bundle*: steps that looked better, but not by enough for a verdict, are tried together.
 4. *Screen*: every constant is tried once, with a step half-way to its farther bound.
-5. *Refine*: TPE chooses the value of one constant, now and then of a pair, from all
-   experiments that changed it; the other constants stay as they are.
+5. *Weigh*: what all experiments together let expect is added up constant by constant, and the
+   few moves with the best outlook are made together.
+6. *Sample*: where nothing new lets expect a gain, Optuna's TPE chooses the value of one constant
+   or two.
 
 Changing few things at a time makes each pull request one hypothesis. But with run-to-run noise of
 some per cent, a gain of half of that is hardly ever proved alone: hence the bundles.
@@ -16,16 +18,14 @@ some per cent, a gain of half of that is hardly ever proved alone: hence the bun
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 
 from bot.model import Reason
-from bot.proposers.base import Context
 from bot.proposers.constants import Constant
 from bot.proposers.evidence import Observation, same
 from bot.proposers.ranges import Choices, Range, Value
-from bot.proposers.wording import Why
+from bot.proposers.space import MOST_TOGETHER, Idea, Space, Why, close, grid
+from bot.proposers.weighing import weigh
 
 STEP = 0.5
 """The share of the room to a bound that a step takes."""
@@ -33,79 +33,25 @@ SMALLEST_FOLLOW = 0.05
 """No step is repeated that would move less than this share of the range."""
 CRAMPED = 0.25
 """With no more room than this share of the range, the step the other way goes to the bound."""
-BUNDLE = 5
-"""So many near misses are tried together as soon as there are so many."""
 SMALLEST_BUNDLE = 2
-"""And once every constant has been tried, so many."""
-NEAR = 0.03
-"""Values closer than this share of the range to one that was tried are drawn again."""
+"""So many near misses are tried together once every constant has been tried."""
 PAIR_SHARE = 1 / 3
-"""How often refinement changes two constants together."""
+"""How often TPE chooses two constants together."""
 DRAWS = 12
 """How many suggestions of the sampler are looked at."""
 GRID = 64
 """Into how many steps a range is cut when all else is exhausted."""
 
 
-@dataclass(frozen=True)
-class Idea:
-    """New values for a few constants, and what led to them."""
-
-    values: Mapping[str, Value]
-    why: Why
-
-
-@dataclass(frozen=True)
-class Space:
-    """What one call works with: the baseline, what is known, and a seeded source of chance."""
-
-    context: Context
-    constants: tuple[Constant, ...]
-    observations: tuple[Observation, ...]
-    chance: random.Random
-
-    @cached_property
-    def current(self) -> dict[str, Value]:
-        """Today's values."""
-        return {constant.name: constant.value for constant in self.constants}
-
-    @cached_property
-    def untried(self) -> list[Constant]:
-        """The constants that no experiment has changed."""
-        return [constant for constant in self.constants if not self.touching(constant.name)]
-
-    def touching(self, name: str) -> list[Observation]:
-        """Experiments of today's runner class, or still open, that changed a constant."""
-        return [
-            one
-            for one in self.observations
-            if name in one.changed and (one.loss is not None or one.experiment.reason is None)
-        ]
-
-    def singles(self, reason: Reason) -> list[Observation]:
-        """Experiments that ended so and moved one constant, from the value that it has today."""
-        return [
-            one
-            for one in self.observations
-            if one.experiment.reason is reason
-            and one.loss is not None
-            and one.constants_only
-            and len(one.changed) == 1
-            and all(
-                name in self.current and same(before, self.current[name])
-                for name, (before, _) in one.changed.items()
-            )
-        ]
-
-
 def ideas(space: Space) -> Iterator[Idea]:
     """Ideas for the next experiment, best first; some may have been experiments before."""
     yield from _follow(space)
     yield from _turn(space)
-    yield from _bundle(space, BUNDLE)
+    yield from _bundle(space, MOST_TOGETHER)
     yield from _screen(space)
     yield from _bundle(space, SMALLEST_BUNDLE)
-    yield from _refine(space)
+    yield from weigh(space)
+    yield from _sample(space)
     yield from _enumerate(space)
 
 
@@ -166,7 +112,7 @@ def _bundle(space: Space, fewest: int) -> Iterator[Idea]:
                   for other in together)  # fmt: skip
         if _gain(one) > 0 and not had and (name not in best or _gain(one) > _gain(best[name])):
             best[name] = one
-    chosen = sorted(best, key=lambda name: -_gain(best[name]))[:BUNDLE]
+    chosen = sorted(best, key=lambda name: -_gain(best[name]))[:MOST_TOGETHER]
     if len(chosen) >= fewest:
         yield Idea({name: best[name].changed[name][1] for name in chosen}, Why.BUNDLE)
 
@@ -209,7 +155,7 @@ def _first_step(constant: Constant, chance: random.Random) -> Value:
     return domain.at(bound) if step == value else step
 
 
-def _refine(space: Space) -> Iterator[Idea]:
+def _sample(space: Space) -> Iterator[Idea]:
     order = list(space.constants)
     space.chance.shuffle(order)
     width = 2 if len(order) > 2 and space.chance.random() < PAIR_SHARE else 1
@@ -239,29 +185,16 @@ def _sampled(space: Space, chosen: Sequence[Constant]) -> Iterator[Idea]:
 
 
 def _near_tried(space: Space, name: str, value: Value) -> bool:
-    """Whether the value is that of an earlier experiment, or a number close to it or today's."""
+    """Whether the value is today's or that of an earlier experiment, but for a trifle."""
     constant = next(constant for constant in space.constants if constant.name == name)
-    domain = constant.domain
-    tried = [one.changed[name][1] for one in space.touching(name)]
-    if isinstance(domain, Choices) or isinstance(value, str):
-        return any(same(value, other) for other in tried)
-    here = domain.to_unit(value)
-    return any(
-        abs(domain.to_unit(other) - here) < NEAR
-        for other in [constant.value, *tried]
-        if not isinstance(other, str) and domain.low <= other <= domain.high
-    )
+    tried = [constant.value, *(one.changed[name][1] for one in space.touching(name))]
+    return any(close(constant, other, value) for other in tried)
 
 
 def _enumerate(space: Space) -> Iterator[Idea]:
     """Every other value of every constant, on a grid: the last resort before giving up."""
     for constant in space.constants:
-        domain = constant.domain
-        values: Sequence[Value]
-        if isinstance(domain, Choices):
-            values = domain.values
-        else:
-            values = list(dict.fromkeys(domain.at(i / GRID) for i in range(GRID + 1)))
+        values = grid(constant, GRID)
         for value in space.chance.sample(values, len(values)):
             if not same(value, constant.value):
                 yield Idea({constant.name: value}, Why.REMAINING)

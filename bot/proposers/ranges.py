@@ -98,6 +98,13 @@ class Choices:
 Domain = Range | Choices
 
 
+def holds(domain: Domain, value: Value) -> bool:
+    """Whether a value, which may come from an older script, is one that the domain offers."""
+    if isinstance(domain, Choices):
+        return value in domain.values
+    return not isinstance(value, str) and domain.low <= value <= domain.high
+
+
 def kind_of(value: Value, domain: Domain) -> Kind:
     """The kind of a constant: a whole number in a range of fractions counts as a fraction."""
     if isinstance(value, bool):

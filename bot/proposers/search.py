@@ -14,8 +14,9 @@ from bot.model import Proposal
 from bot.proposers.base import Context, NothingToPropose, PastExperiment
 from bot.proposers.constants import Block, Constant, NotEditable, apply, find
 from bot.proposers.evidence import code_of, observe, same
-from bot.proposers.ideas import Space, ideas
+from bot.proposers.ideas import ideas
 from bot.proposers.ranges import Value
+from bot.proposers.space import Space
 from bot.proposers.wording import hypothesis
 
 HOW_TO_ADD = (
@@ -59,9 +60,7 @@ class SearchProposer:
                 self.repeats_refused += 1
             else:
                 return Proposal(
-                    hypothesis=hypothesis(
-                        context, constants, space.observations, idea.values, idea.why
-                    ),
+                    hypothesis=hypothesis(context, constants, space.observations, idea),
                     files=files,
                     proposer=self.name,
                 )

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 
 from bot.model import Direction, Hypothesis
 from bot.proposers.base import Context
 from bot.proposers.constants import Constant, write
-from bot.proposers.evidence import Observation
+from bot.proposers.evidence import Observation, same
 from bot.proposers.ranges import Choices, Value
+from bot.proposers.space import Idea, Why
 
 LONGEST_TITLE = 72
-
-
-class Why(StrEnum):
-    """Which consideration led to a proposal."""
-
-    FOLLOW = "follow"
-    TURN = "turn"
-    BUNDLE = "bundle"
-    UNTRIED = "untried"
-    SAMPLED = "sampled"
-    REMAINING = "remaining"
 
 
 def hypothesis(
     context: Context,
     constants: Sequence[Constant],
     observations: Sequence[Observation],
-    values: Mapping[str, Value],
-    why: Why,
+    idea: Idea,
 ) -> Hypothesis:
     """State in words what changes, why, and what would refute it."""
-    changed = [constant for constant in constants if constant.name in values]
-    what = [_change(constant, values[constant.name]) for constant in changed]
-    reasons = [_reason(context, constant, observations, why) for constant in changed]
+    changed = [constant for constant in constants if constant.name in idea.values]
+    what = [_change(constant, idea.values[constant.name]) for constant in changed]
+    reasons = [_reason(context, constant, observations, idea) for constant in changed]
     better = "lower" if context.direction is Direction.LOWER else "higher"
     names = [constant.name for constant in changed]
     return Hypothesis(
-        title=_bundle_title(names) if why is Why.BUNDLE else _title(what, names),
+        title=_title(what, names) if len(names) <= 2 else _title_of_many(names, idea.why),
         rationale="\n\n".join(
-            [f"{_sentence(_listed(what))}. {_together(why, len(what))}", *reasons]
+            [f"{_sentence(_listed(what))}. {_together(idea.why, len(what))}", *reasons]
         ),
         falsified_by=f"{context.metric} is not {better} than that of the baseline on equal seeds.",
         expected=f"{context.metric} gets {better}.",
@@ -77,8 +65,9 @@ def _title(what: Sequence[str], names: Sequence[str]) -> str:
     return title[: LONGEST_TITLE - 3] + "..."
 
 
-def _bundle_title(names: Sequence[str]) -> str:
-    title = f"Try {len(names)} near misses together: {', '.join(names)}"
+def _title_of_many(names: Sequence[str], why: Why) -> str:
+    what = "near misses" if why is Why.BUNDLE else "changes"
+    title = f"Try {len(names)} {what} together: {', '.join(names)}"
     return title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 3] + "..."
 
 
@@ -108,8 +97,9 @@ def _reason(
     context: Context,
     constant: Constant,
     observations: Sequence[Observation],
-    why: Why,
+    idea: Idea,
 ) -> str:
+    why = idea.why
     known = [one for one in observations if constant.name in one.changed]
     bounds = _bounds(constant)
     if why is Why.FOLLOW:
@@ -125,13 +115,27 @@ def _reason(
             f"({bounds}). " + _evidence(context, constant, known)
         )
     if why is Why.BUNDLE:
-        alone = [one for one in known if len(one.changed) == 1]
+        value = idea.values[constant.name]
+        alone = [
+            one
+            for one in known
+            if len(one.changed) == 1 and same(one.changed[constant.name][1], value)
+        ]
         return f"{constant.name} ({bounds}): {_evidence(context, constant, alone)}"
     if why is Why.UNTRIED:
         return (
             f"Untried so far: no comparable experiment has changed {constant.name} ({bounds}). "
             "Every constant is tried once before any is refined"
             + ("." if isinstance(constant.domain, Choices) else ", by a long first step.")
+        )
+    if why is Why.WEIGHED:
+        expected = idea.expected[constant.name]
+        outlook = f"{abs(expected):.1%} {'better' if expected > 0 else 'worse'}"
+        return (
+            f"Added up constant by constant, all experiments so far let expect {outlook} from this "
+            f"value of {constant.name} ({bounds})"
+            + (". " if expected > 0 else ", but that is uncertain, and it may well be better. ")
+            + _evidence(context, constant, known)
         )
     if why is Why.SAMPLED:
         used = sum(one.constants_only and one.loss is not None for one in known)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +18,11 @@ from bot.model import Direction, Proposal, Reason
 from bot.policy.rules import Rules, check_files
 from bot.proposers.base import Context, NothingToPropose, PastExperiment
 from bot.proposers.constants import apply, find
+from bot.proposers.evidence import observe
 from bot.proposers.ranges import Choices, Range, Value
 from bot.proposers.search import SearchProposer
+from bot.proposers.space import MOST_TOGETHER, Space
+from bot.proposers.weighing import weigh
 
 SCRIPT = b"""\
 import os
@@ -116,13 +120,22 @@ def near_misses(metric: float = 9.8, base: bytes = SCRIPT) -> list[PastExperimen
     ]
 
 
-# One small change at a time
+def hopeless() -> list[PastExperiment]:
+    """Both sides of everything were tried and are much worse."""
+    tried: list[dict[str, Value]] = [
+        {"RATE": 3e-3}, {"RATE": 3e-4}, {"CLAMP": 3.5}, {"CLAMP": 1.25}, {"DEPTH": 4},
+        {"DEPTH": 1}, {"POOL": "max"}, {"POOL": "both"}, {"USE_EMA": True},
+    ]  # fmt: skip
+    return [past(number, values, 14.0) for number, values in enumerate(tried, 1)]
 
 
-def test_a_proposal_changes_at_most_two_constants_and_no_other_byte() -> None:
+# Few changes at a time
+
+
+def test_a_proposal_changes_few_constants_and_no_other_byte() -> None:
     proposals, _ = play(20, lambda values: 10.0)
     for proposal in proposals:
-        assert 1 <= len(moved(proposal)) <= 2
+        assert 1 <= len(moved(proposal)) <= MOST_TOGETHER
         assert apply(SCRIPT, moved(proposal)) == proposal.files["train.py"]
 
 
@@ -152,9 +165,15 @@ def test_what_looked_worse_is_no_near_miss() -> None:
     assert moved(propose(context(history=history))) == {"RATE": 3e-3, "CLAMP": 3.5}
 
 
+def test_a_near_miss_outside_of_the_ranges_is_not_tried_again() -> None:
+    odd = past(3, {"DEPTH": 60}, 9.0, Reason.NO_EVIDENCE)
+    history = [*near_misses()[:2], odd, *near_misses(10.2)[3:]]
+    assert moved(propose(context(history=history))) == {"RATE": 3e-3, "CLAMP": 3.5}
+
+
 def test_near_misses_are_tried_together_once() -> None:
     together = past(6, NEAR_MISSES, 9.9, Reason.NO_EVIDENCE)
-    assert len(moved(propose(context(history=[*near_misses(), together])))) <= 2
+    assert moved(propose(context(history=[*near_misses(), together]))) != NEAR_MISSES
 
 
 def test_a_step_from_a_value_that_is_gone_is_no_near_miss() -> None:
@@ -261,6 +280,38 @@ def test_a_refused_proposal_is_not_simply_repeated() -> None:
         for times in range(8)
     }
     assert len(found) > 1
+
+
+def test_where_nothing_lets_expect_a_gain_tpe_chooses() -> None:
+    for seed in range(3):
+        rationale = propose(context(history=hopeless(), seed=seed)).hypothesis.rationale
+        assert "TPE chose" in rationale and "14 against 10" in rationale
+
+
+def test_a_value_that_failed_twice_is_not_weighed_again() -> None:
+    source = b"CLAMP = 2  # 1 .. 3\n"
+
+    def weighed(times: int) -> set[Value]:
+        history = [past(n + 1, {"CLAMP": 3}, 9.0, Reason.NO_EVIDENCE, source) for n in range(times)]
+        now = context(source, history)
+        space = Space(now, find(source).constants, observe(now), random.Random(0))
+        return {value for idea in weigh(space) for value in idea.values.values()}
+
+    assert weighed(1) == {3}
+    assert 3 not in weighed(2)
+
+
+def test_moves_that_let_expect_a_gain_are_made_together_and_the_hypothesis_says_how_much() -> None:
+    won = [
+        past(1, {"RATE": 3e-3, "CLAMP": 3.5}, 9.3, Reason.NO_EVIDENCE),
+        past(2, {"DEPTH": 4, "POOL": "max"}, 9.3, Reason.NO_EVIDENCE),
+        past(3, {"USE_EMA": True}),
+    ]
+    proposal = propose(context(history=won))
+    assert len(moved(proposal)) > 2
+    assert proposal.hypothesis.title.startswith("Try")
+    assert "% better from this value" in proposal.hypothesis.rationale
+    assert "experiment 1 took it from" in proposal.hypothesis.rationale
 
 
 # No repeats
@@ -398,8 +449,10 @@ def test_titles_stay_short_and_plain_with_long_names_and_strange_values() -> Non
 
 
 def test_the_rationale_quotes_the_experiments_it_rests_on() -> None:
-    rationale = propose(context(history=near_misses(12.5))).hypothesis.rationale
-    assert "TPE" in rationale and "12.5 against 10" in rationale
+    proposal = propose(context(history=near_misses(12.5)))
+    rationale = proposal.hypothesis.rationale
+    assert "let expect" in rationale and "12.5 against 10" in rationale
+    assert all(name in rationale for name in moved(proposal))
 
 
 # Whole
@@ -429,9 +482,9 @@ def test_a_planted_flaw_is_found_through_the_noise() -> None:
 def test_nothing_is_logged_and_optuna_is_imported_only_when_needed() -> None:
     program = (
         "import sys\n"
-        "from tests.bot.proposers.test_search import context, near_misses, propose\n"
+        "from tests.bot.proposers.test_search import context, hopeless, propose\n"
         "assert 'optuna' not in sys.modules\n"
-        "propose(context(history=near_misses(12.5)))\n"
+        "propose(context(history=hopeless()))\n"
         "assert 'optuna' in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
