@@ -207,7 +207,8 @@ def by_optuna(
     for _ in range(runs):
         trial = study.ask(space)
         study.tell(trial, machine.run(Code(objective.true(trial.params))))
-    return _outcome(objective, study.best_params, runs)
+    seen = [tuple(sorted(trial.params.items())) for trial in study.trials]
+    return _outcome(objective, study.best_params, runs, repeats=len(seen) - len(set(seen)))
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ class Summary:
     mean_beyond: float
     mean_runs: float
     mean_merges: float
-    repeats_share: float  # of all experiments
+    repeats_share: float  # of all experiments, or runs of Optuna
     repeats_refused_share: float  # of all ideas
     beats_tpe: float  # share of objectives
     beats_random: float
@@ -247,13 +248,14 @@ def compare(source: bytes, seeds: int, kind: Kind, behind: int = 0) -> dict[str,
 
 def _summary(found: list[Outcome], tpe: list[Outcome], chance: list[Outcome]) -> Summary:
     refused, ideas = sum(one.refused for one in found), EXPERIMENTS * len(found)
+    tried = sum(one.runs for one in found) if found is tpe or found is chance else ideas
     return Summary(
         mean_gain=statistics.fmean(one.gain for one in found),
         median_gain=statistics.median(one.gain for one in found),
         mean_beyond=statistics.fmean(one.beyond for one in found),
         mean_runs=statistics.fmean(one.runs for one in found),
         mean_merges=statistics.fmean(one.merges for one in found),
-        repeats_share=sum(one.repeats for one in found) / ideas,
+        repeats_share=sum(one.repeats for one in found) / tried,
         repeats_refused_share=refused / (refused + ideas),
         beats_tpe=_wins(found, tpe),
         beats_random=_wins(found, chance),
