@@ -64,7 +64,7 @@ class ProposerTable(Table):
 
     name: Literal["search", "claude", "command"] = "search"
     """Who proposes where there is no `[portfolio]`.
-    `search`: Optuna over the constants block of the entry file, without key or network.
+    `search`: a search over the constants block of the entry file, without key or network.
     `claude`: a Claude model that edits the files. `command`: any coding agent's command line.
     See docs/proposers.md."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
