@@ -86,7 +86,10 @@ def history(place: Place) -> Iterator[Finding]:
     except BotError as error:
         yield problem("ledger", "cannot be read", str(error))
         return
-    yield ok("ledger", f"{len(entries)} finished experiments on {base}")
+    finished = (
+        "1 finished experiment" if len(entries) == 1 else f"{len(entries)} finished experiments"
+    )
+    yield ok("ledger", f"{finished} on {base}")
     try:
         told = check_checkout(place)
     except BotError as error:
