@@ -53,7 +53,7 @@ class LocalMeasurer:
             RunnerFailed: the message says what to do.
         """
         candidates = self.gpus if self.gpus is not None else visible_gpus()
-        now = self._class_of(candidates[0] if candidates else None)
+        candidates, now = self._first_that_answers(candidates)
         self.reporter.say(
             f"Runner class {now.runner_class.id}: {now.runner_class.device}, profile "
             f"{now.runner_class.profile}, {now.runner_class.budget_s:.0f} s of training a run, "
@@ -85,6 +85,20 @@ class LocalMeasurer:
         started = LocalJob(job, request, gpu, post, self.unconfined)
         threading.Thread(target=started.run, name=f"measuring-{slot}", daemon=True).start()
         return started
+
+    def _first_that_answers(self, gpus: tuple[str, ...]) -> tuple[tuple[str, ...], Comparability]:
+        """The GPUs from the first one on that a runner can use, and what that one is.
+
+        Raises:
+            RunnerFailed: of the last one, if none can be used.
+        """
+        while len(gpus) > 1:
+            try:
+                return gpus, self._class_of(gpus[0])
+            except RunnerFailed as failed:
+                self.reporter.say(f"GPU {gpus[0]} is left out: {failed}")
+                gpus = gpus[1:]
+        return gpus, self._class_of(gpus[0] if gpus else None)
 
     def _alike(self, gpus: Collection[str], wanted: str) -> list[str]:
         """Those whose numbers can be compared with the first one's; it is said of the others."""

@@ -18,6 +18,7 @@ from bench.simulation.scene import Scene
 from bench.simulation.world import START, Clock, World
 from bot.errors import BaselineFails, BotError
 from bot.forge.base import ForgeError
+from bot.forge.git import store
 from bot.git import GitError
 from bot.run.terms import Terms
 
@@ -48,6 +49,7 @@ def forge_of(seed: int) -> str:
 
 def play(seed: int, *, quick: bool = True) -> Outcome:
     """The history of one seed; without `quick`, every git command is a process of git."""
+    store.forget()
     with tempfile.TemporaryDirectory(prefix="mergelab-history-", dir=project.memory()) as folder:
         history = History(seed, Path(folder), quick=quick)
         failure = None

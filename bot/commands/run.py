@@ -59,7 +59,7 @@ def command(
     Ends at a cap, or after Ctrl-C when the runs in flight are finished; a second Ctrl-C ends at
     once. Either is safe: the next `run` or `step` goes on. See docs/loop.md.
     """
-    from bot.app import make_proposer, open_place
+    from bot.app import Manners, make_proposer, open_place
     from bot.history.clones import advice
     from bot.measuring import LocalMeasurer
     from bot.run.base import StopAsked
@@ -69,7 +69,8 @@ def command(
     from bot.views.reporter import Reporter
     from bot.views.running import RunTeller
 
-    place = open_place()
+    # What GitHub wants to be waited for longer, the scheduler waits for: it says so meanwhile.
+    place = open_place(manners=Manners(longest_wait_s=60.0))
     settings = place.settings
     started = time.time()
     terms = Terms(

@@ -256,6 +256,8 @@ class Scheduler:
             case Answered():
                 self.drafts.answered(message)
             case StopAsked():
+                if self._why:
+                    self.teller.say(f"It ends already: {self._why}. Ctrl-C again ends at once.")
                 self._stop_cleanly(ASKED)
         return True
 

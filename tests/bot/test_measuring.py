@@ -146,6 +146,12 @@ def test_gpus_of_another_class_and_those_that_do_not_answer_are_left_out(
     assert measurer.slots == ("0", "3")
     assert "GPU 1 is left out: it is of another runner class (B)" in said.getvalue()
     assert "GPU 2 is left out: The card has fallen off the bus." in said.getvalue()
+    first = LocalMeasurer(Path(), settings, Reporter(said), at_once=None, gpus=("2", "2", "3", "0"))
+    assert first.runner_class() == f"class-A-{HARNESS[:12]}"
+    assert first.slots == ("3", "0")
+    dead = LocalMeasurer(Path(), settings, Reporter(said), at_once=None, gpus=("2", "2"))
+    with pytest.raises(RunnerFailed, match="fallen off the bus"):
+        dead.runner_class()
     two = LocalMeasurer(Path(), settings, Reporter(said), at_once=2, gpus=("0", "3", "3"))
     two.runner_class()
     assert two.slots == ("0", "3")

@@ -102,6 +102,12 @@ _latest = _Seen()
 _folded: dict[str, PullRequest] = {}  # by the commit of the tip, latest last
 
 
+def forget() -> None:
+    """Read all anew from the next call on, as a process does that has just begun."""
+    global _latest, _folded
+    _latest, _folded = _Seen(), {}
+
+
 def tips(repository: Repository, number: int | None = None) -> Sequence[Tip]:
     """The tips of all chains in order of their numbers, or of one. Raises BrokenChain.
 
@@ -119,6 +125,8 @@ def tips(repository: Repository, number: int | None = None) -> Sequence[Tip]:
     else:
         found = _read_tips(repository, _ALL)
         listing = "\n".join(map(" ".join, found))
+    if set(map(" ".join, found)) != set(listing.split("\n")):
+        listing = ""  # a ref moved between the two readings: the next one compares tip by tip
     ordered = tuple(sorted(found.values(), key=lambda tip: tip.number))
     _latest = _Seen(found, ordered, listing)
     return ordered

@@ -127,7 +127,9 @@ def test_a_clean_stop_finishes_the_run_in_flight_and_begins_nothing(lab: Lab) ->
 def test_it_ends_when_its_time_is_up(lab: Lab) -> None:
     around = surroundings(lab, Ideas())
     terms = Terms(deadline=START + 1_000, max_in_flight=None, patient=True, look_every_s=30)
+    around[2].at(START + 1_100, StopAsked())
     assert Scheduler(lab.place, *around, terms).run().why == TIME_UP
+    assert any("It ends already" in words for words in around[3].said), "Ctrl-C is answered"
     assert START + 1_000 <= around[2].now() <= START + 1_300
 
 

@@ -79,6 +79,27 @@ def test_only_new_tips_are_read(local: LocalHub, monkeypatch: pytest.MonkeyPatch
     assert asked == [(meta_ref(2),)]
 
 
+def test_a_ref_that_moves_between_two_readings_and_back_is_not_mistaken(
+    local: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = open_one(local)
+    other = open_one(local, "two", b"rate = 5\n")
+    assert local.forge.pulls() == (before, other)
+    local.forge.comment(2, PERSON, "a tip that has to be read")
+    usual = store._read_tips
+
+    def late(repository: Repository, *refs: str) -> dict[tuple[str, str], store.Tip]:
+        monkeypatch.setattr(store, "_read_tips", usual)
+        local.forge.comment(2, PERSON, "between")
+        return usual(repository, *refs)
+
+    moved = local.repository.ref(meta_ref(2)) or ""
+    monkeypatch.setattr(store, "_read_tips", late)
+    assert [len(pull.comments) for pull in local.forge.pulls()] == [0, 2]
+    run(local.path, "update-ref", meta_ref(2), moved)
+    assert [len(pull.comments) for pull in local.forge.pulls()] == [0, 1]
+
+
 def test_what_was_read_is_not_read_again_and_a_number_is_still_looked_at(
     local: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
