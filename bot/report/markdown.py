@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from urllib.parse import quote
 
 from bot.model import Direction
@@ -70,8 +71,10 @@ def _mermaid(found: History) -> str:
     """
     judged = [row for row in found.experiments if row["value"] is not None][-_BARS:]
     low, high = found.domain or (0.0, 1.0)
-    values = ", ".join(f"{min(max(row['value'], low), high):.5g}" for row in judged)
-    best = ", ".join(f"{value:.5g}" for value in _best_at([row["at"] for row in judged], found))
+    values = _series(min(max(row["value"], low), high) for row in judged)
+    best = _series(_best_at([row["at"] for row in judged], found))
+    line = f"\n  line [{best}]" if best else ""
+    about = " The line is the best so far." if best else ""
     better = "lower" if found.direction is Direction.LOWER else "higher"
     name = found.metric.replace('"', "'")
     numbers = [row["number"] for row in judged]
@@ -80,14 +83,28 @@ def _mermaid(found: History) -> str:
     return (
         f"```mermaid\n{looks}\nxychart-beta\n"
         f'  x-axis "experiments {numbers[0]} to {numbers[-1]}" [{names}]\n'
-        f'  y-axis "{name} ({better} is better)" {low:.5g} --> {high:.5g}\n'
-        f"  bar [{values}]\n  line [{best}]\n```\n\n"
+        f'  y-axis "{name} ({better} is better)" {_plain(low)} --> {_plain(high)}\n'
+        f"  bar [{values}]{line}\n```\n\n"
         "Bars are experiments as they ended, cut off where one lies far outside; those without a "
-        "number are left out. The line is the best so far."
+        f"number are left out.{about}"
     )
 
 
+def _series(values: Iterable[float]) -> str:
+    return ", ".join(map(_plain, values))
+
+
+def _plain(value: float) -> str:
+    """Five digits and no exponent, which Mermaid would take for a fault of the whole chart."""
+    return format(Decimal(f"{value:.5g}"), "f")
+
+
 def _best_at(times: Sequence[float], found: History) -> list[float]:
-    """The best so far when each of these experiments had ended, in milliseconds since 1970."""
+    """The best so far when each of these experiments had ended, in milliseconds since 1970.
+
+    Nothing while no experiment has had a baseline.
+    """
+    if not found.best:
+        return []
     starts = [row["at"] for row in found.best]
     return [found.best[max(0, bisect_right(starts, at) - 1)]["value"] for at in times]

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bot.audits import ledger as auditlog
+from bot.model import Direction, Reason
 from bot.report.build import history_of
+from bot.report.data import History, history
 from bot.report.markdown import image_address, summary_of
 from tests.bot.lab import Lab
 from tests.bot.report.conftest import make_place
 
 GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "lab/project"}
+NUMBER = re.compile(r"[+-]?(\d+(\.\d+)?|\.\d+)")  # the grammar of Mermaid's XY charts
 WITH_SVG = '[report]\nsvg = "docs/progress.svg"\n'
 
 
@@ -24,10 +29,21 @@ def test_the_summary_has_figures_a_chart_and_the_latest_experiments(programme: P
 
 
 def numbers(text: str, kind: str) -> list[float]:
-    """The data of one series of the Mermaid chart."""
+    """The data of one series of the Mermaid chart, all in the one form that Mermaid can read."""
     found = re.search(rf"^  {kind} \[(.*)\]$", text, re.MULTILINE)
     assert found
-    return [float(one) for one in found[1].split(", ")]
+    words = found[1].split(", ")
+    assert all(NUMBER.fullmatch(word) for word in words), words
+    return [float(word) for word in words]
+
+
+def scaled(found: History, factor: float) -> History:
+    """The same in another unit."""
+    rows = [
+        [row | {"value": None if row["value"] is None else factor * row["value"]} for row in kept]
+        for kept in (found.experiments, found.best)
+    ]
+    return replace(found, experiments=rows[0], best=rows[1])
 
 
 def test_without_a_committed_chart_mermaid_draws_every_experiment_and_the_best(
@@ -46,6 +62,31 @@ def test_without_a_committed_chart_mermaid_draws_every_experiment_and_the_best(
     merged = [index for index, row in enumerate(judged) if row["verdict"] == "merged"]
     assert [best[index] for index in merged] == pytest.approx([bars[index] for index in merged])
     assert f"experiments {judged[0]['number']} to {judged[-1]['number']}" in text
+
+
+@pytest.mark.parametrize("largest", [3.2e-5, 1.2e6, -3.2e-5])
+def test_metrics_of_any_size_can_be_drawn(programme: Path, largest: float) -> None:
+    place = make_place(programme)
+    found = history_of(place)
+    values = [row["value"] for row in found.experiments if row["value"] is not None]
+    found = scaled(found, largest / max(values))
+    text = summary_of(place, found, {})
+    assert numbers(text, "line")[-1] == pytest.approx(found.best[-1]["value"], rel=1e-4)
+    assert len(numbers(text, "bar")) == len(values)
+    axis = re.search(r"^  y-axis .* (\S+) --> (\S+)$", text, re.MULTILINE)
+    assert axis and all(NUMBER.fullmatch(end) for end in axis.groups())
+    assert [float(end) for end in axis.groups()] == pytest.approx(found.domain, rel=1e-4)
+
+
+def test_experiments_without_a_baseline_are_drawn_without_a_best(programme: Path) -> None:
+    place = make_place(programme)
+    entries, audits = auditlog.read(programme, "main")
+    early = [replace(entry, baseline=None, reason=Reason.WORSE) for entry in entries[:9]]
+    found = history(early, audits, "mean_rank", Direction.LOWER)
+    assert found.best == []
+    text = summary_of(place, found, {})
+    assert len(numbers(text, "bar")) > 1
+    assert "  line [" not in text and "The line is" not in text
 
 
 def test_the_committed_chart_is_shown_on_github(programme: Path) -> None:
