@@ -30,7 +30,7 @@ Examples:
   python -m bot report                           write report.html: one file, works offline
   python -m bot report --output night.html --svg chart.svg --png chart.png
   python -m bot report --markdown                a summary for GitHub, on standard output
-  python -m bot report --watch                   serve it at http://127.0.0.1:8765/, kept fresh
+  python -m bot report --watch                   serve it on this machine, kept fresh
 
 The page also shows what audits saw on the sealed split, which no proposer may be told: do not
 commit it to the base branch. The images and the Markdown come from the ledger alone.

@@ -3,8 +3,10 @@
 What happens in this clone is seen at once. What happens elsewhere, where the pull requests are
 shared with others, is looked for once a minute (`bot.report.lookout`).
 
-Bound to the loop-back address, and answers only to requests that name it: a web page elsewhere
-that a browser is made to think lives here gets nothing.
+The page holds scores that no proposer may learn, and a proposer with network can reach this
+machine's ports. So its address has a secret in it, another one each time, that only the terminal
+tells. Bound to the loop-back address, and answers only to requests that name it: a web page
+elsewhere that a browser is made to think lives here gets nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import secrets
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,7 +77,7 @@ def serve(place: Place, port: int, tell: Callable[[str], None]) -> None:
     """
     lookout = lookout_for(place, tell)
     with make_server(place, port, lookout) as server:
-        tell(f"http://{HOST}:{server.server_port}/   (Ctrl-C ends it)")
+        tell(f"{server.address}   (Ctrl-C ends it)")
         if lookout is not None:
             tell(f"{lookout.where} is looked at once a minute; the page says when.")
             threading.Thread(target=lookout.run, name="looking", daemon=True).start()
@@ -87,9 +90,23 @@ def lookout_for(place: Place, tell: Callable[[str], None]) -> Lookout | None:
     return Lookout(where, lambda: look_at(place), tell) if where else None
 
 
-def make_server(place: Place, port: int, lookout: Lookout | None = None) -> ThreadingHTTPServer:
+class PageServer(ThreadingHTTPServer):
+    """A server that is bound; `secret` is the folder in which the page lies."""
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler], secret: str) -> None:
+        super().__init__((HOST, port), handler)
+        self.secret = secret
+
+    @property
+    def address(self) -> str:
+        """Of the page, to be told to whoever may see it."""
+        return f"http://{HOST}:{self.server_port}{self.secret}"
+
+
+def make_server(place: Place, port: int, lookout: Lookout | None = None) -> PageServer:
     """The server, bound but not yet serving. Raises BotError when the port is taken."""
     pages = Pages(place, lookout)
+    secret = f"/{secrets.token_urlsafe(16)}/"
 
     class Handler(BaseHTTPRequestHandler):
         def handle(self) -> None:
@@ -100,11 +117,14 @@ def make_server(place: Place, port: int, lookout: Lookout | None = None) -> Thre
         def do_GET(self) -> None:
             """The page, or the name of its present version."""
             names = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}  # type: ignore[attr-defined]
+            folder, name = self.path[: len(secret)], self.path[len(secret) :]
             if self.headers.get("Host") not in names:
                 self.send_error(403)
-            elif self.path == "/":
+            elif not secrets.compare_digest(folder.encode(), secret.encode()):
+                self.send_error(404, explain="The address that the terminal shows leads here.")
+            elif name == "":
                 self._answer("text/html; charset=utf-8", pages.page)
-            elif self.path == "/version":
+            elif name == "version":
                 self._answer("application/json", pages.news)
             else:
                 self.send_error(404)
@@ -128,7 +148,7 @@ def make_server(place: Place, port: int, lookout: Lookout | None = None) -> Thre
             """Nothing: the terminal is for people."""
 
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        return PageServer(port, Handler, secret)
     except OSError as error:
         raise BotError(
             f"Port {port} cannot be used ({error.strerror}). Choose another one with --port."

@@ -15,7 +15,7 @@ from bot.errors import BotError
 from bot.report.build import content_of
 from bot.report.lookout import Lookout
 from bot.report.page import render
-from bot.report.serve import HOST, Pages, make_server
+from bot.report.serve import Pages, make_server
 from tests.bot.lab import Lab, git, make_repository
 from tests.bot.report.conftest import make_place
 from tests.bot.report.test_page import PAYLOADS
@@ -177,7 +177,7 @@ def watched(lab: Lab, profile: Path, lookout: Lookout | None = None) -> Iterator
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            address = f"http://{HOST}:{server.server_port}/"
+            address = server.address
             with visit(address, profile) as visited:
                 yield visited
                 assert visited.said == []

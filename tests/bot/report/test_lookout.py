@@ -14,7 +14,7 @@ import pytest
 from bot.app import Manners, open_place
 from bot.forge.base import ForgeError, NewPull, Unreachable
 from bot.report.lookout import EVERY_S, Lookout
-from bot.report.serve import lookout_for, make_server
+from bot.report.serve import PageServer, lookout_for, make_server
 from tests.bot.lab import git, make_repository
 from tests.bot.report.test_serve import get
 from tests.github.faults import primary_limit
@@ -116,16 +116,16 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
 class Served:
     """The watched report of the clone here."""
 
-    port: int
+    server: PageServer
     lookout: Lookout
     told: list[str]
 
     def news(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(get(self.port, "/version")[1])
+        found: dict[str, str] = json.loads(get(self.server, "version")[1])
         return found
 
     def page(self) -> str:
-        status, text = get(self.port, "/")
+        status, text = get(self.server)
         assert status == 200
         return text
 
@@ -139,7 +139,7 @@ def served(shared: Shared) -> Iterator[Served]:
     with make_server(place, 0, lookout) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield Served(server.server_port, lookout, told)
+        yield Served(server, lookout, told)
         server.shutdown()
         thread.join()
 
