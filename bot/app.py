@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Manners:
-    """How GitHub is treated by a process, in seconds.
+    """How GitHub is treated by a process.
 
-    A look is good for `look_holds_s` (None: as is usual for a step), and what GitHub wants to be
-    waited for is waited for up to `longest_wait_s`.
+    A look is good for `look_holds_s` seconds (None: as is usual for a step), and what GitHub wants
+    to be waited for is waited for up to `longest_wait_s`. Whoever only watches `adopts` no pull
+    request of a person: that gives it a label.
     """
 
     look_holds_s: float | None = None
     longest_wait_s: float = 900.0
+    adopts: bool = True
 
 
 USUAL = Manners()
@@ -74,6 +76,7 @@ def make_forge(repository: Repository, settings: Settings, manners: Manners = US
     from bot.forge.github.remote import Remote, clone_url
 
     usual = STEP_HOLDS_S if os.environ.get("GITHUB_ACTIONS") == "true" else HOLDS_S
+    adopts = manners.adopts and settings.forge.adopt == "files"
     client = make_client(settings, manners)
     url = clone_url(client.api_url, client.repository)
     remote = Remote(repository, url, client.credential)
@@ -83,7 +86,7 @@ def make_forge(repository: Repository, settings: Settings, manners: Manners = US
         remote,
         base,
         verdicts=settled,
-        adopted_paths=settings.candidate.paths if settings.forge.adopt == "files" else (),
+        adopted_paths=settings.candidate.paths if adopts else (),
         account=settings.forge.account,
         account_id=settings.forge.account_id,
         holds_s=usual if manners.look_holds_s is None else manners.look_holds_s,

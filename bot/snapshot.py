@@ -1,7 +1,10 @@
 """Takes the snapshot that `decide` decides on, from the forge, the ledger and git.
 
-Reads only. `View` also keeps, for whoever carries the decision out, what the decision itself
-does not need: the pull requests, their merge trees and all runs with their sides.
+Reads only, but that the forge first brings together what people did (`sync_heads`): their commits
+to an experiment's branch go to `forge.remote`, and with `adopt = "files"` their pull requests on
+GitHub get the label that makes them experiments. `View` also keeps, for whoever carries the
+decision out, what the decision itself does not need: the pull requests, their merge trees and all
+runs with their sides.
 """
 
 from __future__ import annotations

@@ -64,16 +64,15 @@ def command(
     as_json: bool,
 ) -> None:
     """Show all experiments as a page with charts and a table, or as an image."""
-    from bot.app import Manners, open_place
+    from bot.app import open_place
 
     if watch and (output or svg or png or markdown or as_json):
         raise click.UsageError("--watch only serves the page; leave the other options out")
     if watch:
-        from bot.report.lookout import EVERY_S, LONGEST_WAIT_S
+        from bot.report.lookout import MANNERS
         from bot.report.serve import serve
 
-        manners = Manners(look_holds_s=EVERY_S, longest_wait_s=LONGEST_WAIT_S)
-        serve(open_place(manners=manners), port, partial(click.echo, err=True))
+        serve(open_place(manners=MANNERS), port, partial(click.echo, err=True))
         return
     place = open_place()
     if output is None and not (svg or png or markdown):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from bot.app import Manners
 from bot.errors import BotError
 from bot.forge.base import ForgeError, State
 from bot.git import GitError
@@ -22,7 +23,7 @@ from bot.run.patience import Patience
 from bot.text.plain import one_line
 
 EVERY_S = 60.0
-LONGEST_WAIT_S = 1.0
+MANNERS = Manners(look_holds_s=EVERY_S, longest_wait_s=1.0, adopts=False)
 """A limit of GitHub's is not waited for within a look: the next look comes later instead."""
 
 
@@ -33,9 +34,12 @@ def shared_at(place: Place) -> str:
 
 
 def look_at(place: Place) -> str:
-    """Look there once: a name for what it shows. Nothing is changed there.
+    """Look there once: a name for what it shows.
 
-    The clone's base branch is brought along. Raises BotError, ForgeError, GitError.
+    The clone's base branch is brought along. Nothing is changed on GitHub; to `forge.remote` goes
+    what a person has committed here to an experiment's branch, as with every command.
+
+    Raises BotError, ForgeError, GitError.
     """
     forge = place.forge
     if place.settings.forge.kind == "git":
@@ -72,17 +76,11 @@ class Lookout:
     _looked_at: float | None = None
     _failed: str = ""
     _patience: Patience = field(default_factory=Patience)
-    _over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, wait: Callable[[float], bool] | None = None) -> None:
-        """Look until it is stopped. `wait` sleeps so many seconds, and says True for the end."""
-        pause = wait or self._over.wait
-        while not pause(self.once()):
+    def run(self, wait: Callable[[float], bool | None] = time.sleep) -> None:
+        """Look for good. `wait` sleeps so many seconds; where it says True, that is the end."""
+        while not wait(self.once()):
             pass
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._over.set()
 
     def once(self) -> float:
         """Look; how many seconds from now the next look may be. Raises nothing that may pass."""
@@ -100,6 +98,11 @@ class Lookout:
         self._failed, self._looked_at = "", self.clock()
         self._patience.succeeded()
         return EVERY_S
+
+    @property
+    def failing(self) -> bool:
+        """Whether the latest look failed; nobody else should look then."""
+        return bool(self._failed)
 
     @property
     def told(self) -> str:

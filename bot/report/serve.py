@@ -51,15 +51,16 @@ class Pages:
     def news(self) -> bytes:
         """What the page asks for now and then: the version, and when it was last looked around."""
         told = self._lookout.told if self._lookout else ""
-        at_hand = self._version if self._lock.locked() else ""
+        at_hand = self._version if self._held() else ""
         return json.dumps({"version": at_hand or self.version(), "looked": told}).encode()
 
     def page(self) -> bytes:
         """The page, made anew only where something has happened.
 
-        While that is looked for, which may take long, the page of before is at hand.
+        While that is looked for, which may take long, and while looking fails, the page of before
+        is at hand.
         """
-        if self._page and self._lock.locked():
+        if self._page and self._held():
             return self._page
         with self._lock:
             version = self.version()
@@ -67,6 +68,11 @@ class Pages:
                 self._page = render(content_of(self._place), version=version).encode()
                 self._version = version
             return self._page
+
+    def _held(self) -> bool:
+        """Whether no page is made now: that looks elsewhere, too, and the lookout has patience."""
+        failing = self._lookout is not None and self._lookout.failing
+        return failing or self._lock.locked()
 
 
 def serve(place: Place, port: int, tell: Callable[[str], None]) -> None:

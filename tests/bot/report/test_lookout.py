@@ -6,14 +6,16 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from bot.app import Manners, open_place
+from bot.app import open_place
 from bot.forge.base import ForgeError, NewPull, Unreachable
-from bot.report.lookout import EVERY_S, Lookout
+from bot.forge.github.auth import TokenCredential
+from bot.forge.github.client import GitHubClient
+from bot.report.lookout import EVERY_S, MANNERS, Lookout
 from bot.report.serve import PageServer, lookout_for, make_server
 from tests.bot.lab import git, make_repository
 from tests.bot.report.test_serve import get
@@ -84,6 +86,7 @@ class Shared:
     """A project on the model of GitHub: this clone, and that of a bot elsewhere."""
 
     github: GitHub
+    address: str
     here: Path
     elsewhere: Path
 
@@ -104,12 +107,13 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
         (here / "bot.toml").write_text(
             f'[forge]\nkind = "github"\nrepository = "{github.full_name}"\n'
             f'api_url = "{address}"\naccount = "{BOT_LOGIN}"\naccount_id = {BOT_ID}\n'
+            'adopt = "files"\n'
         )
         git(here, "add", "bot.toml")
         git(here, "commit", "-q", "-m", "On GitHub")
         git(here, "push", "-q", str(bare), "main")
         shutil.copytree(here, elsewhere)
-        yield Shared(github, here, elsewhere)
+        yield Shared(github, address, here, elsewhere)
 
 
 @dataclass
@@ -132,7 +136,7 @@ class Served:
 
 @pytest.fixture
 def served(shared: Shared) -> Iterator[Served]:
-    place = open_place(shared.here, Manners(look_holds_s=0.0, longest_wait_s=1.0))
+    place = open_place(shared.here, replace(MANNERS, look_holds_s=0.0))
     told: list[str] = []
     lookout = lookout_for(place, told.append)
     assert lookout is not None
@@ -174,6 +178,32 @@ def test_what_a_step_does_on_github_shows_by_itself(shared: Shared, served: Serv
     assert served.told == []
 
 
+def pull_of_a_person(shared: Shared, title: str) -> None:
+    """What somebody opens on GitHub, without a label."""
+    file, bare = shared.elsewhere / "train.py", shared.github.repository.path
+    git(shared.elsewhere, "checkout", "-q", "-b", "idea")
+    file.write_text(file.read_text().replace("RATE = 1.0", "RATE = 5.0"))
+    git(shared.elsewhere, "commit", "-q", "-a", "-m", title)
+    git(shared.elsewhere, "push", "-q", str(bare), "idea")
+    git(shared.elsewhere, "checkout", "-q", "main")
+    with shared.github.lock:
+        shared.github.observe()
+    grace = TokenCredential("grace-token")
+    client = GitHubClient(shared.github.full_name, grace, shared.address)
+    client.post("pulls", {"title": title, "head": "idea", "base": "main"})
+
+
+def test_watching_changes_nothing_on_github(shared: Shared, served: Served) -> None:
+    pull_of_a_person(shared, "An idea of a person")
+    seen = len(shared.github.calls)
+    served.lookout.once()
+    assert "An idea of a person" not in served.page()
+    assert {call.method for call in shared.github.calls[seen:]} == {"GET"}
+    open_place(shared.elsewhere).forge.sync_heads()  # as a step does
+    served.lookout.once()
+    assert "An idea of a person" in served.page().split("Open now")[1]
+
+
 def test_a_look_where_nothing_happened_costs_nothing_of_the_limit(
     shared: Shared, served: Served
 ) -> None:
@@ -197,6 +227,12 @@ def test_a_limit_is_kept_the_page_stays_and_says_so(shared: Shared, served: Serv
     assert told["version"] == version and served.page() == page
     assert "GitHub was last looked at" in told["looked"] and "Looking again at" in told["looked"]
     assert len(served.told) == 1 and "patience" in served.told[0]
+    git(shared.here, "branch", "something-happened-here")
+    seen = len(shared.github.calls)
+    for _ in range(3):
+        assert served.news()["version"] == version and served.page() == page
+    assert shared.github.calls[seen:] == [], "a browser must not ask in the lookout's place"
     shared.github.faults.clear()
     assert served.lookout.once() == EVERY_S
     assert served.told[-1] == "GitHub can be looked at again."
+    assert served.news()["version"] != version
