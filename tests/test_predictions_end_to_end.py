@@ -12,11 +12,12 @@ import pytest
 
 from tests.imported.projects import Shape
 from tests.project import TOP, Project
+from tests.test_audit_end_to_end import sealed_scores
 from tests.test_import_end_to_end import make
 
 GUIDE = (TOP / "docs" / "import.md").read_text().partition("## Scored predictions")[2]
-TRAIN, SCORE, SETTINGS = re.findall(r"```(?:python|toml)\n(.*?)```", GUIDE, re.DOTALL)[:3]
-IGNORED = {".gitignore": "data/\nhidden/\nprivate/\n"}
+TRAIN, SCORE, SETTINGS, SEALED = re.findall(r"```(?:python|toml)\n(.*?)```", GUIDE, re.DOTALL)[:4]
+IGNORED = {".gitignore": "data/\nhidden/\nprivate/\nsealed/\n"}
 ASKED = ("--inputs", "hidden/inputs.npy", "--targets", "private/targets.npy")
 SCORED = (*ASKED, "--metric", "mean_squared_error", "--python", sys.executable)
 
@@ -32,6 +33,18 @@ def project_of(folder: Path, files: dict[str, str]) -> Project:
     np.save(project.folder / "hidden/inputs.npy", hidden)
     np.save(project.folder / "private/targets.npy", hidden @ weights)
     return project
+
+
+def keep_a_sealed_split(project: Project) -> None:
+    """As the guide says, of the same kind as the other data of `project_of`."""
+    random = np.random.default_rng(0)
+    weights = random.standard_normal(8)
+    inputs = np.random.default_rng(1).standard_normal((150, 8))
+    (project.folder / "sealed").mkdir()
+    np.save(project.folder / "sealed/inputs.npy", inputs)
+    np.save(project.folder / "private/sealed-targets.npy", inputs @ weights)
+    settings = project.folder / "bot.toml"
+    settings.write_text(settings.read_text().replace("[task]\n", SEALED, 1))
 
 
 def test_init_proposes_what_the_guide_shows_and_proves_it(tmp_path: Path) -> None:
@@ -51,9 +64,10 @@ def test_init_proposes_what_the_guide_shows_and_proves_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_whole_step_is_judged_by_the_scorer(tmp_path: Path) -> None:
+def test_a_whole_step_and_its_audit_are_judged_by_the_scorer(tmp_path: Path) -> None:
     project = project_of(tmp_path / "project", {"train.py": TRAIN, "score.py": SCORE})
     assert project.bot("init", "--yes", *SCORED, "--no-baseline").code == 0
+    keep_a_sealed_split(project)
     project.git("add", "-A")
     project.git("commit", "-qm", "Let the bot experiment")
     project.git("switch", "-qc", "less-shrinkage")
@@ -72,7 +86,16 @@ def test_a_whole_step_is_judged_by_the_scorer(tmp_path: Path) -> None:
     assert refused.code == 1 and "score.py: may not be changed" in refused.err
     assert project.git("show", "trunk:train.py").startswith(better.strip())
     told = {one["name"]: one for one in project.bot("doctor", "--json").json()["checks"]}
-    assert told["task.targets"]["state"] == "ok"
+    assert told["task.targets"]["state"] == told["task.sealed_targets"]["state"] == "ok"
+    done = project.bot("audit", "--json")
+    assert done.code == 0, done.err
+    (audit,) = done.json()["audits"]
+    assert audit["replicated"] is True
+    assert min(audit["claimed"], audit["confirmed"], audit["sealed"]) > 0
+    public = project.git("log", "-p", "--branches", "--glob=refs/forge/pulls")
+    public += project.bot("show", "1", "--json").out + project.bot("log", "--json").out
+    scores = sealed_scores(project)
+    assert scores and not [score for score in scores if score in public]
 
 
 def test_a_scorer_to_begin_with_is_proposed_and_scores(tmp_path: Path) -> None:

@@ -205,6 +205,28 @@ def test_answers_that_are_committed_are_found_before_a_candidate_copies_them(lab
     assert "copy them into a candidate" in told(lab.folder)["task.targets"].fix
 
 
+def test_the_sealed_split_is_looked_for_like_the_other(lab: Lab) -> None:
+    settle(
+        lab,
+        '[candidate]\nneeds = ["score.py"]\n[task]\nkind = "predictions"\nscorer = "score.py"\n'
+        'inputs = "hidden"\ntargets = "a.csv"\n'
+        'sealed_inputs = "sealed"\nsealed_targets = "b.csv"\n',
+    )
+    findings = told(lab.folder)
+    for name in ("task.sealed_inputs", "task.sealed_targets"):
+        assert findings[name].state is State.PROBLEM
+        assert "not on this machine" in findings[name].found
+        assert name in findings[name].fix
+    (lab.folder / "sealed").mkdir()
+    (lab.folder / "b.csv").write_text("1\n")
+    findings = told(lab.folder)
+    assert "task.sealed_inputs" not in findings
+    assert findings["task.sealed_targets"].state is State.OK
+    git(lab.folder, "add", "b.csv")
+    git(lab.folder, "commit", "-qm", "Add the answers")
+    assert told(lab.folder)["task.sealed_targets"].state is State.NOTE
+
+
 @pytest.mark.parametrize(
     ("source", "how"),
     [

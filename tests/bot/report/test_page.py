@@ -132,6 +132,24 @@ def test_before_anything_was_done_there_is_a_page_as_well(lab: Lab) -> None:
     assert list(json.loads(read(page).scripts[0])["charts"]) == ["main"]
 
 
+def test_proposers_are_compared_where_there_are_several(programme: Path, lab: Lab) -> None:
+    content = content_of(make_place(programme))
+    assert content.proposers is not None
+    assert content.proposers.headers[0] == "proposer"
+    entries = history_of(make_place(programme)).experiments
+    told = {name: experiments for name, experiments, *_ in content.proposers.rows}
+    assert told == {
+        name: str(sum(row["proposer"] == name for row in entries)) for name in ("search", "claude")
+    }
+    shown = render(content).partition("<h2>Proposers</h2>")[2].partition("</table>")[0]
+    for row in content.proposers.rows:
+        assert "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" in shown
+    lab.experiment({"train.py": "RATE = 9.0\n"}, "Worse")
+    lab.until_idle()
+    alone = content_of(lab.place)
+    assert alone.proposers is None and "<h2>Proposers</h2>" not in render(alone)
+
+
 def test_the_figures_are_those_of_the_status(programme: Path) -> None:
     content = content_of(make_place(programme))
     told: dict[str, Any] = {figure.name: figure for figure in content.figures}
