@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -57,6 +57,7 @@ class PredictionsTask:
     data: tuple[mounts.Data, ...]
     splits: Mapping[Split, Hidden]
     digest: str
+    _copies: dict[tuple[str, Path], Path] = field(default_factory=dict, compare=False, repr=False)
     self_reported = False
 
     @classmethod
@@ -135,7 +136,7 @@ class PredictionsTask:
         task = self.settings.task
         inputs = _folder_of(hidden.inputs, Path(task.inputs).name, folder)
         if "sealed" in self.splits:
-            inputs = _without_origin(inputs, folder)
+            inputs = self._without_origin(hidden.inputs.place, inputs, folder)
         targets = _folder_of(hidden.targets, Path(task.targets).name, folder)
         launch = project.launch(self.settings, self.interpreter, self.data)
         training = {**launch.environment, "PHASE": "train"}
@@ -149,6 +150,17 @@ class PredictionsTask:
             predicting=replace(launch, environment=predicting),
             scoring=self._scoring(inputs, targets),
         )
+
+    def _without_origin(self, place: str, inputs: Path, workplace: Path) -> Path:
+        """A copy of inputs at a place that does not tell which split they are of.
+
+        Mounts tell their origin, and a prediction must not know whether it is made for an audit.
+        """
+        key = (place, workplace)
+        copy = self._copies.setdefault(key, workplace / f"inputs-{secrets.token_hex(4)}")
+        if not copy.exists():  # full and smoke runs share it
+            shutil.copytree(inputs, copy, symlinks=True)
+        return copy
 
     def _scoring(self, inputs: Path, targets: Path) -> Scoring:
         entry = self.settings.task.scorer
@@ -184,16 +196,6 @@ def _folder_of(data: mounts.Data, name: str, workplace: Path) -> Path:
         shutil.copyfile(data.source, copy)
         copy.chmod(0o644)
     return folder
-
-
-def _without_origin(inputs: Path, workplace: Path) -> Path:
-    """A copy of inputs at a place that does not tell which split they are of.
-
-    Mounts tell their origin, and a prediction must not know whether it is made for an audit.
-    """
-    copy = workplace / f"inputs-{secrets.token_hex(4)}"
-    shutil.copytree(inputs, copy, symlinks=True)
-    return copy
 
 
 def read(log: bytes, metric: str) -> Numbers:

@@ -364,6 +364,24 @@ if os.environ["PHASE"] == "predict" and ("other" in words or "hidden" in words o
     assert result.sealed is not None
 
 
+def test_inputs_are_copied_once_for_all_runs_of_a_batch(project: Path, tmp_path: Path) -> None:
+    task = sealed_session(project).task
+    full, smoke, sealed = (
+        task.full("validation", tmp_path),
+        task.smoke(tmp_path),
+        task.sealed(tmp_path),
+    )
+    assert sealed is not None
+    assert full.inputs == smoke.inputs != sealed.inputs
+    next_batch = tmp_path / "next"
+    next_batch.mkdir()
+    (copy,) = task.full("validation", next_batch).inputs.values()
+    assert copy.is_relative_to(next_batch)
+    assert [file.read_text() for file in copy.iterdir()] == [
+        (project / "hidden/test.csv").read_text()
+    ]
+
+
 def test_without_one_there_is_no_sealed_split(project: Path) -> None:
     conditions = Conditions(repository=str(project), split="sealed")
     with pytest.raises(RequestError, match="no sealed split"):
