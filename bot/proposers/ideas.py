@@ -112,8 +112,8 @@ def _bundle(space: Space, fewest: int) -> Iterator[Idea]:
                   for other in together)  # fmt: skip
         if _gain(one) > 0 and not had and (name not in best or _gain(one) > _gain(best[name])):
             best[name] = one
-    chosen = sorted(best, key=lambda name: -_gain(best[name]))[:MOST_TOGETHER]
-    if len(chosen) >= fewest:
+    chosen = sorted(best, key=lambda name: -_gain(best[name]))[: space.most_together]
+    if len(best) >= fewest and len(chosen) > 1:
         yield Idea({name: best[name].changed[name][1] for name in chosen}, Why.BUNDLE)
 
 

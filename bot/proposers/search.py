@@ -55,6 +55,8 @@ class SearchProposer:
         space = Space(context, constants, observe(context), chance)
         tried = _Tried(space, source)
         for idea in ideas(space):
+            if len(idea.values) > space.most_together:
+                continue  # more lines than this phase allows to change
             files = tried.new_files(idea.values)
             if files is None:
                 self.repeats_refused += 1
@@ -64,6 +66,11 @@ class SearchProposer:
                     files=files,
                     proposer=self.name,
                 )
+        if not space.most_together:
+            raise NothingToPropose(
+                f"this phase allows {context.allowed.max_changed_lines} changed line, and another "
+                "value is two (one removed, one added): raise max_changed_lines in bot.toml"
+            )
         raise NothingToPropose(
             f"all {len(constants)} tunable constants of {context.entry} have been tried at every "
             "value that their ranges offer: widen a range, add a constant, or use another proposer"

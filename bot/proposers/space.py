@@ -64,6 +64,12 @@ class Space:
         return {constant.name: constant.domain for constant in self.constants}
 
     @cached_property
+    def most_together(self) -> int:
+        """So many constants may be changed together: each is one line removed and one added."""
+        lines = self.context.allowed.max_changed_lines
+        return MOST_TOGETHER if lines is None else min(MOST_TOGETHER, lines // 2)
+
+    @cached_property
     def untried(self) -> list[Constant]:
         """The constants that no experiment has changed."""
         return [constant for constant in self.constants if not self.touching(constant.name)]

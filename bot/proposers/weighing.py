@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from bot.proposers.constants import Constant
 from bot.proposers.evidence import Observation, same
 from bot.proposers.ranges import Value
-from bot.proposers.space import MOST_TOGETHER, Idea, Space, Why, close, grid
+from bot.proposers.space import Idea, Space, Why, close, grid
 
 if TYPE_CHECKING:
     from bot.proposers.outlook import Outlook
@@ -41,7 +40,7 @@ def weigh(space: Space) -> Iterator[Idea]:
     if not moves:
         return
     view = outlook(space.constants, space.observations, moves)
-    chosen = _most_promising(view, [move.index for move in moves], space.chance)
+    chosen = _most_promising(view, [move.index for move in moves], space)
     for count in range(len(chosen), 0, -1):
         if sum(view.gains[at] for at in chosen[:count]) <= 0:
             return
@@ -63,7 +62,7 @@ def _worth_a_try(constant: Constant, touching: Sequence[Observation]) -> Iterato
             yield value
 
 
-def _most_promising(view: Outlook, index: Sequence[int], chance: random.Random) -> list[int]:
+def _most_promising(view: Outlook, index: Sequence[int], space: Space) -> list[int]:
     """Moves of different constants, added one by one while the outlook of all gets better.
 
     Of several the expected improvement beyond BAR counts.
@@ -71,8 +70,8 @@ def _most_promising(view: Outlook, index: Sequence[int], chance: random.Random) 
     chosen: list[int] = []
     gain = variance = best = 0.0
     order = list(range(len(index)))
-    chance.shuffle(order)  # among equals
-    while len(chosen) < MOST_TOGETHER:
+    space.chance.shuffle(order)  # among equals
+    while len(chosen) < space.most_together:
         taken = {index[at] for at in chosen}
         options = []
         for at in order:

@@ -16,7 +16,7 @@ from bench.search import by_proposer, shipped
 from bot.history.fingerprint import exact
 from bot.model import Direction, Proposal, Reason
 from bot.policy.rules import Rules, check_files
-from bot.proposers.base import Context, NothingToPropose, PastExperiment
+from bot.proposers.base import Context, NothingToPropose, PastExperiment, PhaseGrant
 from bot.proposers.constants import apply, find
 from bot.proposers.evidence import observe
 from bot.proposers.ranges import Choices, Range, Value
@@ -130,6 +130,27 @@ def hopeless() -> list[PastExperiment]:
 
 
 # Few changes at a time
+
+
+@pytest.mark.parametrize("lines", [2, 3, 4, 9])
+def test_no_more_is_changed_than_the_phase_allows(lines: int) -> None:
+    phase = PhaseGrant(name="narrow", max_changed_lines=lines)
+    given = replace(context(history=near_misses()), phase=phase)
+    assert 1 <= len(moved(propose(given))) <= lines // 2
+
+
+def test_the_best_near_misses_are_tried_together_where_not_all_may_be() -> None:
+    history = near_misses()
+    history[3] = replace(history[3], metric=9.7)
+    given = replace(context(history=history), phase=PhaseGrant(name="narrow", max_changed_lines=4))
+    proposal = propose(given)
+    assert len(moved(proposal)) == 2 and moved(proposal)["POOL"] == "max"
+
+
+def test_a_phase_that_allows_no_other_value_is_said() -> None:
+    given = replace(context(), phase=PhaseGrant(name="narrow", max_changed_lines=1))
+    with pytest.raises(NothingToPropose, match="raise max_changed_lines"):
+        propose(given)
 
 
 def test_a_proposal_changes_few_constants_and_no_other_byte() -> None:
