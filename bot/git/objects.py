@@ -53,7 +53,10 @@ class Objects:
         return {path: data for (_, path), data in found.items()}
 
     def sizes(self, tree: str, paths: Sequence[str]) -> dict[str, int]:
-        """The sizes in bytes of those of these files that a commit or tree has; none is read."""
+        """The sizes in bytes of those of these files that a commit or tree has; none is read.
+
+        One whose object this clone has lost counts as one that is not there.
+        """
         if not paths:
             return {}
         names = [clean_path(path) for path in paths]
@@ -61,7 +64,9 @@ class Objects:
         entries = (entry.partition(b"\t") for entry in done.stdout.split(b"\0") if entry)
         facts = ((head.split(), path) for head, _, path in entries)
         return {
-            os.fsdecode(path): int(size) for (_, kind, _, size), path in facts if kind == b"blob"
+            os.fsdecode(path): int(size)
+            for (_, kind, _, size), path in facts
+            if kind == b"blob" and size.isdigit()  # BAD where the object is lost
         }
 
     def files_below(self, tree: str, paths: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from bot.forge.base import ForgeError
-from bot.git import GitError, RefMoved
+from bot.git import GitError
 from bot.proposers.base import Context
 from bot.proposing import kept
 from bot.proposing.journal import ABOUT, PREFIX, About, Journal, purpose
@@ -44,14 +44,14 @@ def begin(place: Place, told: Context) -> Journal:
     wanted, revises = purpose(told), told.revision.number if told.revision else None
     for found in _free(place):
         about = found.about
-        if about.revises != revises:
+        if about.revises != revises or not _may_go_on(place, about):
             continue
         if about.purpose != wanted:
             kept.remove(place, found.ref, found.commit)
         elif revises is not None or about.base == told.base:
             try:
                 journal = Journal.claim(place, told, found.ref, found.commit, about)
-            except (RefMoved, ForgeError):
+            except (GitError, ForgeError):
                 continue  # another process was first, or nobody can tell
             if not journal.lost:
                 return journal
@@ -66,7 +66,7 @@ def base(place: Place, told: Context) -> str:
     for found in _free(place):
         before = found.about.base
         same = found.about.revises is None and found.about.purpose == purpose(told)
-        if same and _leads_to(place, before, told.base):
+        if same and _may_go_on(place, found.about) and _leads_to(place, before, told.base):
             return before
     return told.base
 
@@ -87,6 +87,11 @@ def tidy(place: Place, still_open: Collection[int]) -> tuple[str, ...]:
         elif found.about.revises not in (None, *still_open) and found.about.free:
             kept.remove(place, found.ref, found.commit)
     return tuple(said)
+
+
+def _may_go_on(place: Place, about: About) -> bool:
+    """Whether whoever began it may be asked: else it waits until bot.toml names it again."""
+    return about.proposer in place.settings.shares
 
 
 def _free(place: Place) -> Iterator[_Found]:

@@ -77,18 +77,8 @@ class ClaudeProposer:
             NothingToPropose: there is no file to edit.
             ProposalFailed: it came to nothing.
         """
-        self._purse = None
-        if not context.files:
-            raise NothingToPropose("there is none of the files that bot.toml allows to change")
         model = self.model(context)
         price = price_of(model, self._table)
-        if context.left.usd is not None and price is None:
-            raise PriceUnknown(
-                f"caps.max_usd is set, and the price of the model {model!r} is not known (the "
-                f"price list is of {PRICES_AS_OF}). Set claude.price_input and "
-                "claude.price_output in bot.toml, or use caps.max_tokens alone."
-            )
-        api = self._api = self._api or self._connect()
         account = context.account or Accounts().open(lambda: context.left)
         purse = self._purse = Purse(price, account, self._table.max_proposal_tokens)
         begun = None
@@ -97,6 +87,15 @@ class ClaudeProposer:
             account.go_on(left.cost)  # also where it begins anew: it was paid for this proposal
             purse.spent = left.cost
             begun = left.parts
+        if not context.files:
+            raise NothingToPropose("there is none of the files that bot.toml allows to change")
+        if context.left.usd is not None and price is None:
+            raise PriceUnknown(
+                f"caps.max_usd is set, and the price of the model {model!r} is not known (the "
+                f"price list is of {PRICES_AS_OF}). Set claude.price_input and "
+                "claude.price_output in bot.toml, or use caps.max_tokens alone."
+            )
+        api = self._api = self._api or self._connect()
         while True:
             try:
                 talk = self._talk(context, api, purse, begun)

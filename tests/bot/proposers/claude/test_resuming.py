@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 
 from bot.app import make_proposer
-from bot.git import Create, Update
+from bot.git import Create, GitFailed, Update
 from bot.history import spending
+from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
+from bot.proposers.account import Left
 from bot.proposers.base import Context, PhaseGrant, ProposalFailed, Revision
+from bot.proposers.claude.proposer import NoKey, PriceUnknown
 from bot.proposers.portfolio import PORTFOLIO
 from bot.proposing import claims, conversations, kept
 from bot.proposing.asking import ask
@@ -246,6 +249,41 @@ def test_trouble_on_the_line_leaves_it_for_later(lab: Lab, script: Script) -> No
     assert waiting(lab) == []
 
 
+@pytest.mark.parametrize("missing", ["key", "price"])
+def test_what_it_cost_is_not_forgotten_where_a_person_has_to_put_something_right(
+    lab: Lab, script: Script, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    dies(lab, script, *conversation()[:2])
+    paid = spending.noted(lab.place.repository)
+    with monkeypatch.context() as patched:
+        if missing == "key":
+            patched.delenv("ANTHROPIC_API_KEY")
+        else:
+            patched.setattr("bot.proposers.claude.proposer.price_of", lambda *_: None)
+        context = replace(told(lab), left=Left(usd=5.0))
+        with pytest.raises((NoKey, PriceUnknown)):
+            proposes(lab, script, context=context)
+    (ref,) = waiting(lab)
+    about = json.loads(lab.place.repository.read_file(ref, ABOUT) or b"")
+    assert Cost.read(about["cost"]) == paid and paid.calls == 2
+    proposal = proposes(lab, script, *conversation()[2:])
+    assert proposal.cost == spending.noted(lab.place.repository) and proposal.cost.calls == N
+
+
+def test_it_waits_while_another_proposer_is_asked(lab: Lab, script: Script) -> None:
+    before = lab.place.forge.base()
+    dies(lab, script, *conversation()[:2])
+    (lab.folder / "scratchpad.md").write_text("# Scratchpad\nA verdict.\n")
+    git(lab.folder, "commit", "-qam", "A verdict")
+    other = Lab.at(lab.folder, '[proposer]\nname = "search"\n')
+    asked = told(other)
+    assert asked.base == lab.place.forge.base() != before
+    begun = conversations.begin(other.place, replace(asked, base=before))
+    assert begun.proposer == "" and begun.ref not in waiting(lab)
+    proposal = proposes(lab, script, *conversation()[2:])
+    assert proposal.cost.calls == N
+
+
 def test_what_came_to_nothing_is_not_gone_on_with(lab: Lab, script: Script) -> None:
     with pytest.raises(ProposalFailed, match="without handing in"):
         proposes(lab, script, answer(call("check")), answer(text("Hm.")))
@@ -382,6 +420,32 @@ def test_one_that_is_damaged_is_one_message_and_a_fresh_start(
     assert waiting(lab) == [] and b"flush" in proposal.files["train.py"]
     # The pull request answers for what was paid before, too.
     assert spending.noted(lab.place.repository) == proposal.cost
+
+
+def test_one_that_has_lost_a_part_is_one_message_and_a_fresh_start(
+    lab: Lab, script: Script
+) -> None:
+    dies(lab, script, answer(call("edit", **EDIT)))
+    part = git(lab.folder, "rev-parse", f"{waiting(lab)[0]}:message-0001.json").strip()
+    (lab.folder / ".git/objects" / part[:2] / part[2:]).unlink()
+    said: list[str] = []
+    proposal = proposes(lab, script, *conversation(), said=said.append)
+    assert len([words for words in said if LEFT in words]) == 1
+    assert waiting(lab) == [] and spending.noted(lab.place.repository) == proposal.cost
+
+
+def test_one_that_git_cannot_claim_keeps_nobody_from_beginning_anew(
+    lab: Lab, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dies(lab, script, answer(call("edit", **EDIT)))
+    ours = told(lab)
+
+    def fails(*_: object) -> str:
+        raise GitFailed("commit-tree", 128, "no space left on device", lab.folder)
+
+    monkeypatch.setattr("bot.proposing.journal.Journal._commit", fails)
+    assert conversations.begin(lab.place, ours).proposer == ""
+    assert len(waiting(lab)) == 1
 
 
 def test_one_that_the_interface_does_not_take_is_begun_anew(lab: Lab, script: Script) -> None:
