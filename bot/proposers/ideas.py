@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import combinations, product
 
 from bot.model import Reason
 from bot.proposers.constants import Constant
@@ -148,7 +149,7 @@ def _first_step(constant: Constant, chance: random.Random) -> Value:
     domain, value = constant.domain, constant.value
     if isinstance(domain, Choices) or isinstance(value, str):
         assert isinstance(domain, Choices)  # noqa: S101  (texts have choices only)
-        return chance.choice([other for other in domain.values if not same(other, value)])
+        return chance.choice(_others(constant, domain))
     here = domain.to_unit(value)
     bound = 1.0 if here <= 0.5 else 0.0
     step = domain.at(here + STEP * (bound - here))
@@ -192,9 +193,22 @@ def _near_tried(space: Space, name: str, value: Value) -> bool:
 
 
 def _enumerate(space: Space) -> Iterator[Idea]:
-    """Every other value of every constant, on a grid: the last resort before giving up."""
+    """All that is left, before giving up: every other value of every constant, on a grid, and
+    those of a few constants together that have a choice each.
+    """
     for constant in space.constants:
         values = grid(constant, GRID)
         for value in space.chance.sample(values, len(values)):
             if not same(value, constant.value):
                 yield Idea({constant.name: value}, Why.REMAINING)
+    choices = [(one.name, _others(one, one.domain)) for one in space.constants
+               if isinstance(one.domain, Choices)]  # fmt: skip
+    for few in range(2, space.most_together + 1):
+        for together in combinations(choices, few):
+            names = [name for name, _ in together]
+            for values in product(*(others for _, others in together)):
+                yield Idea(dict(zip(names, values, strict=True)), Why.REMAINING)
+
+
+def _others(constant: Constant, domain: Choices) -> list[Value]:
+    return [value for value in domain.values if not same(value, constant.value)]

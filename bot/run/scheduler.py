@@ -227,6 +227,7 @@ class Scheduler:
             self._courtesy.answered(action, self.mailbox.now())
         if isinstance(done, Concluded):
             self._concluded.append(done)
+            self._troubles.verdict()
             self.teller.concluded(done)
         else:
             self.teller.say(done)

@@ -52,6 +52,7 @@ class Troubles:
     _slots_off: dict[str, _PutOff] = field(default_factory=dict)
     _edits_off: dict[Held, _PutOff] = field(default_factory=dict)
     _empty: int = 0
+    _until_verdict: bool = False  # closed for want of ideas, which a verdict may bring
     _paused: bool = False
     _told: set[str] = field(default_factory=set)
 
@@ -142,15 +143,26 @@ class Troubles:
         self.teller.say(f"{none} Asking again in {delay:.0f} s.")
 
     def close(self, error: Exception) -> None:
-        """Propose nothing more; what is open is still finished."""
+        """Propose nothing more; what is open is still finished.
+
+        For want of ideas that holds until the next verdict: what it shows may lead to others.
+        """
         if not self.patient and self.must_propose:
             raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
+        words = f"Nothing more is proposed: {error}"
         if not isinstance(error, NothingToPropose | CapReached | Stopped):
             self.failure = error  # raised in the end, and told of then
-        elif not self.closed:
+        elif not self.closed and words not in self._told:
             tell_of(error, self.place.settings, self.place.repository.path)
+        lasting = bool(self.closed) and not self._until_verdict
+        self._until_verdict = isinstance(error, NothingToPropose) and not lasting
         self.closed = str(error)
-        self.say_once(f"Nothing more is proposed: {error}")
+        self.say_once(words)
+
+    def verdict(self) -> None:
+        """An experiment has ended: who had no ideas is asked again."""
+        if self._until_verdict:
+            self.closed, self._until_verdict = "", False
 
     def paused(self, stopped: Stopped) -> None:
         """A person has paused the programme, and it is waited for them: told of once."""

@@ -363,6 +363,18 @@ def test_a_small_space_is_exhausted_without_a_repeat_and_then_says_so() -> None:
     } <= seen
 
 
+def test_where_every_choice_was_tried_alone_they_are_tried_together() -> None:
+    switches = b"A = True\nB = False\nC = False\n"
+    seen: set[frozenset[str]] = set()
+    history: list[PastExperiment] = []
+    with pytest.raises(NothingToPropose):
+        for number in range(1, 50):
+            values = moved(propose(context(switches, history, number=number)), switches)
+            seen.add(frozenset(values))
+            history.append(past(number, values, base=switches))
+    assert len(history) == len(seen) == 2**3 - 1
+
+
 def test_a_repeat_is_recognised_behind_other_comments() -> None:
     small = b"A = 1  # one of: 1, 2\n"
     commented = PastExperiment(

@@ -14,11 +14,13 @@ from bot.forge.base import Author, Conflict, Unreachable
 from bot.forge.git import GitForge
 from bot.git import GitLocked
 from bot.history.cost import Cost
+from bot.model import Proposal
 from bot.phases import marks
-from bot.proposers.base import ProposalFailed
+from bot.proposers.base import Context, NothingToPropose, ProposalFailed
 from bot.run.base import Concluded, StopAsked
 from bot.run.scheduler import Scheduler
 from bot.run.state import Phase
+from bot.run.troubles import Troubles
 from bot.snapshot import take
 from tests.bot.lab import Lab, git
 from tests.bot.run.simulated import PATIENT, START, Ideas, Quiet, surroundings
@@ -53,6 +55,38 @@ def test_proposals_that_come_to_nothing_again_and_again_end_the_run(lab: Lab) ->
     ]
     with pytest.raises(BotError, match="the model refused"):
         Scheduler(lab.place, *surroundings(lab, Ideas(failures=bad)), PATIENT).run()
+
+
+def test_who_has_no_idea_while_experiments_are_open_is_asked_again_after_a_verdict(
+    lab: Lab,
+) -> None:
+    class Waiting(Ideas):
+        """Has one idea, and no other before it knows what became of that."""
+
+        def propose(self, context: Context) -> Proposal:
+            ended = sum(one.reason is not None for one in context.history)
+            if ended < min(context.number - 1, 3):
+                raise NothingToPropose("no idea before the verdict")
+            if ended == 3:
+                raise NothingToPropose("no idea is left")
+            return super().propose(context)
+
+    around = surroundings(lab, Waiting(), slots=3)
+    outcome = Scheduler(lab.place, *around, PATIENT).run()
+    assert len(outcome.concluded) == 3 and outcome.why == "no idea is left"
+    assert len([words for words in around[3].said if "before the verdict" in words]) == 1
+
+
+def test_what_ended_the_proposals_for_good_is_not_over_with_the_next_verdict(lab: Lab) -> None:
+    _, _, mailbox, teller = surroundings(lab, Ideas())
+    troubles = Troubles(lab.place, mailbox, teller, patient=True)
+    troubles.close(NothingToPropose("no idea"))
+    troubles.verdict()
+    assert not troubles.no_proposals
+    troubles.close(BotError("no key"))
+    troubles.close(NothingToPropose("no idea"))
+    troubles.verdict()
+    assert troubles.no_proposals
 
 
 def test_a_forge_that_cannot_be_reached_is_waited_for(
