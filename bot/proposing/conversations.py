@@ -59,16 +59,22 @@ def begin(place: Place, told: Context) -> Journal:
 
 
 def base(place: Place, told: Context) -> str:
-    """The commit to ask from: that of a conversation that can be gone on with, else the present.
+    """The commit to ask from: that of a conversation that can be gone on with, else the present."""
+    about = waiting(place, told)
+    return about.base if about else told.base
+
+
+def waiting(place: Place, told: Context) -> About | None:
+    """An unfinished conversation that a new experiment goes on with. Claims nothing.
 
     Entries of the ledger move the base branch and change nothing of what is asked for.
     """
     for found in _free(place):
-        before = found.about.base
-        same = found.about.revises is None and found.about.purpose == purpose(told)
-        if same and _may_go_on(place, found.about) and _leads_to(place, before, told.base):
-            return before
-    return told.base
+        about = found.about
+        same = about.revises is None and about.purpose == purpose(told)
+        if same and _may_go_on(place, about) and _leads_to(place, about.base, told.base):
+            return about
+    return None
 
 
 def tidy(place: Place, still_open: Collection[int]) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from bot.actions import BeginPhase, Stop
 from bot.decide import next_idea
+from bot.history.cost import Cost
 from bot.history.spending import CapReached, Totals, left_under
 from bot.phases.marks import PhaseMark
 from bot.phases.standing import standing
@@ -21,7 +23,9 @@ from bot.proposers.base import Context, Proposer
 from bot.proposers.portfolio import Portfolio
 from bot.proposers.ranges import Choices, Domain
 from bot.proposers.tables import CapsTable
+from bot.proposing import conversations
 from bot.proposing.context import context, used
+from bot.proposing.journal import About
 from bot.proposing.place import Place
 from bot.snapshot import View, look
 
@@ -80,17 +84,31 @@ def preview(place: Place, name: str | None = None) -> Preview:
     totals = used(place, view)
     problem = idea.why if isinstance(idea, Stop) else ""
     uncapped = place.settings.model_copy(update={"caps": CapsTable()})
-    told = context(replace(place, settings=uncapped), view)
+    tell = partial(context, replace(place, settings=uncapped), view)
+    told = tell()
+    begun = conversations.waiting(place, told)
+    if begun and begun.base != told.base:
+        told = tell(base=begun.base)
     with contextlib.suppress(CapReached):
         told = replace(told, left=left_under(place.settings.caps, totals))
-    match name or Portfolio(_nobody, place.settings.shares).order(told)[0]:
+    turn = begun.proposer if begun else Portfolio(_nobody, place.settings.shares).order(told)[0]
+    match name or turn:
         case "claude":
             found = _claude(place, told, totals)
         case "command":
             found = _command(place, told, totals)
         case _:
             found = _search(place, told, totals)
+    if begun and begun.proposer == found.proposer:
+        found = replace(found, why=_would_go_on(begun))
     return replace(found, problem="\n".join(filter(None, [problem, found.problem])))
+
+
+def _would_go_on(begun: About) -> str:
+    return (
+        "it would go on with a conversation that it has begun, of which only the beginning is "
+        f"shown; that has cost {Cost.read(begun.cost) or 'nothing'}"
+    )
 
 
 def _in_phase(view: View, place: Place, name: str) -> View:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from bot.proposing.propose import open_proposal
+from bot.history.cost import Cost
+from bot.proposing.journal import Journal
+from bot.proposing.preview import preview
+from bot.proposing.propose import Drafting, open_proposal
 from tests.bot.lab import Lab, ListProposer, git, make_repository
 from tests.bot.proposers.claude.server import KEY, Script, Server
 
@@ -120,6 +123,24 @@ max_usd = 5.0
 [command]
 argv = ["/opt/agent"]
 """
+
+
+def test_an_unfinished_conversation_is_what_a_step_would_go_on_with(tmp_path: Path) -> None:
+    settings = "[portfolio]\nsearch = 4\nclaude = 1\n"
+    lab = Lab.build(tmp_path / "p", settings=settings)
+    asked = Drafting(lab.place, lambda: 7).told(lab.view())
+    journal = Journal(lab.place, asked)
+    journal.keep("claude", {"message-0001.json": b"{}"})
+    cost = Cost(usd=1.25, calls=2)
+    begun = journal.step(cost)
+    lab.place.repository.update_refs(begun, "it is begun")
+    journal.made(begun)
+    assert preview(lab.place).proposer == "search"  # another process is in the middle of it
+    lab.place.repository.update_refs(journal.released(cost), "its process ends")
+    before = git(lab.folder, "for-each-ref")
+    shown = preview(lab.place)
+    assert shown.proposer == "claude" and "would go on" in shown.why and "$1.25" in shown.why
+    assert git(lab.folder, "for-each-ref") == before
 
 
 def test_of_several_it_is_the_one_whose_turn_it_is(tmp_path: Path) -> None:
