@@ -48,7 +48,8 @@ class Account:
     """What one proposal may spend. `settled` is what it has spent, each part written down.
 
     `keep` writes such a part down; until there is one, nothing is. `share` comes after it, and
-    may take long: nobody waits for it but the proposal itself.
+    may take long: nobody waits for it but the proposal itself. `give_up` writes the last part down
+    where nobody waits for the proposal any more.
     """
 
     def __init__(self, accounts: Accounts, left: Left, before: Cost) -> None:
@@ -59,6 +60,7 @@ class Account:
         self.closed = False
         self.keep: Callable[[Cost], None] = _nowhere
         self.share: Callable[[], None] = _with_nobody
+        self.give_up: Callable[[Cost], None] = _nowhere
 
     def go_on(self, cost: Cost) -> None:
         """Go on for a process before this one, which has settled and written down so much."""

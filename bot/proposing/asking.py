@@ -35,6 +35,7 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
     journal = conversations.begin(place, told)
     notes = _Notes(place, proposer, told, account=account, journal=journal, when=when)
     account.keep, account.share = notes.in_between, notes.share_in_between
+    account.give_up = notes.give_up
     try:
         proposal = proposer.propose(replace(told, account=account, conversation=journal))
     except ProposalFailed as failure:
@@ -90,6 +91,11 @@ class _Notes:
         """One call, of perhaps many."""
         step = self._journal.step(self._account.settled + cost)
         self._note(cost, f"a call on the way to #{self._revises or self._number}", step)
+
+    def give_up(self, cost: Cost) -> None:
+        """The last part of what it cost; its conversation is left to whoever asks next."""
+        step = self._journal.released(self._account.settled + cost)
+        self._note(cost, "interrupted", step)
 
     def write(
         self, total: Cost, what: str, changes: Sequence[RefChange] = (), *, ends: bool = False

@@ -8,12 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bot.git import Identity
-from bot.history import spending
-from bot.history.cost import Cost
 from bot.proposers.base import Context, Proposer
-from bot.proposing.asking import ask, asked, spent_by
-from bot.proposing.place import BOT, Place
+from bot.proposing.asking import ask, spent_by
+from bot.proposing.place import Place
 from bot.run.base import Answered, Message, Post
 
 
@@ -111,18 +108,4 @@ class _Draft:
         cost = spent_by(self._proposer)
         account = self._told.account if self._told else None
         if account is not None:
-            account.conclude(cost, self._note_interrupted)  # its thread is not waited for
-
-    def _note_interrupted(self, cost: Cost) -> None:
-        who, when = Identity(BOT.name, BOT.id), int(time.time())
-        revision = self._told.revision if self._told else None
-        experiment = revision.number if revision else None
-        spending.note(
-            self.place.repository,
-            cost,
-            "interrupted",
-            who=who,
-            when=when,
-            proposer=asked(self._proposer),
-            experiment=experiment,
-        )
+            account.conclude(cost, account.give_up)  # its thread is not waited for
