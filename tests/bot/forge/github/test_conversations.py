@@ -64,7 +64,7 @@ class Steps:
         shutil.copytree(self.source, clone)
         hub = GitHubHub(clone, self.github, self.address)
         hub.forge.recover()
-        place = Place(hub.repository, hub.forge, parse(b""))
+        place = Place(hub.repository, hub.forge, parse(b'[proposer]\nname = "claude"\n'))
         spending.share(place.repository, place.forge, place.repository.identity(), 1)
         return place
 
