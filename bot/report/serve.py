@@ -127,7 +127,7 @@ def make_server(place: Place, port: int, lookout: Lookout | None = None) -> Page
             if self.headers.get("Host") not in names:
                 self.send_error(403)
             elif not secrets.compare_digest(folder.encode(), secret.encode()):
-                self.send_error(404, explain="The address that the terminal shows leads here.")
+                self.send_error(404, explain="The address that the terminal shows leads here")
             elif name == "":
                 self._answer("text/html; charset=utf-8", pages.page)
             elif name == "version":
