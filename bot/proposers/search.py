@@ -106,6 +106,8 @@ class _Tried:
         self._known = [
             (one.vector, one.experiment) for one in space.observations if one.experiment.settled
         ]
+        # What was judged may have had other comments, and so other constants with a range.
+        self._marks = {experiment.mark for _, experiment in self._known if experiment.mark}
 
     def new_files(self, values: Mapping[str, Value]) -> dict[str, bytes] | None:
         """The files with these values, or None if that is nothing new."""
@@ -117,6 +119,8 @@ class _Tried:
         for known, experiment in self._known:
             if known == vector and self._equal(files, experiment):
                 return None
+        if self._marks and exact(files, self._context.beside) in self._marks:
+            return None
         return files
 
     def _equal(self, files: Mapping[str, bytes], past: PastExperiment) -> bool:

@@ -384,6 +384,16 @@ def test_a_repeat_is_recognised_behind_other_comments() -> None:
         propose(context(small, [commented]))
 
 
+def test_a_repeat_is_recognised_where_a_comment_has_made_more_of_it_tunable() -> None:
+    before = b"A = True\nB = 'x'\n"
+    now = b"A = True\nB = 'x'  # one of: x, y\n"
+    files = {"train.py": before.replace(b"True", b"False")}
+    tried = replace(past(1, {"A": False}, base=before), files=files, mark=exact(files))
+    later = [past(2, {"B": "y"}, base=now), past(3, {"A": False, "B": "y"}, base=now)]
+    with pytest.raises(NothingToPropose):
+        propose(context(now, [tried, *later]))
+
+
 def test_what_a_person_closed_unmeasured_is_not_proposed_again() -> None:
     small = b"A = 1  # one of: 1, 2\n"
     closed = past(1, {"A": 2}, None, Reason.BY_HUMAN, small, comparable=False)
