@@ -167,7 +167,7 @@ class ProposalFailed(Exception):
 
     `cost` was spent all the same. `again` tells whether another attempt makes sense now;
     `capped` that a cap of bot.toml was reached; `passing` that the network or a server is in
-    trouble, so that later it may work.
+    trouble, so that later it may work; `mendable` that a person has to put something right first.
     """
 
     def __init__(
@@ -178,12 +178,19 @@ class ProposalFailed(Exception):
         again: bool = True,
         capped: bool = False,
         passing: bool = False,
+        mendable: bool = False,
     ) -> None:
         super().__init__(reason)
         self.cost = cost
         self.again = again and not capped
         self.capped = capped
         self.passing = passing
+        self.mendable = mendable
+
+    @property
+    def later(self) -> bool:
+        """Whether what was begun is worth going on with later."""
+        return self.passing or self.capped or self.mendable
 
 
 class Proposer(Protocol):

@@ -40,7 +40,7 @@ def ask(place: Place, proposer: Proposer, told: Context, when: int) -> Proposal:
         proposal = proposer.propose(replace(told, account=account, conversation=journal))
     except ProposalFailed as failure:
         # Whatever comes of a revision is the answer to its request: nobody asks for it again.
-        later = told.revision is None and (failure.passing or failure.capped)
+        later = told.revision is None and failure.later
         notes.write(failure.cost, f"dropped: {failure}", ends=not later)
         notes.share()
         raise

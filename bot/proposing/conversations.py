@@ -55,6 +55,8 @@ def begin(place: Place, told: Context) -> Journal:
                 continue  # another process was first, or nobody can tell
             if not journal.lost:
                 return journal
+        elif not _leads_to(place, about.base, place.forge.base()):
+            kept.remove(place, found.ref, found.commit)  # the base branch was set back
     return Journal(place, told)
 
 

@@ -29,6 +29,10 @@ PASSING = frozenset({Trouble.OVERLOADED, Trouble.RATE_LIMITED, Trouble.BROKE_OFF
 """Worth waiting for."""
 TOLD_TO_MODEL = frozenset({Trouble.BAD_JSON, Trouble.UNREADABLE})
 """The model may do better when it is told."""
+OF_A_PERSON = frozenset(
+    {Trouble.REFUSED_KEY, Trouble.NO_CREDIT, Trouble.BAD_ADDRESS, Trouble.NOT_SENT}
+)
+"""A person has to put something right that is no part of the conversation."""
 ADVICE = {
     Trouble.OVERLOADED: "The model is overloaded. Run the step again later.",
     Trouble.RATE_LIMITED: "The rate limit of the key is reached. Run the step again later.",

@@ -14,7 +14,14 @@ from typing import Protocol
 from bot.history.cost import Cost
 from bot.proposers.base import ProposalFailed
 from bot.proposers.briefing import FULL, SHORT, Detail
-from bot.proposers.claude.failures import ADVICE, PASSING, TOLD_TO_MODEL, CallFailed, Trouble
+from bot.proposers.claude.failures import (
+    ADVICE,
+    OF_A_PERSON,
+    PASSING,
+    TOLD_TO_MODEL,
+    CallFailed,
+    Trouble,
+)
 from bot.proposers.claude.prompt import Block, Request
 from bot.proposers.claude.purse import Purse
 from bot.proposers.claude.reading import Answer, ToolCall
@@ -219,7 +226,10 @@ class Talk:
         if failure.trouble is Trouble.BAD_REQUEST and self._begun is not None:
             raise Unusable("the interface does not take what was kept of it")
         advice = ADVICE.get(failure.trouble, "")
-        raise self._failed(f"{failure}. {advice}".strip(), again=False)
+        mendable = failure.trouble in OF_A_PERSON
+        raise ProposalFailed(
+            f"{failure}. {advice}".strip(), self.purse.spent, again=False, mendable=mendable
+        )
 
     def _wait(self, failure: CallFailed, request: Request) -> Request:
         if self._waits >= len(WAITS_S):

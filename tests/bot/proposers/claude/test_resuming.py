@@ -249,6 +249,25 @@ def test_trouble_on_the_line_leaves_it_for_later(lab: Lab, script: Script) -> No
     assert waiting(lab) == []
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        error(401, "authentication_error", "invalid x-api-key"),
+        error(400, "invalid_request_error", "Your credit balance is too low"),
+    ],
+)
+def test_a_refused_key_or_no_credit_leaves_it_for_later(
+    lab: Lab, script: Script, trouble: Reply
+) -> None:
+    with pytest.raises(ProposalFailed) as failed:
+        proposes(lab, script, *conversation()[:2], trouble)
+    assert failed.value.later and len(waiting(lab)) == 1
+    del script.requests[:]
+    proposal = proposes(lab, script, *conversation()[2:])
+    assert len(script.requests) == N - 2
+    assert spending.noted(lab.place.repository) == proposal.cost
+
+
 @pytest.mark.parametrize("missing", ["key", "price"])
 def test_what_it_cost_is_not_forgotten_where_a_person_has_to_put_something_right(
     lab: Lab, script: Script, monkeypatch: pytest.MonkeyPatch, missing: str
@@ -324,6 +343,15 @@ def test_one_about_what_is_not_so_any_more_is_dropped_and_stays_counted(
     proposal = proposes(lab, script, *conversation())
     assert waiting(lab) == [] and proposal.cost.calls == N
     assert spending.noted(lab.place.repository).calls == N + 1
+
+
+def test_one_that_began_on_commits_that_are_gone_is_dropped(lab: Lab, script: Script) -> None:
+    (lab.folder / "scratchpad.md").write_text("# Scratchpad\nA verdict.\n")
+    git(lab.folder, "commit", "-qam", "A verdict")
+    dies(lab, script, answer(call("edit", **EDIT)))
+    git(lab.folder, "reset", "-q", "--hard", "HEAD~1")
+    proposal = proposes(lab, script, *conversation())
+    assert waiting(lab) == [] and proposal.cost.calls == N
 
 
 def test_a_revision_goes_on_for_its_own_request_alone(lab: Lab, script: Script) -> None:
