@@ -3,14 +3,15 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from bench import search
-from bench.objectives import FLOOR, flawed, scattered
+from bench.objectives import FLOOR, Objective, flawed, scattered
 from bench.search import SYNTHETIC, by_optuna, by_proposer, shipped
-from bot.proposers.constants import find
+from bot.proposers.constants import Constant, find
 from bot.proposers.ranges import Choices, Value
 from bot.proposers.space import grid
 
@@ -75,6 +76,20 @@ def test_the_command_prints_one_object_with_all_three_ways(
         assert rows.keys() == {"proposer", "tpe", "random"}
         assert rows["tpe"]["mean_runs"] == rows["proposer"]["mean_runs"] > 3
         assert rows["tpe"]["over_tpe"] == [0, 0, 0]
+
+
+def test_the_objectives_may_be_others_than_the_rules_were_chosen_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "EXPERIMENTS", 2)
+    seeds: list[int] = []
+
+    def kind(constants: Sequence[Constant], seed: int) -> Objective:
+        seeds.append(seed)
+        return flawed(constants, seed)
+
+    search.compare(SYNTHETIC, 2, kind, first_seed=1000)
+    assert seeds == [1000, 1001]
 
 
 def test_one_objective_is_refused_because_it_has_no_interval() -> None:
