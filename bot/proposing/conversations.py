@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from bot.forge.base import ForgeError
 from bot.git import GitError
 from bot.proposers.base import Context
 from bot.proposing import kept
-from bot.proposing.journal import ABOUT, PREFIX, About, Journal, purpose
+from bot.proposing.journal import PREFIX, About, Journal, purpose
 from bot.proposing.place import Place
-
-_LONGEST_ABOUT = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -108,13 +104,8 @@ def _free(place: Place) -> Iterator[_Found]:
 
 def _all(place: Place) -> Iterator[_Found | _Damaged]:
     for ref, commit in sorted(place.forge.own_refs(PREFIX).items()):
-        data = place.repository.read_files(commit, [ABOUT], _LONGEST_ABOUT)[ABOUT]
-        try:
-            about = About.model_validate_json(data or b"")
-        except (ValidationError, ValueError, RecursionError):
-            yield _Damaged(ref, commit)
-        else:
-            yield _Found(ref, commit, about)
+        about = About.read(place, commit)
+        yield _Damaged(ref, commit) if about is None else _Found(ref, commit, about)
 
 
 def _leads_to(place: Place, earlier: str, later: str) -> bool:

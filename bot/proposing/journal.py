@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.forge.base import Conflict, ForgeError
 from bot.git import Create, Delete, GitError, Identity, RefChange, Update
@@ -31,6 +31,7 @@ ABOUT = "conversation.json"
 MOST_BYTES = 16 << 20
 """A longer conversation is not kept any further: what was kept of it before stays."""
 MOST_PARTS = 1_000
+_LONGEST_ABOUT = 1 << 18
 _PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,60}\.json$")]
 
 
@@ -46,6 +47,7 @@ class About(BaseModel):
     revises: int | None
     claim: claims.Claim | None
     written: float
+    shared: Annotated[str, Field(pattern=r"^[0-9a-f]+$")] | None = None  # what clones shared then
     cost: dict[str, Any]
     parts: Annotated[tuple[_PartName, ...], Field(max_length=MOST_PARTS)]
 
@@ -53,6 +55,15 @@ class About(BaseModel):
     def free(self) -> bool:
         """Whether nobody goes on with it."""
         return not claims.holds(self.claim, time.time() - self.written)
+
+    @classmethod
+    def read(cls, place: Place, commit: str) -> About | None:
+        """What a commit says; None where that is no conversation. Raises GitError."""
+        data = place.repository.read_files(commit, [ABOUT], _LONGEST_ABOUT)[ABOUT]
+        try:
+            return cls.model_validate_json(data or b"")
+        except (ValidationError, ValueError, RecursionError):
+            return None
 
 
 def purpose(told: Context) -> str:
@@ -100,6 +111,10 @@ class Journal:
         journal._at = commit
         journal._here = place.repository.ref(ref) is not None
         journal._there = place.forge.elsewhere(ref) if journal._here else commit
+        if _went_on_elsewhere(place, about, commit, journal._there):
+            kept.remove_here(place, ref, commit)
+            journal.lost = True
+            return journal
         changes = journal._written(journal.cost, claims.own())
         if not changes:  # what it holds may not be kept any more
             kept.remove(place, ref, commit)
@@ -204,6 +219,7 @@ class Journal:
             revises=told.revision.number if told.revision else None,
             claim=claim,
             written=time.time(),
+            shared=self._there,
             cost=asdict(self.cost),
             parts=tuple(self.parts),
         )
@@ -216,6 +232,16 @@ class Journal:
         parents = [told.base] if told.base else []
         who = Identity(BOT.name, BOT.id)
         return repository.commit_tree(tree, parents, message, who, int(time.time()))
+
+
+def _went_on_elsewhere(place: Place, about: About, commit: str, there: str | None) -> bool:
+    """Whether another clone has taken it since this one wrote it down, or has ended it."""
+    if there == commit:
+        return False
+    if there is None:
+        return about.shared is not None
+    theirs = About.read(place, there)
+    return theirs is not None and theirs.written > about.written
 
 
 def _read(place: Place, commit: str, about: About) -> Mapping[str, bytes]:

@@ -14,7 +14,7 @@ from bot.forge.github.forge import GitHubForge
 from bot.history import spending
 from bot.model import Proposal
 from bot.proposers.base import Context, ProposalFailed
-from bot.proposing import kept
+from bot.proposing import conversations, kept
 from bot.proposing.asking import ask
 from bot.proposing.journal import PREFIX
 from bot.proposing.place import Place
@@ -142,6 +142,39 @@ def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
     assert len(server.script.requests) == len(ANSWERS) + 1
     noted = spending.noted(steps.place(monkeypatch).repository)
     assert proposal.cost.calls == len(ANSWERS) and noted.calls == len(ANSWERS) + 1
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_copy_that_another_clone_went_on_from_is_dropped(
+    steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    first = steps.place(monkeypatch)
+    done: list[str] = []
+    publish = GitHubForge.publish
+
+    def second_time(self: GitHubForge, ref: str, **more: Any) -> None:
+        done.append(ref)
+        if len([one for one in done if one.startswith(PREFIX)]) > 1:
+            raise Killed
+        publish(self, ref, **more)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(GitHubForge, "publish", second_time)
+        patched.setattr("bot.proposing.asking._Notes.write", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            proposes(first, server, *ANSWERS)
+    second = steps.place(monkeypatch)
+    (ref,) = waiting(second)
+    if finished:
+        proposes(second, server, *ANSWERS[1:])
+    else:
+        dies(second, server, 1)  # while it goes on
+    theirs = second.forge.elsewhere(ref)
+    assert first.repository.ref(ref) is not None and (theirs is None) == finished
+    monkeypatch.setenv("GITHUB_RUN_ID", "9")  # the first machine is there again
+    begun = conversations.begin(first, request(first))
+    assert begun.proposer == "" and begun.ref != ref
+    assert first.forge.elsewhere(ref) == theirs and first.repository.ref(ref) is None
 
 
 @pytest.mark.slow
