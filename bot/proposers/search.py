@@ -53,6 +53,11 @@ class SearchProposer:
         seed = f"{context.seed}/{context.number}/{len(context.refused)}"
         chance = random.Random(seed)  # noqa: S311  (a search, not a secret)
         space = Space(context, constants, observe(context), chance)
+        if not space.most_together:
+            raise NothingToPropose(
+                f"this phase allows {context.allowed.max_changed_lines} changed line, and another "
+                "value is two (one removed, one added): raise max_changed_lines in bot.toml"
+            )
         tried = _Tried(space, source)
         for idea in ideas(space):
             if len(idea.values) > space.most_together:
@@ -66,11 +71,6 @@ class SearchProposer:
                     files=files,
                     proposer=self.name,
                 )
-        if not space.most_together:
-            raise NothingToPropose(
-                f"this phase allows {context.allowed.max_changed_lines} changed line, and another "
-                "value is two (one removed, one added): raise max_changed_lines in bot.toml"
-            )
         raise NothingToPropose(
             f"all {len(constants)} tunable constants of {context.entry} have been tried at every "
             "value that their ranges offer: widen a range, add a constant, or use another proposer"

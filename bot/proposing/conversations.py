@@ -40,10 +40,12 @@ def begin(place: Place, told: Context) -> Journal:
     wanted, revises = purpose(told), told.revision.number if told.revision else None
     for found in _free(place):
         about = found.about
-        if about.revises != revises or not _may_go_on(place, about):
+        if about.revises != revises:
             continue
         if about.purpose != wanted:
             kept.remove(place, found.ref, found.commit)
+        elif not _may_go_on(place, about):
+            continue
         elif revises is not None or about.base == told.base:
             try:
                 journal = Journal.claim(place, told, found.ref, found.commit, about)
@@ -51,8 +53,6 @@ def begin(place: Place, told: Context) -> Journal:
                 continue  # another process was first, or nobody can tell
             if not journal.lost:
                 return journal
-        elif not _leads_to(place, about.base, place.forge.base()):
-            kept.remove(place, found.ref, found.commit)  # the base branch was set back
     return Journal(place, told)
 
 
@@ -75,10 +75,10 @@ def waiting(place: Place, told: Context) -> About | None:
     return None
 
 
-def tidy(place: Place, still_open: Collection[int]) -> tuple[str, ...]:
+def tidy(place: Place, base: str, still_open: Collection[int]) -> tuple[str, ...]:
     """Remove those that nobody can go on with; what was damaged, in words for a person.
 
-    `still_open` are the experiments that may be revised.
+    `base` is where the base branch is, `still_open` are the experiments that may be revised.
     """
     said = []
     for found in _all(place):
@@ -88,9 +88,15 @@ def tidy(place: Place, still_open: Collection[int]) -> tuple[str, ...]:
                 f"{found.ref} is damaged (at {found.commit[:12]}): that unfinished conversation "
                 "cannot be gone on with and is dropped. What it cost stays counted."
             )
-        elif found.about.revises not in (None, *still_open) and found.about.free:
+        elif found.about.free and not _is_wanted(place, found.about, base, still_open):
             kept.remove(place, found.ref, found.commit)
     return tuple(said)
+
+
+def _is_wanted(place: Place, about: About, base: str, still_open: Collection[int]) -> bool:
+    if about.revises is not None:
+        return about.revises in still_open
+    return _leads_to(place, about.base, base)  # not where the base branch was set back
 
 
 def _may_go_on(place: Place, about: About) -> bool:

@@ -58,7 +58,7 @@ class Asking:
         drafts = self._to_ask(actions)
         if drafts:
             for words in conversations.tidy(
-                self.place, {one.pull.number for one in view.standings}
+                self.place, view.snapshot.base, {one.pull.number for one in view.standings}
             ):
                 self.teller.say(words)
             self.teller.thinking(len(drafts))

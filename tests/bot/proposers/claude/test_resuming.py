@@ -303,6 +303,15 @@ def test_it_waits_while_another_proposer_is_asked(lab: Lab, script: Script) -> N
     assert proposal.cost.calls == N
 
 
+def test_another_proposer_drops_one_about_what_is_not_so_any_more(lab: Lab, script: Script) -> None:
+    dies(lab, script, answer(call("edit", **EDIT)))
+    (lab.folder / "train.py").write_text(TRAIN + "print('merged meanwhile')\n")
+    git(lab.folder, "commit", "-qam", "A winner")
+    other = Lab.at(lab.folder, '[proposer]\nname = "search"\n')
+    conversations.begin(other.place, told(other))
+    assert waiting(lab) == []
+
+
 def test_what_came_to_nothing_is_not_gone_on_with(lab: Lab, script: Script) -> None:
     with pytest.raises(ProposalFailed, match="without handing in"):
         proposes(lab, script, answer(call("check")), answer(text("Hm.")))
@@ -350,8 +359,8 @@ def test_one_that_began_on_commits_that_are_gone_is_dropped(lab: Lab, script: Sc
     git(lab.folder, "commit", "-qam", "A verdict")
     dies(lab, script, answer(call("edit", **EDIT)))
     git(lab.folder, "reset", "-q", "--hard", "HEAD~1")
-    proposal = proposes(lab, script, *conversation())
-    assert waiting(lab) == [] and proposal.cost.calls == N
+    assert conversations.tidy(lab.place, lab.place.forge.base(), ()) == ()
+    assert waiting(lab) == []
 
 
 def test_a_revision_goes_on_for_its_own_request_alone(lab: Lab, script: Script) -> None:
@@ -363,7 +372,9 @@ def test_a_revision_goes_on_for_its_own_request_alone(lab: Lab, script: Script) 
     other = replace(context, revision=replace(asked, number=5))
     assert conversations.begin(lab.place, other).proposer == ""
     assert conversations.begin(lab.place, told(lab)).proposer == ""
-    assert conversations.tidy(lab.place, {4}) == () and len(waiting(lab)) == 1
+    assert (
+        conversations.tidy(lab.place, lab.place.forge.base(), {4}) == () and len(waiting(lab)) == 1
+    )
     proposal = proposes(lab, script, answer(call("submit", **SUBMIT)), context=context)
     assert b"RATE = 3.0" in proposal.files["train.py"] and len(script.requests) == 3
 
@@ -371,7 +382,7 @@ def test_a_revision_goes_on_for_its_own_request_alone(lab: Lab, script: Script) 
 def test_the_revision_of_an_experiment_that_is_closed_is_dropped(lab: Lab, script: Script) -> None:
     asked = Revision(4, Hypothesis("Try it", "Because."), {"train.py": TRAIN.encode()}, "TypeError")
     dies(lab, script, answer(call("check")), context=replace(told(lab), revision=asked))
-    assert conversations.tidy(lab.place, {5}) == ()
+    assert conversations.tidy(lab.place, lab.place.forge.base(), {5}) == ()
     assert waiting(lab) == []
 
 
@@ -504,9 +515,9 @@ def test_a_ref_that_is_no_conversation_is_said_once_and_removed(lab: Lab, script
         repository.update_refs([Create(f"{PREFIX}9-{number}", commit)], "damage")
     repository.update_refs([Create(f"{PREFIX}9-blob", repository.write_blob(b"x"))], "damage")
     assert conversations.begin(lab.place, told(lab)).ref == ref
-    said = conversations.tidy(lab.place, ())
+    said = conversations.tidy(lab.place, lab.place.forge.base(), ())
     assert len(said) == len(wrong) + 1 and all("is damaged" in words for words in said)
-    assert waiting(lab) == [ref] and conversations.tidy(lab.place, ()) == ()
+    assert waiting(lab) == [ref] and conversations.tidy(lab.place, lab.place.forge.base(), ()) == ()
 
 
 def test_another_programme_phase_or_grant_is_another_request() -> None:
