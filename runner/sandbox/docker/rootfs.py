@@ -23,7 +23,11 @@ from runner.sandbox.base import Mount
 from runner.sandbox.docker.specification import USER
 from runner.sandbox.runtime import ETC_FILES, covers, system
 
-_TOOLS = ("sh", "sleep", "true", "env", "cat", "ls", "id", "uname")
+# The second line is what a project's own script is laid out with (runner/kinds/project.py).
+_TOOLS = (
+    "sh", "sleep", "true", "env", "cat", "ls", "id", "uname",
+    "cp", "dirname", "ln", "mkdir",
+)  # fmt: skip
 _OPENED_BY_NAME = (
     "libgcc_s.so.1", "libstdc++.so.6", "libgomp.so.1", "libnss_files.so.2", "libpthread.so.0",
     "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6",

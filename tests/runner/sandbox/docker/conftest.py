@@ -20,8 +20,7 @@ from runner.sandbox.docker.engine import Engine, connect
 from tests.engine import REQUIRED, engine, engine_possible
 
 IMAGE = "mergelab-tests"
-# The proofs that people are promised: in `make test` wherever an engine answers; of the red team
-# a part there, and all of it in `make verify`.
+# The proofs that people are promised: in `make test` wherever an engine answers.
 PROOFS = {"test_docker_redteam.py", "test_docker_doctor.py"}
 
 
