@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bot.audits import ledger as auditlog
 from bot.audits.ledger import AuditEntry, Gain
-from bot.history import ledger
+from bot.history import ledger_message
 from bot.model import Direction, Estimate, Purpose, Reason, Run, Side, Verdict
 
 START = 1_700_000_000
@@ -61,7 +61,7 @@ def write(repository: Path, experiments: int, *, seed: int = 0, title: str = "")
 def _messages(number: int, count: int, world: _World, title: str) -> Iterator[tuple[int, str]]:
     when = START + number * _STEP_S
     verdict, runs = _verdict(world, number)
-    facts = ledger.Facts(
+    facts = ledger_message.Facts(
         number=number,
         title=title or f"Change constant {number % 17} for the {number}th time",
         phase=_PHASES[min(2, 3 * (number - 1) // max(1, count))],
@@ -73,7 +73,7 @@ def _messages(number: int, count: int, world: _World, title: str) -> Iterator[tu
         cost_usd=0.0 if number % 3 else 0.07,
         fork=world.head,
     )
-    yield when, ledger.message(facts, verdict)
+    yield when, ledger_message.message(facts, verdict)
     if verdict.reason is Reason.IMPROVEMENT and verdict.estimate:
         world.level = verdict.estimate.candidate_mean
         world.baseline = _digest(number)

@@ -220,7 +220,7 @@ def _clone(folder: Path, budget_s: float) -> None:
 
 def _write_ledger(repository: Path, experiments: int) -> None:
     """A history of verdicts, written with `git fast-import` in the ledger's own words."""
-    from bot.history import ledger
+    from bot.history import ledger_message
     from bot.model import Direction, Estimate, Purpose, Reason, Run, Side, Verdict
 
     head = _git(repository, "rev-parse", "HEAD").decode().strip()
@@ -232,7 +232,7 @@ def _write_ledger(repository: Path, experiments: int) -> None:
             for seed in range(4)
             for side in Side
         ]
-        facts = ledger.Facts(
+        facts = ledger_message.Facts(
             number=number,
             title=f"Change the learning rate for the {number}th time",
             phase="default",
@@ -243,7 +243,9 @@ def _write_ledger(repository: Path, experiments: int) -> None:
             runs=runs,
         )
         reason = Reason.IMPROVEMENT if number % 10 == 0 else Reason.NO_EVIDENCE
-        text = ledger.message(facts, Verdict(reason, "The interval contains zero.", estimate))
+        text = ledger_message.message(
+            facts, Verdict(reason, "The interval contains zero.", estimate)
+        )
         body = text.encode()
         person = f"Bench <bench@example.org> {1_700_000_000 + number} +0000"
         stream.append(

@@ -19,7 +19,7 @@ from bot.candidate import measured_digest
 from bot.errors import BaselineFails, BotError, RunnerChanged
 from bot.forge.base import Attempt, Forge, PlannedRun, State
 from bot.git import Identity, Repository
-from bot.history import beliefs, ledger, scratchpad, spending
+from bot.history import beliefs, ledger, ledger_message, scratchpad, spending
 from bot.history.multiplicity import Multiplicity
 from bot.history.reduce import class_of, foreign
 from bot.history.scratchpad import Bounds
@@ -85,7 +85,7 @@ class Executor:
         tree = standing.merge_tree if merges else self.repository.tree(base)
         if tree is None:
             raise BotError(f"Experiment #{action.number} has no merge tree; run the step again.")
-        message = ledger.message(self._facts(standing, view), verdict)
+        message = ledger_message.message(self._facts(standing, view), verdict)
         when = self.now()
         entry = replace(ledger.entry_of(message), committed_at=when)
         drawn = committed.files(self.settings, [*view.entries, entry], view.audits)
@@ -248,12 +248,12 @@ class Executor:
                 f"machine, and run the step again; #{order.number} waits."
             )
 
-    def _facts(self, standing: Standing, view: View) -> ledger.Facts:
+    def _facts(self, standing: Standing, view: View) -> ledger_message.Facts:
         record = standing.pull.record
         cost = record.get("cost", {})
         usd = float(cost.get("usd", 0.0)) if isinstance(cost, Mapping) else 0.0
         usd += spending.revising(self.repository, standing.pull.number)
-        return ledger.Facts(
+        return ledger_message.Facts(
             number=standing.pull.number,
             title=standing.pull.title,
             phase=str(record.get("phase", PHASE)),

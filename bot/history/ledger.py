@@ -1,34 +1,31 @@
-"""The ledger: the base branch's own commits about experiments, written and read back.
+"""The ledger: the base branch's own commits about experiments, read back from git.
 
 Every verdict becomes one commit on the first-parent line of the base branch: the merge commit
 of a winner, a scratchpad commit for everything else. Trailers carry the essentials, so that
 `git log` tells the story, `bot log` reads nothing else, and the noise model and the proposers
-find every earlier run without asking a forge.
+find every earlier run without asking a forge. `ledger_message` writes what is read here.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TypeVar
 
 from bot.errors import LedgerError
+from bot.history.ledger_message import NONE, SELF_REPORTED, run_from_row
 from bot.history.scores import Scores, scores_of
-from bot.model import Direction, Outcome, Purpose, Reason, Run, Side, Verdict
-from bot.text.plain import one_line, quiet
+from bot.model import Direction, Outcome, Reason, Run, Side
 
 GREP = "^Experiment: [0-9]"
 _SUBJECT = re.compile(r"(?:Merge|Close) experiment #\d+")
-_NONE = "-"
-_SELF_REPORTED = "self-reported"
 _REQUIRED = {"Experiment", "Hypothesis", "Reason", "Metric", "Head", "Evidence"}
 _NAMES = (
     *("Experiment", "Hypothesis", "Verdict", "Reason", "Phase", "Proposer", "Metric", "Seeds"),
@@ -106,7 +103,7 @@ class LedgerEntry:
 
     @cached_property
     def _runs(self) -> tuple[tuple[Side, Run], ...]:
-        return self._evidence(lambda text: tuple(map(_run_from_row, json.loads(text))))
+        return self._evidence(lambda text: tuple(map(run_from_row, json.loads(text))))
 
     def _evidence(self, read: Callable[[str], _Read]) -> _Read:
         try:
@@ -116,114 +113,6 @@ class LedgerEntry:
                 f"The ledger commit {self.commit[:12]} of experiment #{self.number} has damaged "
                 f"evidence ({error}). Revert whatever rewrote the base branch's history."
             ) from None
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an experiment's ledger commit is made of, beside its verdict."""
-
-    number: int
-    title: str
-    phase: str
-    proposer: str
-    metric: str
-    direction: Direction
-    head: str
-    runs: Sequence[tuple[Side, Run]] = field(default_factory=tuple)
-    cost_usd: float = 0.0
-    fork: str = ""
-    fingerprint: str = ""
-    reverts: tuple[int, int] | None = None
-    self_reported: bool = False
-
-
-def message(facts: Facts, verdict: Verdict) -> str:
-    """The commit message: a readable story first, then one block of trailers."""
-    verb = "Merge" if verdict.merged else "Close"
-    title = _words(facts.title, 200)
-    subject = f"{verb} experiment #{facts.number} ({verdict.reason}): {_words(facts.title, 90)}"
-    story = "\n".join(_words(line, 300) for line in verdict.explanation.splitlines() if line)
-    trailers = [
-        ("Experiment", str(facts.number)),
-        ("Hypothesis", title),
-        ("Verdict", str(verdict.outcome)),
-        ("Reason", str(verdict.reason)),
-        ("Phase", _words(facts.phase, 60)),
-        ("Proposer", _words(facts.proposer, 60)),
-        *_numbers(facts, verdict),
-        ("Cost", f"{facts.cost_usd:.4f}"),
-        ("Head", facts.head),
-        ("Fork", facts.fork or _NONE),
-        ("Fingerprint", facts.fingerprint or _NONE),
-        *([("Reverts", "{} {}".format(*facts.reverts))] if facts.reverts else []),
-        *([("Scored", _SELF_REPORTED)] if facts.self_reported else []),
-        ("Evidence", json.dumps([row_of(*pair) for pair in facts.runs])),
-    ]
-    block = "\n".join(f"{key}: {value}" for key, value in trailers)
-    return f"{subject}\n\n{story}\n\n{block}\n"
-
-
-def _words(text: str, limit: int) -> str:
-    """Text from outside, which must not act when a forge reads the commit."""
-    return quiet(one_line(text, limit))
-
-
-def _numbers(facts: Facts, verdict: Verdict) -> list[tuple[str, str]]:
-    own = [run for side, run in facts.runs if side is Side.CANDIDATE]
-    values = [run.value for run in own if run.value is not None]
-    estimate = verdict.estimate
-    mean = estimate.candidate_mean if estimate else (sum(values) / len(values) if values else None)
-    lines = [
-        ("Metric", " ".join([facts.metric, str(facts.direction), _number(mean)])),
-        ("Seeds", str(len({run.seed for run in own}))),
-        ("Duration", f"{sum(run.duration_s for _, run in facts.runs):.1f}"),
-    ]
-    if estimate:
-        interval = f"{_number(estimate.low)} {_number(estimate.high)} {estimate.level:g}"
-        lines += [
-            ("Baseline", _number(estimate.baseline_mean)),
-            ("Difference", _number(estimate.difference)),
-            ("Interval", interval),
-        ]
-    return lines
-
-
-def _number(value: float | None) -> str:
-    return _NONE if value is None or not math.isfinite(value) else f"{value:.6g}"
-
-
-def row_of(side: Side, run: Run) -> list[object]:
-    """What the ledger keeps of a run: a list that JSON can hold."""
-    return [
-        str(side),
-        run.subject,
-        run.seed,
-        run.status,
-        run.value,
-        str(run.purpose),
-        run.runner_class,
-        run.attempt,
-        round(run.duration_s, 2),
-        dict(run.secondary),
-    ]
-
-
-def _run_from_row(row: Sequence[object]) -> tuple[Side, Run]:
-    side, subject, seed, status, value, purpose, runner_class, attempt, duration, secondary = row
-    if not isinstance(secondary, dict):
-        raise TypeError("secondary metrics are not a table")
-    run = Run(
-        subject=str(subject),
-        seed=int(str(seed)),
-        status=str(status),
-        value=None if value is None else float(str(value)),
-        purpose=Purpose(str(purpose)),
-        runner_class=str(runner_class),
-        attempt=str(attempt),
-        duration_s=float(str(duration)),
-        secondary=tuple((str(key), float(number)) for key, number in secondary.items()),
-    )
-    return Side(str(side)), run
 
 
 def read(repository: Path, branch: str) -> tuple[LedgerEntry, ...]:
@@ -343,7 +232,7 @@ def _parse(body: str, commit: str, committed_at: int) -> LedgerEntry | None:
             explanation=story.partition("\n\n")[2],
             evidence=evidence,
             reverts=_pair(reverts),
-            self_reported=scored == _SELF_REPORTED,
+            self_reported=scored == SELF_REPORTED,
             commit=commit,
             committed_at=committed_at,
         )
@@ -360,28 +249,28 @@ def _texts(block: str) -> Sequence[str] | None:
     Raises KeyError when one is missing all the same.
     """
     if found := _AS_WRITTEN.fullmatch(f"{block}\n"):
-        return found.groups(_NONE)
+        return found.groups(NONE)
     lines = [line.partition(": ") for line in block.split("\n")]
     known = {key: value for key, mark, value in lines if mark}
     if not known.keys() >= _REQUIRED:
         return None
-    known = dict.fromkeys(_OPTIONAL, _NONE) | known
+    known = dict.fromkeys(_OPTIONAL, NONE) | known
     return [known[name] for name in _NAMES]
 
 
 def _interval(text: str) -> tuple[float, float, float] | None:
-    if text == _NONE:
+    if text == NONE:
         return None
     low, high, level = text.split()
     return float(low), float(high), float(level)
 
 
 def _pair(text: str) -> tuple[int, int] | None:
-    if text == _NONE:
+    if text == NONE:
         return None
     first, second = text.split()
     return int(first), int(second)
 
 
 def _optional(text: str) -> float | None:
-    return None if text == _NONE else float(text)
+    return None if text == NONE else float(text)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bot.history.ledger import LedgerEntry, row_of
+from bot.history.ledger import LedgerEntry
+from bot.history.ledger_message import row_of
 from bot.history.reduce import SidedRun
 from bot.history.scores import Scores, scores_of
 from bot.model import Purpose, Reason, Run, Side

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import LedgerError
-from bot.history import ledger
+from bot.history import ledger, ledger_message
 from bot.history.ledger import LedgerEntry
 from bot.history.past import Past, in_class
 from bot.history.reduce import SidedRun
@@ -41,10 +41,10 @@ histories = st.lists(st.lists(made_runs, max_size=8), max_size=6)
 
 
 def entry(number: int, runs: Sequence[SidedRun]) -> LedgerEntry:
-    facts = ledger.Facts(
+    facts = ledger_message.Facts(
         number, "Try it", "tuning", "search", "rank", Direction.LOWER, "ab" * 20, tuple(runs)
     )
-    return ledger.entry_of(ledger.message(facts, Verdict(Reason.WORSE, "It is worse.")))
+    return ledger.entry_of(ledger_message.message(facts, Verdict(Reason.WORSE, "It is worse.")))
 
 
 def past_of(history: Sequence[Sequence[SidedRun]]) -> Past:
@@ -113,8 +113,8 @@ def test_the_first_baseline_is_that_of_the_first_run_made_beside_a_candidate(
     ],
 )
 def test_damaged_evidence_names_its_commit(evidence: str) -> None:
-    text = ledger.message(
-        ledger.Facts(1, "Try it", "tuning", "search", "rank", Direction.LOWER, "ab" * 20),
+    text = ledger_message.message(
+        ledger_message.Facts(1, "Try it", "tuning", "search", "rank", Direction.LOWER, "ab" * 20),
         Verdict(Reason.WORSE, "It is worse."),
     )
     damaged = ledger.entry_of(text.replace("Evidence: []", f"Evidence: {evidence}"))
