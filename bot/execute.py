@@ -225,9 +225,10 @@ class Executor:
     def check_baseline_works(self, order: Order) -> None:
         """Stop for a person where the baseline itself fails: no candidate can be compared.
 
-        Raises BaselineFails.
+        An audit compares none. Raises BaselineFails.
         """
-        assert order.number is not None  # noqa: S101
+        if order.number is None:
+            return
         pulls = self.forge.pulls(State.OPEN)  # the next look asks the same
         pull = next((each for each in pulls if each.number == order.number), None)
         attempts = (pull or self.forge.pull(order.number)).attempts

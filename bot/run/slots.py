@@ -62,7 +62,7 @@ class Slots:
         try:
             if message.error is not None:
                 raise message.error
-            if flight.baseline_unknown and flight.order.number is not None:
+            if flight.baseline_unknown:
                 self.flights.hands.executor.check_baseline_works(flight.order)
             self.troubles.slot_is_well(flight.slot)
         except RunnerFailed as error:

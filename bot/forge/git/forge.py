@@ -138,9 +138,11 @@ class GitForge:
         With a remote, first what others did there.
         """
         if self._sharing:
-            branches = lambda: (pull.branch for pull in self.pulls(State.OPEN))  # noqa: E731
-            self._sharing.fetch(branches, self._endings.advance)
+            self._sharing.fetch(self._open_branches, self._endings.advance)
         return self._heads.take_over()
+
+    def _open_branches(self) -> tuple[str, ...]:
+        return tuple(pull.branch for pull in self.pulls(State.OPEN))
 
     # Talking and measuring
 

@@ -119,11 +119,7 @@ def test_the_next_step_goes_on_in_its_own_clone(
     assert proposal.cost.calls == len(ANSWERS)
 
 
-@pytest.mark.slow
-def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
-    steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = steps.place(monkeypatch)
+def killed_before_the_second_answer_is_shared(place: Place, server: Server) -> None:
     done: list[str] = []
     publish = GitHubForge.publish
 
@@ -137,7 +133,15 @@ def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
         patched.setattr(GitHubForge, "publish", second_time)
         patched.setattr("bot.proposing.asking._Notes.write", lambda *_, **__: None)
         with pytest.raises(Killed):
-            proposes(first, server, *ANSWERS)
+            proposes(place, server, *ANSWERS)
+
+
+@pytest.mark.slow
+def test_killed_before_an_answer_was_shared_that_answer_is_lost_alone(
+    steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = steps.place(monkeypatch)
+    killed_before_the_second_answer_is_shared(first, server)
     proposal = proposes(steps.place(monkeypatch), server, *ANSWERS[1:])
     assert len(server.script.requests) == len(ANSWERS) + 1
     noted = spending.noted(steps.place(monkeypatch).repository)
@@ -149,20 +153,7 @@ def test_a_copy_that_another_clone_went_on_from_is_dropped(
     steps: Steps, server: Server, monkeypatch: pytest.MonkeyPatch, finished: bool
 ) -> None:
     first = steps.place(monkeypatch)
-    done: list[str] = []
-    publish = GitHubForge.publish
-
-    def second_time(self: GitHubForge, ref: str, **more: Any) -> None:
-        done.append(ref)
-        if len([one for one in done if one.startswith(PREFIX)]) > 1:
-            raise Killed
-        publish(self, ref, **more)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(GitHubForge, "publish", second_time)
-        patched.setattr("bot.proposing.asking._Notes.write", lambda *_, **__: None)
-        with pytest.raises(Killed):
-            proposes(first, server, *ANSWERS)
+    killed_before_the_second_answer_is_shared(first, server)
     second = steps.place(monkeypatch)
     (ref,) = waiting(second)
     if finished:
