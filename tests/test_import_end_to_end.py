@@ -209,6 +209,7 @@ def test_the_workflows_are_proposed_when_they_are_asked_for(tmp_path: Path) -> N
     assert any(remark.startswith("corpus is not committed") for remark in told["remarks"])
     written = tomllib.loads((project.folder / "bot.toml").read_text())
     assert written["forge"] == {"kind": "github", "repository": "my-lab/research"}
+    assert written["report"] == {"svg": "docs/progress.svg"}, "what summaries on GitHub show"
     assert SOURCE in (project.folder / ".github/mergelab.txt").read_text()
     assert "python -m bot init --github" in done.err
 

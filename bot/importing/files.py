@@ -80,6 +80,11 @@ def bot_toml(plan: Plan) -> str:
     if plan.on_github:
         lines += ["", "[forge]", 'kind = "github"    # pull requests and measurements live there']
         lines.append(f"repository = {_string(plan.on_github)}")
+        lines += [
+            "",
+            "[report]",
+            'svg = "docs/progress.svg"    # for the README, and steps show it',
+        ]
     for mount in plan.mounts:
         lines += ["", "[[mount]]    # data that is not in git, never writable"]
         lines.append(f"source = {_string(mount)}")

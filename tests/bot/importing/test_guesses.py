@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,6 @@ def test_the_proposed_settings_are_read_as_they_were_meant(word: str, pattern: s
     assert settings.metric.pattern == pattern
     assert settings.budget.cpu_s == 12.5
     assert tomllib.loads(text)["mount"] == [{"source": "data"}]
+    assert settings.report.svg is None
+    there = parse(bot_toml(replace(plan, on_github="my-lab/research")).encode())
+    assert (there.forge.repository, there.report.svg) == ("my-lab/research", "docs/progress.svg")
