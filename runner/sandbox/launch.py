@@ -32,6 +32,7 @@ from runner.sandbox.watch import Pins
 
 _START_PATIENCE_S = 20.0
 _END_PATIENCE_S = 2.0
+_ARGUMENTS_PATIENCE_S = 5.0
 _POLL_S = 0.0002
 _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes the host
 
@@ -264,13 +265,33 @@ def _kill_labelled(chosen: Callable[[str], bool]) -> int:
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
+            words = _command_line(folder).split(b"\0")
             for option, value in itertools.pairwise(words):
                 if option == b"--unsetenv" and chosen(value.decode(errors="replace")):
                     os.kill(int(folder.name), signal.SIGKILL)
                     killed += 1
                     break
     return killed
+
+
+def _command_line(folder: Path) -> bytes:
+    """What stands in /proc for a process; for a child of ours that has just begun, soon.
+
+    Popen returns as soon as the new program takes over, and Linux writes down its arguments a
+    moment later. Raises OSError when the process is gone.
+    """
+    until = time.monotonic() + _ARGUMENTS_PATIENCE_S
+    while True:
+        words = (folder / "cmdline").read_bytes()
+        if words or time.monotonic() > until or not _is_living_child(folder):
+            return words
+        time.sleep(0.001)
+
+
+def _is_living_child(folder: Path) -> bool:
+    # The name, in brackets, may contain anything; state and parent follow.
+    state, parent, *_ = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+    return int(parent) == os.getpid() and state not in (b"Z", b"X")
 
 
 def _end_process(process: int) -> None:

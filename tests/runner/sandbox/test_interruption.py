@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -88,6 +89,20 @@ def test_an_interrupt_in_the_middle_of_a_start_leaves_no_process_waiting(
     with pytest.raises(KeyboardInterrupt):
         run("pass")
     assert waiting[0].wait(timeout=30) == -signal.SIGKILL
+
+
+def test_a_child_that_has_no_arguments_yet_is_waited_for_and_nothing_else(tmp_path: Path) -> None:
+    """A moment after its start /proc shows none, so that its label would not be found."""
+    (tmp_path / "cmdline").write_bytes(b"")
+    (tmp_path / "stat").write_text(f"7 (a) b) R {os.getpid()} 7 7")
+    late = threading.Timer(0.2, (tmp_path / "cmdline").write_bytes, [b"bwrap\0--unsetenv\0"])
+    late.start()
+    assert launch._command_line(tmp_path) == b"bwrap\0--unsetenv\0"
+    late.join()
+    (tmp_path / "cmdline").write_bytes(b"")
+    for stat in (f"7 (dead) Z {os.getpid()} 7 7", "7 (kernel) S 2 7 7"):
+        (tmp_path / "stat").write_text(stat)
+        assert launch._command_line(tmp_path) == b""
 
 
 def test_descriptors_do_not_pile_up(run: Run) -> None:
