@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -187,9 +188,17 @@ def _sign(effect: Sample) -> int:
 
 
 def _spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    from scipy.stats import spearmanr
+    """Correlation of the ranks (Spearman 1904); not a number where one side has no order."""
+    try:
+        return statistics.correlation(_ranks(one), _ranks(other))
+    except statistics.StatisticsError:
+        return math.nan
 
-    return float(spearmanr(one, other).statistic)
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Twice the mean of the places that equal values share."""
+    order = sorted(values)
+    return [bisect_left(order, value) + bisect_right(order, value) for value in values]
 
 
 def _rho_interval(one: Place, other: Place, common: Sequence[str]) -> tuple[float, float] | None:

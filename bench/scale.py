@@ -7,7 +7,7 @@ log, status, pulls   of that command with `--json`: `s` the wall time, `cpu_s` t
                      (git's included), which a busy machine does not blur, `mb` the memory
 look                 the same for what a step does before it acts: snapshot and decision
 compare              the same look once the open experiment has its first runs: the decision
-                     compares it with the baseline, for which scipy is imported
+                     compares it with the baseline
 growth               for each, how many times the processor's time of 1,000 experiments that of
                      10,000 is
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from bot.verdict.compare import Comparison
 from bot.verdict.rule import VerdictRule
@@ -25,8 +26,18 @@ class Boundary:
     lower: float
     upper: float
     significant: bool  # at the level of the test, as if this look were the only one
-    keeps: float  # the gain below which a candidate is given up at this look
-    accepts_from: float  # the gain from which it is accepted
+    significant_gain: Callable[[], float] = field(compare=False)
+    gain_at: Callable[[float], float] = field(compare=False)  # the gain of a ratio
+
+    @property
+    def keeps(self) -> float:
+        """The gain below which a candidate is given up at this look."""
+        return self.gain_at(self.lower)
+
+    @property
+    def accepts_from(self) -> float:
+        """The gain from which it is accepted."""
+        return max(self.significant_gain(), self.gain_at(self.upper))
 
     def accepts(self, last: bool) -> bool:
         """Whether the gain is shown; the last look needs no more than an even ratio."""
@@ -54,7 +65,7 @@ def boundary(comparison: Comparison, min_effect: float, rule: VerdictRule) -> Bo
     if comparison.error <= 0 or effect <= 0:  # nothing varies: the difference is the answer
         sign = comparison.gain - max(min_effect, 0.0)
         ratio = math.copysign(math.inf, sign) if comparison.gain > 0 else -math.inf
-        return Boundary(ratio, 0.0, 0.0, ratio > 0, min_effect, min_effect)
+        return Boundary(ratio, 0.0, 0.0, ratio > 0, lambda: min_effect, lambda _: min_effect)
     drift = effect / comparison.error  # how far apart the hypotheses are, in standard errors
     overshoot = _OVERSHOOT * drift / math.sqrt(comparison.candidate.runs)
     lower = min(math.log(1 - rule.power) + overshoot, 0.0)
@@ -66,8 +77,8 @@ def boundary(comparison: Comparison, min_effect: float, rule: VerdictRule) -> Bo
         lower=lower,
         upper=upper,
         significant=deviate >= least,
-        keeps=_gain(lower / drift + drift / 2, comparison),
-        accepts_from=_gain(max(least, upper / drift + drift / 2), comparison),
+        significant_gain=lambda: comparison.gain_at(rule.test_alpha),
+        gain_at=lambda ratio: _gain(ratio / drift + drift / 2, comparison),
     )
 
 

@@ -18,7 +18,7 @@ from runner.redteam.play import Play, leftovers
 from runner.result import Status
 from runner.sandbox import cgroups
 from runner.sandbox.choose import reap_orphans
-from runner.sandbox.label import PREFIX, is_orphan
+from runner.sandbox.label import PREFIX
 from runner.workspace import PREFIX as FOLDERS
 from runner.workspace import remove_abandoned
 from tests.runner.processes import survivors
@@ -92,6 +92,7 @@ def test_runners_killed_at_any_moment_leave_nothing(project: Path) -> None:
     dice = random.Random(0)
     mounts = Path("/proc/self/mountinfo").read_text().count(str(project))
     seeds = [700_000_000 + dice.randrange(10**8) for _ in range(KILLED)]
+    runners = []
     for seed in seeds:
         command = ["measure", *place, "--candidate", str(project / "train.py"), "--seed", str(seed)]
         process = subprocess.Popen(
@@ -100,23 +101,24 @@ def test_runners_killed_at_any_moment_leave_nothing(project: Path) -> None:
         time.sleep(dice.uniform(0.3, 1.4))
         process.send_signal(dice.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
         process.wait()
+        runners.append(process.pid)
     reap_orphans()
     remove_abandoned()
     end = time.monotonic() + _PATIENCE_S
-    while left := left_behind(project, seeds):
+    while left := left_behind(project, seeds, runners):
         assert time.monotonic() < end, left
         time.sleep(0.1)
     assert Path("/proc/self/mountinfo").read_text().count(str(project)) == mounts
 
 
-def left_behind(project: Path, seeds: list[int]) -> list[str]:
-    """Processes, folders and control groups of runners that are gone."""
+def left_behind(project: Path, seeds: list[int], runners: list[int]) -> list[str]:
+    """Processes, folders and control groups of these runners."""
     groups = [
         path.name
         for one in cgroups.candidates()
         for folder in one.folders
-        for path in folder.glob(f"{PREFIX}-*")
-        if is_orphan(path.name)
+        for runner in runners
+        for path in folder.glob(f"{PREFIX}-*-{runner}-*")
     ]
     folders = [path.name for path in (project / "tmp").glob("*")]
     assert all(name.startswith((FOLDERS, PREFIX)) for name in folders), folders
