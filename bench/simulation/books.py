@@ -15,12 +15,30 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 
+MARKED = 64
+"""So many calls can be told from each other."""
+_BITS = 2
+
 Name = tuple[object, ...]
 """A run by attempt and index, a revision by experiment and what was asked, a new idea by number."""
 
 
+def tokens(call: int) -> int:
+    """What a call of a model takes: in a sum of calls it tells this one from all others."""
+    return 1 << _BITS * call if call < MARKED else 0
+
+
+def times(call: int, total: int) -> int:
+    """How often a sum of tokens has this call; right up to three times."""
+    return (total >> _BITS * call) % (1 << _BITS)
+
+
 class PaidTwice(AssertionError):
     """Something was paid for again although its result was, or should have been, known."""
+
+
+class Unnoted(AssertionError):
+    """What a call of a model has cost was not written down, and nothing was in the way."""
 
 
 class Stage(StrEnum):
@@ -53,6 +71,7 @@ class Process:
     ended: bool = False
     misled: bool = False  # GitHub has answered it with an older list
     listed: bool = False  # a workflow that GitHub shows: whoever looks there knows of it
+    calls: list[int] = field(default_factory=list)  # of a model, by number
 
 
 @dataclass
@@ -65,7 +84,7 @@ class Books:
     lost: Counter[Name] = field(default_factory=Counter)
     raced: Counter[Name] = field(default_factory=Counter)
     calls: int = 0  # of a model, each paid for
-    unnoted: int = 0  # of these, in flight when their process was killed
+    unnoted: set[int] = field(default_factory=set)  # of these, known to nobody: their process broke
     runs: list[tuple[float, float]] = field(default_factory=list)  # beginning and end of each
     _moments: count[int] = field(default_factory=lambda: count(1))
 
@@ -118,6 +137,18 @@ class Books:
         for name, work in self.works.items():
             if work.by is process and work.stage not in {Stage.KEPT, Stage.NEGLECTED}:
                 self._lost(name, work)
+
+    def settle(self, process: Process, noted: int, *, struck: bool) -> None:
+        """A process is gone; `noted` are the tokens of all calls where its notes outlive it.
+
+        Only where a fault `struck` may what a call of its has cost be known to nobody.
+        Raises Unnoted.
+        """
+        marked = (call for call in process.calls if call < MARKED)
+        missing = {call for call in marked if not times(call, noted)}
+        if missing and not struck:
+            raise Unnoted(f"nobody knows what calls {missing} of {process.name} have cost")
+        self.unnoted |= missing
 
     def _lost(self, name: Name, work: Work) -> None:
         work.stage = Stage.LOST

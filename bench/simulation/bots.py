@@ -19,6 +19,7 @@ from bot.decide import Room
 from bot.forge.github.client import GitHubClient
 from bot.git import Identity
 from bot.history import spending
+from bot.history.cost import Cost
 from bot.proposing.place import BOT, Place
 from bot.run.base import Measurer
 from bot.run.scheduler import Choose, Outcome, Scheduler, everything
@@ -29,14 +30,22 @@ from bot.workflows.measurer import WorkflowMeasurer
 from bot.workflows.runs import Runs
 
 
+def _in_its_clone(place: Place) -> Cost:
+    return spending.noted(place.repository)
+
+
 @dataclass
 class Bot:
-    """One that measures on its own machine. `enter` gives a new process its view of the place."""
+    """One that measures on its own machine. `enter` gives a new process its view of the place.
+
+    `noted` is what calls of models have cost by the notes that outlive a process.
+    """
 
     name: str
     enter: Callable[[Process], Place]
     world: World
     thinker: Thinker
+    noted: Callable[[Place], Cost] = _in_its_clone
 
     def run(self, terms: Terms, slots: int = 1) -> Outcome:
         """A process from its start to its end. Raises what ends it."""
@@ -58,12 +67,16 @@ class Bot:
 
 @dataclass
 class WorkflowBot:
-    """One whose measurements are workflows: `step.yml`. `enter` gives a process its clone."""
+    """One whose measurements are workflows: `step.yml`. `enter` gives a process its clone.
+
+    That ends with the process: `noted` is what GitHub knows of the cost of calls.
+    """
 
     name: str
     enter: Callable[[Process], tuple[Place, GitHubClient]]
     world: World
     thinker: Thinker
+    noted: Callable[[Place], Cost]
 
     def run(self, terms: Terms, slots: int = 1) -> Outcome:
         """One step: everything that is possible now. Raises what ends it."""
@@ -99,6 +112,7 @@ def carry_on(
 ) -> Outcome:
     """Run the scheduler in a process; its accounts are closed however it ends."""
     world = bot.world
+    struck = world.faults.struck.total()
 
     def looked(view: View, room: Room) -> tuple[Action, ...]:
         world.books.look(process)
@@ -120,3 +134,5 @@ def carry_on(
         return scheduler.run()
     finally:
         world.books.end(process)
+        noted = bot.noted(place).input_tokens
+        world.books.settle(process, noted, struck=world.faults.struck.total() > struck)

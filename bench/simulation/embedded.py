@@ -65,7 +65,7 @@ class Embedded:
     def check(self, books: Books) -> None:
         """All calls are noted in the one clone, and each answer is one experiment at most."""
         opened_once(self.place.forge.pulls())
-        check_costs(spending.noted(self.place.repository).calls, books)
+        check_costs(spending.noted(self.place.repository), books)
 
     def pass_time(self) -> None:
         """Nothing happens by itself here."""

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from bench.simulation.books import Books
+from bench.simulation.books import Books, times
 from bot.candidate import allowed_files
 from bot.forge.base import Attempt, PullRequest, State
 from bot.git import Repository
 from bot.history import ledger, scratchpad
+from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
 from bot.history.scratchpad import Bounds
 from bot.history.trees import remake_trees
@@ -134,10 +135,13 @@ def _scratchpad_agrees(place: Place, entries: Sequence[LedgerEntry]) -> None:
     demand(text == made, "the scratchpad is not what the ledger gives")
 
 
-def check_costs(noted: int, books: Books) -> None:
-    """Every call is charged once, but for those that a kill left no instant to write down."""
-    made = f"{books.calls} made, {books.unnoted} of them cut short"
-    demand(noted == books.calls - books.unnoted, f"{noted} calls noted, {made}")
+def check_costs(noted: Cost, books: Books) -> None:
+    """Every call is charged exactly once, but for those whose notes a fault took away."""
+    for call in range(books.calls):
+        charged, wanted = times(call, noted.input_tokens), int(call not in books.unnoted)
+        demand(charged == wanted, f"call {call} was charged {charged} times and not {wanted}")
+    made = f"{books.calls} made, {sorted(books.unnoted)} of them cut short"
+    demand(noted.calls == books.calls - len(books.unnoted), f"{noted.calls} noted, {made}")
 
 
 def opened_once(pulls: Sequence[PullRequest]) -> None:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 from bench.simulation import project
 from bench.simulation.books import Books, Process
 from bench.simulation.bots import Bot, WorkflowBot
-from bench.simulation.invariants import demand
+from bench.simulation.invariants import check_costs, demand, opened_once
 from bench.simulation.machines import Machines
 from bench.simulation.people import Listed, People
 from bench.simulation.quick import QuickGit, Store, quick_ledger
@@ -36,8 +36,10 @@ from bot.forge.github.remote import Remote
 from bot.forge.github.states import managed
 from bot.git import Repository
 from bot.git.process import Git
-from bot.history import ledger
+from bot.git.refs import refs_below
+from bot.history import ledger, spending
 from bot.model import Verdict
+from bot.proposing import kept
 from bot.proposing.place import Place
 from bot.run.scheduler import Outcome
 from bot.run.terms import Terms
@@ -85,7 +87,7 @@ class OnGitHub:
         self._settings = parse(project.SETTINGS.encode())
         self._server = folder / "github.git"
         self.github = populate(TimedGitHub(self._server, world.clock))
-        home = self._make_home()
+        home = self._home = self._make_home()
         self._application = Application(self.github)
         self._machines = Machines(self.github, home, world)
         self.github.on_dispatch = self._machines.take
@@ -93,13 +95,14 @@ class OnGitHub:
         self.people = People(desk, Random(f"people {seed}"), world.clock.now)
         self.place, _ = self._enter(Process("nobody"), self._clone(), sure=True)
         ideas = Random(f"ideas {seed}")
-        lab = self._clone()
+        lab = self._lab = self._clone()
         self.bots: Mapping[str, Bot | WorkflowBot] = {
             _STEPS: WorkflowBot(
                 _STEPS,
                 lambda process: self._enter(process, self._clone()),
                 world,
                 Thinker(world, ideas.randint(1, 3)),
+                lambda _: spending.noted(home),
             ),
             _LAB: Bot(
                 _LAB,
@@ -137,8 +140,14 @@ class OnGitHub:
         return repr([sorted(github.repository.refs().items()), pulls, counts])
 
     def check(self, books: Books) -> None:
-        """GitHub's own state is that of the record, and no journal is left."""
-        del books  # what a lost clone had noted and not shared yet is lost with it
+        """GitHub's own state is that of the record, and no journal is left.
+
+        All calls are noted there, and each answer is one experiment at most.
+        """
+        opened_once(self.place.forge.pulls())
+        check_costs(spending.noted(self._home), books)
+        kept_there = sorted(refs_below(self._lab, kept.PREFIX))
+        demand(kept_there == [], f"complete proposals that nobody opened: {kept_there}")
         github = self.github
         github.observe()
         left = [name for name in github.repository.refs() if name.startswith(_JOURNALS)]

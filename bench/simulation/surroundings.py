@@ -10,7 +10,7 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from bench.simulation.books import Name, Process
+from bench.simulation.books import Name, Process, tokens
 from bench.simulation.faults import Killed
 from bench.simulation.invariants import IDEA
 from bench.simulation.project import COMPARABLE, constant, measured, with_constant
@@ -19,7 +19,6 @@ from bot.actions import Action
 from bot.errors import RunnerFailed
 from bot.forge.base import State as Open
 from bot.git import Repository
-from bot.history import spending
 from bot.history.cost import Cost
 from bot.model import Hypothesis, Proposal
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
@@ -189,7 +188,7 @@ class Thinker:
     ideas: float
     step: Callable[[Random], float] = lambda chance: chance.choice([-0.5, 0.5, 1.0, 1.5, 20.0])
     name: str = "command"
-    calls: int = 0
+    calls: list[int] = field(default_factory=list)
 
     def propose(self, context: Context) -> Proposal:
         """Change one or two constants."""
@@ -199,10 +198,12 @@ class Thinker:
         if world.faults.strikes("killed while proposing"):
             raise Killed("while proposing")
         self.ideas -= 1
-        self.calls += 1
+        call = world.books.calls
+        self.calls.append(call)
         world.books.calls += 1
+        cost = Cost(usd=0.01, input_tokens=tokens(call), calls=1)
         if world.faults.strikes("proposal failed"):
-            raise ProposalFailed("the model refused", Cost(usd=0.01, calls=1))
+            raise ProposalFailed("the model refused", cost)
         source = (context.revision or context).files["train.py"]
         names = world.chance.choice([["RATE"], ["WIDTH"], ["RATE", "WIDTH"]])
         for name in names:
@@ -210,7 +211,7 @@ class Thinker:
             source = with_constant(source, name, value)
         title = "Set " + " and ".join(f"{name} to {constant(source, name)}" for name in names)
         idea = Hypothesis(title, f"{IDEA}{world.books.calls}.")
-        return Proposal(idea, {"train.py": source}, self.name, Cost(usd=0.01, calls=1))
+        return Proposal(idea, {"train.py": source}, self.name, cost)
 
 
 @dataclass
@@ -250,8 +251,7 @@ class _Draft:
     def _answer(self) -> Message:
         given = self.proposers
         books = given.world.books
-        calls, mine = books.calls, given.thinker.calls
-        settled = books.unnoted + given.noted()
+        mine = len(given.thinker.calls)
         try:
             proposal = ask(given.place, given.thinker, self.told, given.world.clock.now())
         except Exception as error:
@@ -261,10 +261,8 @@ class _Draft:
             if self._name and proposal.kept:
                 books.keep(self._name)  # whoever asks the same again is given this
         finally:
-            # What was noted by the instant of a kill is not lost, nor is another bot's.
-            unsettled = (books.calls - calls) - (books.unnoted + given.noted() - settled)
-            books.unnoted += max(0, unsettled)
-        if given.thinker.calls == mine:
+            given.process.calls += given.thinker.calls[mine:]
+        if len(given.thinker.calls) == mine:
             self._lost()
         elif self._name:
             books.finish(self._name, given.process)
@@ -296,10 +294,6 @@ class SimulatedProposers:
         """The head of an experiment."""
         pulls = self.place.forge.pulls(Open.OPEN)
         return next((pull.head for pull in pulls if pull.number == number), "")
-
-    def noted(self) -> int:
-        """How many calls are written down by now."""
-        return spending.noted(self.place.repository).calls
 
 
 @dataclass

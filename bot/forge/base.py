@@ -96,7 +96,8 @@ class Forge(Protocol):
         the branch exists elsewhere, or has an open pull request; ForgeError when the branch
         cannot have its name, is the base branch, cannot exist beside another (`exp/a` beside
         `exp`), or the title is empty; Conflict when too many others open theirs just now, or
-        `instead_of` is not there any more, which else is removed in the same write.
+        `instead_of` is not there any more, which else is removed in the same write. Where a process
+        was killed before it could do that, the pull request that it opened is returned.
         """
         ...
 

@@ -137,6 +137,10 @@ class Objects:
         """The first line of a commit's message."""
         return self.git.text("log", "-1", "--no-show-signature", "--format=%s", commit, "--")
 
+    def committed_at(self, commit: str) -> int:
+        """When a commit was made, in seconds since 1970."""
+        return int(self.git.text("log", "-1", "--format=%ct", commit))
+
     def messages(self, old: str, new: str, *, side_lines: bool = False) -> tuple[str, ...]:
         """The messages of the commits on the first-parent line from `old` to `new`, latest first.
 

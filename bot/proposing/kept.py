@@ -3,7 +3,8 @@
 A proposal is written down together with what it cost, in one transaction, the moment it is
 complete, so that no crash can make it be paid for again: `refs/forge/proposals/<id>`, a commit
 with the files and everything that was said. The ref ends in the very write that opens the pull
-request; what a crash leaves is opened by whoever comes next, without asking again.
+request; what a crash leaves is opened by whoever comes next, without asking again. (On GitHub one
+that could not be pushed ends after that write: see `bot.forge.github.opening`.)
 """
 
 from __future__ import annotations
@@ -134,6 +135,11 @@ def is_waiting(place: Place, proposal: Proposal) -> bool:
         return True
     ref, commit = proposal.kept
     return place.forge.own_refs(PREFIX).get(ref) == commit
+
+
+def written_at(place: Place, proposal: Proposal) -> int | None:
+    """When it was written down, in seconds since 1970; None where it was not."""
+    return place.repository.committed_at(proposal.kept[1]) if proposal.kept else None
 
 
 def forget(place: Place, proposal: Proposal) -> None:

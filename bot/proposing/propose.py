@@ -102,7 +102,9 @@ class Drafting:
         if not kept.is_waiting(self.place, proposal):
             return True  # another bot has found and opened it
         try:
-            head = commit(self.place, view, proposal, told, self.now())
+            # Whoever opens it, it is the same commit: so a forge can tell that it was opened.
+            when = kept.written_at(self.place, proposal) or self.now()
+            head = commit(self.place, view, proposal, told, when)
         except Refused as reason:
             kept.forget(self.place, proposal)
             if self.adopted:

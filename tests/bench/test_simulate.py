@@ -17,8 +17,10 @@ from bot.actions import Action, Conclude, Measure, Resume
 from bot.decide import Room, decide
 from bot.execute import Executor
 from bot.forge.github.journal import Journal
+from bot.forge.github.opening import Openings
 from bot.git import RefChange, Update, refs
 from bot.model import Reason, Verdict
+from bot.proposing import asking
 from bot.run.base import Order
 from bot.run.flights import Flights
 from bot.run.slots import Slots
@@ -56,6 +58,7 @@ def played(first: int, seeds: int, capsys: pytest.CaptureFixture[str]) -> dict[s
     ("seed", "found"),
     [
         (7, "a force-push took the head on record away from every new clone"),
+        (63, "what a person closed while its opening was cut short was opened again"),
         (31, "a merge tree of a commit that is not there ended a step with a traceback"),
         (113, "runs of an attempt were made whose results another bot had already"),
         (119, "a closed experiment had another head than the one that was judged"),
@@ -174,6 +177,21 @@ def test_a_run_that_another_bot_has_made_already_is_noticed(
 def test_a_workflow_that_is_asked_for_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkflowMeasurer, "elsewhere", lambda self, attempts: frozenset())
     assert found("PaidTwice", GITHUB[:10])
+
+
+def test_a_proposal_that_is_opened_twice_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks whether another process has opened it."""
+    monkeypatch.setattr(Openings, "_led_to", lambda self, shown, event: False)
+    monkeypatch.setattr(Openings, "_opened_before", lambda self, new: None)
+    monkeypatch.setattr(Journal, "is_pending", lambda self, kind, name, commit: True)
+    assert found("opened twice", [335])
+
+
+def test_a_cost_that_other_clones_never_hear_of_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking._Notes, "share", lambda self: None)
+    assert found("nobody knows what", GITHUB[:8])
 
 
 def test_a_journal_that_is_never_finished_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,9 @@ def log(store: Store, arguments: tuple[str, ...]) -> Completed | None:
         return Completed(0, message.split(b"\n")[0] + b"\n", "")
     if author and form == "--format=%an%x00%ae":
         return Completed(0, author[1] + b"\0" + author[2] + b"\n", "")
+    made = re.search(rb"^committer .*> (\d+) ", head, re.MULTILINE)
+    if made and form == "--format=%ct":
+        return Completed(0, made[1] + b"\n", "")
     return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.forge.base import Conflict
 from bot.forge.events import Closed, Merged
 from bot.forge.github.answers import Issue, Pull, parse
 from bot.forge.github.base_branch import BaseBranch
@@ -58,7 +57,7 @@ class Endings:
         self._base.move(event.base, event.commit, moves)
         self._comments.keep(shown.number, words, event)
         self._show(shown, event)
-        self._drop(name, commit)
+        self._journal.done(ENDING, name, commit)
 
     def finish_all(self) -> None:
         """Do the rest of what was interrupted; what was fetched is fresh."""
@@ -77,7 +76,7 @@ class Endings:
         if not self._comments.has(number, Merged, Closed):
             self._comments.keep(number, words, event)
         self._show(self._look(number), event)
-        self._drop(name, commit)
+        self._journal.done(ENDING, name, commit)
 
     def _show(self, shown: Pull, event: Merged | Closed) -> None:
         """Label and state on GitHub, by one call where nothing is in the way."""
@@ -95,12 +94,6 @@ class Endings:
             if shown.head.sha != event.head:
                 self._say_once(number, _MOVED.format(event.head))
             self._client.patch(f"issues/{number}", {"state": "closed"})
-
-    def _drop(self, name: str, commit: str) -> None:
-        try:
-            self._journal.forget(ENDING, name, commit)
-        except Conflict:  # another bot finished it
-            return
 
     def _say_once(self, number: int, text: str) -> None:
         if not any(text in comment.body for comment in self._comments.of(number)):

@@ -115,7 +115,13 @@ class GitHubForge:
         author = Identity(bot.name, f"{bot.id}+{bot.name}@users.noreply.github.com")
         journal = Journal(repository, remote, author)
         self._openings = Openings(
-            client, remote, comments, journal=journal, memory=memory, base_branch=base_branch
+            client,
+            remote,
+            comments,
+            own=user.id,
+            journal=journal,
+            memory=memory,
+            base_branch=base_branch,
         )
         self._endings = Endings(client, base, comments, journal, sleep)
         self._verdicts = Verdicts(

@@ -10,11 +10,13 @@ it comes with the branch and holds everything that the pull request will say.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from bot.forge.base import ForgeError
+from bot.forge.base import Conflict, ForgeError
 from bot.forge.events import Closed, InvalidEvent, Merged, Opened, from_json, to_json
+from bot.forge.github.errors import Unreachable
 from bot.forge.github.remote import Move, Remote
 from bot.git import Identity, Repository
 
@@ -71,3 +73,16 @@ class Journal:
     def forget(self, kind: str, name: str, commit: str, *also: Move) -> None:
         """Drop an entry, and make other moves with it. Raises Conflict."""
         self._remote.push([Move(self.ref(kind, name), None, commit), *also])
+
+    def done(self, kind: str, name: str, commit: str) -> None:
+        """Drop an entry of which nothing is left to do, as another bot may have done."""
+        with suppress(Conflict):
+            self.forget(kind, name, commit)
+
+    def is_pending(self, kind: str, name: str, commit: str) -> bool:
+        """Whether it is under way at this moment; where GitHub cannot be asked, as it was."""
+        ref = self.ref(kind, name)
+        try:
+            return self._remote.now([ref]).get(ref) == commit
+        except Unreachable:
+            return True

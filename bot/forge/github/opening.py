@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 
 from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull
@@ -10,7 +11,7 @@ from bot.forge.events import Opened, Person
 from bot.forge.github import records
 from bot.forge.github.answers import Pull, parse, parse_all
 from bot.forge.github.client import GitHubClient
-from bot.forge.github.errors import Rejected, Uncertain
+from bot.forge.github.errors import Rejected, Uncertain, Unreachable
 from bot.forge.github.journal import OPENING, Entry, Journal
 from bot.forge.github.memory import Memory
 from bot.forge.github.remote import MIRROR, Move, Remote
@@ -20,6 +21,8 @@ from bot.forge.opening import in_the_way, title_of
 from bot.git import Delete, RefMoved
 
 _EXISTS = re.compile(r"pull request already exists", re.IGNORECASE)
+_CLOCKS_DIFFER_S = 3600
+"""At most: GitHub's clock and that of a machine of the bot."""
 
 
 class Openings:
@@ -31,84 +34,132 @@ class Openings:
         remote: Remote,
         comments: Comments,
         *,
+        own: int,
         journal: Journal,
         memory: Memory,
         base_branch: str,
     ) -> None:
+        """`own` is the number of the bot's account."""
         self._client = client
         self._remote = remote
         self._comments = comments
+        self._own = own
         self._journal = journal
         self._memory = memory
         self._base_branch = base_branch
 
     def open(self, new: NewPull, at: int) -> Pull:
-        """Open one, and return it as GitHub made it. What was fetched is fresh."""
+        """Open one, and return it as GitHub made it. What was fetched is fresh.
+
+        Of what `instead_of` holds it is the only one: one that is there already is returned.
+        """
         repository = self._remote.repository
-        title = title_of(repository, new, self._base_branch)
-        tip = self._remote.branch(new.branch)
-        if tip not in {None, new.head}:
-            raise BranchTaken(f"Branch {new.branch} exists on GitHub already, at {tip}.")
-        if other := in_the_way(repository, new.branch, f"{MIRROR}/heads"):
-            raise ForgeError(
-                f"Branch {new.branch!r} cannot be created: a branch {other!r} is in its way, as a"
-                " file is in the way of a folder. Give that one another name on GitHub."
-            )
         event = Opened(
             at=at,
             number=1,  # GitHub gives the number
             branch=new.branch,
             head=new.head,
-            title=title,
+            title=title_of(repository, new, self._base_branch),
             body=records.clipped(records.plain(new.body), records.MOST_BYTES),
             author=Person.of(new.author),
             record=dict(new.record),
         )
         records.record_bodies(records.new_key(), "", [event])  # refuses before anything is written
-        commit = self._journal.write(Entry(event, ""))
-        moves = [Move(self._journal.ref(OPENING, new.branch), commit, None)]
-        if tip is None:
-            moves.append(Move(f"refs/heads/{new.branch}", new.head, None))
-        ended = self._ended(new)
-        try:
-            self._remote.push([*moves, *ended])
-        except Conflict:
-            raise BranchTaken(f"Somebody else is opening {new.branch} at this moment.") from None
-        undo = [Move(f"refs/heads/{new.branch}", None, new.head)] if tip is None else []
-        undo += [Move(move.ref, move.old, None) for move in ended]
+        shown = self._opened_before(new) or self._open(new, event)
         if new.instead_of:
-            with suppress(RefMoved):  # it was kept in another clone
+            with suppress(RefMoved):  # it was kept on GitHub
                 repository.update_refs([Delete(*new.instead_of)], "a pull request took its place")
-        return self._carry_on(new.branch, commit, event, undo)
-
-    def _ended(self, new: NewPull) -> list[Move]:
-        """What ends with an opening, on GitHub. Raises Conflict when it has ended already."""
-        if new.instead_of is None:
-            return []
-        ref, at = new.instead_of
-        if ref in self._remote.own(ref.rpartition("/")[0]):
-            return [Move(ref, None, at)]
-        if self._remote.repository.ref(ref) is None:
-            raise Conflict(f"Another bot has opened what {ref} held.")
-        return []  # it never came to GitHub
+        return shown
 
     def finish(self) -> None:
         """Carry on with what a crash interrupted; what was fetched is fresh."""
         for branch, commit in self._journal.pending(OPENING).items():
             event = self._journal.read(commit).event
             if not isinstance(event, Opened) or self._remote.branch(branch) is None:
-                self._journal.forget(OPENING, branch, commit)  # a person has deleted the branch
-                continue
-            shown = self._found(branch)
-            if shown is None:
-                self._carry_on(branch, commit, event, [])
+                self._journal.done(OPENING, branch, commit)  # a person has deleted the branch
             else:
-                self._describe(shown, event)
-                self._journal.forget(OPENING, branch, commit)
+                self._finish(branch, commit, event)
 
-    def _carry_on(self, branch: str, commit: str, event: Opened, undo: list[Move]) -> Pull:
+    def _opened_before(self, new: NewPull) -> Pull | None:
+        """The pull request that was opened in place of the same, by whoever did not get further.
+
+        What GitHub keeps ends in the push that begins an opening, so that nothing need be asked
+        about it. What this clone keeps ends after it: a process that was killed in between has left
+        it here. Raises Conflict where it is nowhere any more.
+        """
+        if new.instead_of is None:
+            return None
+        ref, commit = new.instead_of
+        repository = self._remote.repository
+        if self._on_github(ref):
+            return None
+        for branch, entry in self._journal.pending(OPENING).items():
+            event = self._journal.read(entry).event
+            if isinstance(event, Opened) and event.head == new.head:
+                return self._finish(branch, entry, event)
+        if repository.ref(ref) is None:
+            raise Conflict(f"Another bot has opened what {ref} held.")
+        return self._recorded(new.head, repository.committed_at(commit))
+
+    def _on_github(self, ref: str) -> bool:
+        return ref in self._remote.own(ref.rpartition("/")[0])
+
+    def _recorded(self, head: str, since: int) -> Pull | None:
+        """The pull request whose record begins at `head`, and was written after `since`."""
+        number = self._comments.opened_at(head, since - _CLOCKS_DIFFER_S)
+        return None if number is None else parse(Pull, self._client.get(f"pulls/{number}"))
+
+    def _open(self, new: NewPull, event: Opened) -> Pull:
+        """The branch and the journal by one push, then the rest."""
+        branch, head = new.branch, new.head
+        tip = self._remote.branch(branch)
+        if tip not in {None, head}:
+            raise BranchTaken(f"Branch {branch} exists on GitHub already, at {tip}.")
+        if other := in_the_way(self._remote.repository, branch, f"{MIRROR}/heads"):
+            raise ForgeError(
+                f"Branch {branch!r} cannot be created: a branch {other!r} is in its way, as a"
+                " file is in the way of a folder. Give that one another name on GitHub."
+            )
+        commit = self._journal.write(Entry(event, ""))
+        also = [Move(f"refs/heads/{branch}", head, None)] if tip is None else []
+        if new.instead_of and self._on_github(new.instead_of[0]):
+            also.append(Move(new.instead_of[0], None, new.instead_of[1]))
         try:
-            shown, made = self._create(branch, event)
+            self._remote.push([Move(self._journal.ref(OPENING, branch), commit, None), *also])
+        except Conflict:
+            raise BranchTaken(f"Somebody else is opening {branch} at this moment.") from None
+        if not self._journal.is_pending(OPENING, branch, commit):
+            # Another bot took it for interrupted, and did the rest. Should that one be closed by
+            # now, GitHub would open a second one for the same branch.
+            if shown := self._recorded(head, event.at):
+                return shown
+            raise Conflict(f"Another bot has opened {branch} at this moment.")
+        own = tip is None or new.instead_of is not None
+        undo = [Move(move.ref, move.old, move.new) for move in also]
+        return self._carry_on(branch, commit, event, undo, own=own)
+
+    def _finish(self, branch: str, commit: str, event: Opened) -> Pull:
+        """Do the rest of an opening, which whoever began it may be about to do as well."""
+        for shown in self._of(branch, "all"):
+            if shown.state == "open" or self._led_to(shown, event):
+                self._describe(shown, event)
+                self._journal.done(OPENING, branch, commit)
+                return shown
+        return self._carry_on(branch, commit, event, [], own=True)
+
+    def _led_to(self, shown: Pull, event: Opened) -> bool:
+        """Whether a pull request that was closed comes from this entry of the journal."""
+        if shown.user.id != self._own:
+            return False
+        told = self._comments.opening(shown.number)
+        return told is None or (told.at, told.head) == (event.at, event.head)
+
+    def _carry_on(
+        self, branch: str, commit: str, event: Opened, undo: Sequence[Move], *, own: bool
+    ) -> Pull:
+        """Do the rest of an opening. `own`: an open pull request of this branch comes from it."""
+        try:
+            shown, made = self._create(branch, event, own=own)
         except Rejected as error:
             self._journal.forget(OPENING, branch, commit, *undo)
             if _EXISTS.search(str(error)):
@@ -117,10 +168,10 @@ class Openings:
         if made:
             self._memory.opened(shown)
         self._describe(shown, event, new=made)
-        self._journal.forget(OPENING, branch, commit)
+        self._journal.done(OPENING, branch, commit)
         return shown
 
-    def _create(self, branch: str, event: Opened) -> tuple[Pull, bool]:
+    def _create(self, branch: str, event: Opened, *, own: bool) -> tuple[Pull, bool]:
         """The pull request, and whether it was made just now for sure."""
         body = {
             "title": event.title,
@@ -131,18 +182,23 @@ class Openings:
         }
         try:
             return parse(Pull, self._client.post("pulls", body)), True
-        except Uncertain:
-            shown = self._found(branch)
+        except (Rejected, Uncertain) as error:
+            exists = own and _EXISTS.search(str(error))
+            if isinstance(error, Rejected) and not exists:
+                raise
+            shown = next(iter(self._of(branch, "open")), None)
+            if shown is None and exists:  # an older list
+                raise Unreachable(f"GitHub does not list yet what {branch} opened.") from None
             if shown is None:
                 raise
             return shown, False
 
-    def _found(self, branch: str) -> Pull | None:
-        """The open pull request of a branch of this repository."""
+    def _of(self, branch: str, state: str) -> list[Pull]:
+        """The pull requests of a branch of this repository, the latest first."""
         owner = self._client.repository.partition("/")[0]
-        found = parse_all(Pull, self._client.list("pulls", head=f"{owner}:{branch}", state="open"))
+        found = parse_all(Pull, self._client.list("pulls", head=f"{owner}:{branch}", state=state))
         same = [pull for pull in found if pull.head.ref == branch]
-        return max(same, key=lambda pull: pull.number, default=None)
+        return sorted(same, key=lambda pull: pull.number, reverse=True)
 
     def _describe(self, shown: Pull, event: Opened, *, new: bool = False) -> None:
         """The record, and the label of the state; each only where it is not there yet."""

@@ -157,21 +157,29 @@ class Remote:
             " look at the network and the credential, and run this again."
         )
 
-    def _took(self, moves: Sequence[Move]) -> bool:
-        """Whether GitHub's refs are where these moves lead. Raises Uncertain."""
-        names = [move.ref for move in moves]
+    def now(self, refs: Sequence[str]) -> dict[str, str]:
+        """Those of these refs that GitHub has, and where it has them. Raises Unreachable."""
         done = self.repository.git.run(
-            *(*_PATIENCE, "ls-remote", "--refs", self.url, *names),
+            *(*_PATIENCE, "ls-remote", "--refs", self.url, *refs),
             environment=self._secret(),
             accepted=range(256),
         )
         if done.code:
-            raise Uncertain(
-                f"Git lost {self.url} during a push: {one_line(done.stderr, 300)}. Run this again;"
-                " what was pushed is found then."
+            raise Unreachable(
+                f"Git could not ask {self.url}: {one_line(done.stderr, 300)}. Look at the network"
+                " and the credential, and run this again."
             )
         lines = (line.split("\t") for line in done.stdout.decode().split("\n") if line)
-        there = {ref: commit for commit, ref in lines}
+        return {ref: commit for commit, ref in lines}
+
+    def _took(self, moves: Sequence[Move]) -> bool:
+        """Whether GitHub's refs are where these moves lead. Raises Uncertain."""
+        try:
+            there = self.now([move.ref for move in moves])
+        except Unreachable as error:
+            raise Uncertain(
+                f"Git lost {self.url} during a push: {error} What was pushed is found then."
+            ) from None
         return all(there.get(move.ref) == move.new for move in moves)
 
     def _mirror(self, moves: Sequence[Move]) -> None:

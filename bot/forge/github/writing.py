@@ -8,9 +8,10 @@ is told to `noted` and not read again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from bot.forge.base import NoSuchPull
-from bot.forge.events import Event
+from bot.forge.events import Event, Opened
 from bot.forge.github import records
 from bot.forge.github.answers import IssueComment, parse, parse_all
 from bot.forge.github.client import GitHubClient
@@ -43,12 +44,25 @@ class Comments:
         except NotFound:
             raise NoSuchPull(f"There is no pull request #{number} on GitHub.") from None
 
-    def all(self) -> dict[int, list[IssueComment]]:
-        """All comments by pull request: for many, this takes far fewer calls than one by one."""
+    def all(self, since: int | None = None) -> dict[int, list[IssueComment]]:
+        """All comments by pull request: for many, this takes far fewer calls than one by one.
+
+        With `since` (seconds since 1970) only those that were written or changed from then on.
+        """
+        moment = None if since is None else datetime.fromtimestamp(since, UTC)
+        query = {"since": f"{moment:%Y-%m-%dT%H:%M:%SZ}"} if moment else {}
         found: dict[int, list[IssueComment]] = {}
-        for comment in parse_all(IssueComment, self._client.list("issues/comments")):
+        for comment in parse_all(IssueComment, self._client.list("issues/comments", **query)):
             found.setdefault(comment.issue, []).append(comment)
         return found
+
+    def opened_at(self, head: str, since: int) -> int | None:
+        """The pull request that was opened at this head and recorded from `since` on, if any."""
+        for number, comments in self.all(since).items():
+            opened = self._events(comments, Opened)
+            if any(isinstance(event, Opened) and event.head == head for event in opened):
+                return number
+        return None
 
     def say(self, number: int, text: str, *, relay: bool = False) -> None:
         """Write a comment for people; `relay` for words that are not the bot's own."""
@@ -68,9 +82,17 @@ class Comments:
 
     def has(self, number: int, *kinds: type[Event]) -> bool:
         """Whether the record of a pull request has an event of one of these kinds."""
-        entries = records.read(self.of(number), self._own)
+        return bool(self._events(self.of(number), *kinds))
+
+    def opening(self, number: int) -> Opened | None:
+        """What the record of a pull request begins with; None where it has not begun."""
+        events = self._events(self.of(number), Opened)
+        return next((event for event in events if isinstance(event, Opened)), None)
+
+    def _events(self, comments: Sequence[IssueComment], *kinds: type[Event]) -> list[Event]:
+        entries = records.read(comments, self._own)
         events = (entry.event for entry in entries if isinstance(entry, records.Recorded))
-        return any(isinstance(event, kinds) for event in events)
+        return [event for event in events if isinstance(event, kinds)]
 
     def _write(self, number: int, key: str, bodies: Sequence[str]) -> None:
         for place, body in enumerate(bodies, 1):

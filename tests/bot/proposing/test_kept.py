@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bot.forge.base import State
+from bot.forge.base import NewPull, State
 from bot.git import GitLocked
 from bot.history import beliefs, spending
 from bot.history.cost import Cost
@@ -159,6 +159,22 @@ def test_two_processes_that_find_the_same_proposal_open_it_once(lab: Lab) -> Non
     assert second.take(lab.view(), proposal, told)
     assert second.pull is None and second.words == ""
     assert len(lab.place.forge.pulls()) == 1
+
+
+def test_whoever_opens_it_opens_the_same_commit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Drafting(lab.place, lambda: 7).told(lab.view())
+    proposal = ask(lab.place, Costly(), told, 7)
+    tried: list[str] = []
+
+    def killed(new: NewPull) -> None:
+        tried.append(new.head)
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(lab.place.forge, "open", killed)
+        Drafting(lab.place, lambda: 8).take(lab.view(), proposal, told)
+    Drafting(lab.place, lambda: 9).take(lab.view(), proposal, told)
+    assert [pull.head for pull in lab.place.forge.pulls()] == tried
 
 
 def test_it_starts_from_the_base_that_it_was_made_for(lab: Lab) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bot.forge.base import Conflict, ForgeError, State
+from bot.forge.base import Conflict, ForgeError, NewPull, State
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import Unreachable
 from bot.forge.github.forge import GitHubForge
 from bot.forge.github.remote import Move, Remote
+from bot.git import Create
 from tests.bot.forge.github.hub import GitHubHub
 from tests.bot.forge.hub import MERGED, attempt, close, merge, open_one, propose
 from tests.github.faults import Fault
@@ -20,6 +22,18 @@ from tests.github.state import GitHub
 
 class Killed(BaseException):
     """The process ends here."""
+
+
+class LateComer(Remote):
+    """Somebody does something when the bot has just moved a ref: by default, the base branch."""
+
+    watched = "refs/heads/main"
+    late: Callable[[], object]
+
+    def push(self, moves: Sequence[Move]) -> None:
+        super().push(moves)
+        if any(move.new and move.ref.startswith(self.watched) for move in moves):
+            self.late()
 
 
 class Fuse:
@@ -97,6 +111,106 @@ def test_an_opening_that_was_interrupted_is_finished_once(
     assert (pull.head, pull.record, pull.state) == (new.head, new.record, State.OPEN)
     assert len(github.pulls) == len(github.comments) == 1
     assert github.pulls[1].labels == ["experiment: open"]
+    assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
+
+
+@pytest.mark.parametrize("write", [2, 3])  # the pull request is there; and its record
+def test_a_pull_request_that_a_person_closes_before_it_is_complete_is_the_only_one(
+    on_github: GitHubHub, github: GitHub, write: int
+) -> None:
+    hub = on_github
+    assert end_at_every_write(hub, lambda forge: forge.open(propose(hub)), True, write)
+    hub.new_client("grace-token").patch("issues/1", {"state": "closed"})
+    survivor = hub.another_bot()
+    survivor.recover()
+    assert [stray.number for stray in survivor.sync_heads()] == [1]
+    assert len(github.pulls) == len(github.comments) == 1
+    assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
+
+
+def kept_here(hub: GitHubHub) -> tuple[str, str]:
+    """A complete proposal that only this clone keeps."""
+    ref, commit = "refs/forge/proposals/1-a", hub.commit({"proposal.json": b"{}"}, hub.forge.base())
+    hub.repository.update_refs([Create(ref, commit)], "kept")
+    return ref, commit
+
+
+def left_half_opened(hub: GitHubHub, write: int = 1) -> NewPull:
+    """A process was killed when GitHub had taken its push, or further on."""
+    new = replace(propose(hub), instead_of=kept_here(hub))
+    assert end_at_every_write(hub, lambda forge: forge.open(new), True, write)
+    assert hub.repository.ref("refs/forge/proposals/1-a") is not None
+    return new
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+@pytest.mark.parametrize(
+    "write", [1, *(pytest.param(write, marks=pytest.mark.slow) for write in range(2, 6))]
+)
+def test_a_kept_proposal_whose_opening_was_interrupted_is_opened_once(
+    on_github: GitHubHub, github: GitHub, write: int, recovered: bool
+) -> None:
+    new = left_half_opened(on_github, write)
+    survivor = on_github.another_bot()
+    if recovered:
+        survivor.recover()
+    assert survivor.open(new).number == 1
+    (pull,) = survivor.pulls()
+    assert (pull.head, pull.record, pull.state) == (new.head, new.record, State.OPEN)
+    assert len(github.pulls) == len(github.comments) == 1
+    assert survivor.own_refs("refs/forge/proposals/") == {}
+    assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
+
+
+@pytest.mark.parametrize("became", ["revised", "closed"])
+def test_a_kept_proposal_is_not_opened_again_whatever_became_of_it(
+    on_github: GitHubHub, github: GitHub, became: str
+) -> None:
+    hub, new = on_github, left_half_opened(on_github)
+    other = hub.another_bot()
+    other.recover()
+    if became == "revised":
+        hub.person_pushes("exp/one", hub.commit({"train.py": b"rate = 3\n"}, new.head))
+    else:
+        close(hub, other.pull(1), other)
+        hub.person_pushes("exp/one", None)
+    assert hub.another_bot().open(new).number == 1
+    assert len(github.pulls) == 1
+
+
+def test_what_github_keeps_is_opened_without_asking_for_more(
+    on_github: GitHubHub, github: GitHub
+) -> None:
+    hub, forge = on_github, on_github.forge
+    ref, commit = kept_here(hub)
+    forge.publish(ref, old=None, new=commit)
+    before = len(github.calls)
+    forge.open(replace(propose(hub), instead_of=(ref, commit)))
+    made = [call.method for call in github.calls[before:]]
+    assert made == ["POST", "POST", "POST"]  # pull request, record, label
+
+
+@pytest.mark.parametrize("other_is", ["quicker", "killed", "at its end"])
+def test_an_opening_that_another_bot_takes_for_interrupted_is_one_all_the_same(
+    on_github: GitHubHub, github: GitHub, other_is: str
+) -> None:
+    hub, other = on_github, on_github.another_bot()
+    remote = LateComer(hub.repository, str(github.repository.path), None)
+    remote.watched = "refs/forge/opening/"
+
+    def late() -> None:
+        if other_is == "killed":
+            end_at_every_write(hub, lambda forge: forge.recover(), True, 1)
+            return
+        other.recover()
+        if other_is == "at its end":
+            close(hub, other.pull(1), other)
+
+    remote.late = late
+    assert hub.another_bot(remote=remote).open(propose(hub)).number == 1
+    assert len(github.pulls) == 1 and hub.branch("exp/one") is not None
+    bodies = [comment.body for comment in github.comments.values()]
+    assert sum('"kind": "opened"' in body for body in bodies) == 1
     assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
 
 
@@ -198,17 +312,6 @@ def test_a_merge_shows_late(on_github: GitHubHub, github: GitHub) -> None:
     assert github.pulls[1].merged is not None
     assert on_github.slept  # looked again, and did not close it meanwhile
     assert github.calls[-1].method != "PATCH" or github.pulls[1].closed_by is None
-
-
-class LateComer(Remote):
-    """A person pushes to the branch when the base branch has just moved."""
-
-    late: Callable[[], object]
-
-    def push(self, moves: Sequence[Move]) -> None:
-        super().push(moves)
-        if any(move.ref == "refs/heads/main" for move in moves):
-            self.late()
 
 
 def test_a_head_that_moves_in_the_instant_of_its_merge_is_closed_with_words_and_lost_nothing(
