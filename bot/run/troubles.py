@@ -149,7 +149,8 @@ class Troubles:
         """
         if not self.patient and self.must_propose:
             raise BotError(str(error)) if isinstance(error, NothingToPropose) else error
-        words = f"Nothing more is proposed: {error}"
+        says_so = isinstance(error, CapReached)
+        words = str(error) if says_so else f"Nothing more is proposed: {error}"
         if not isinstance(error, NothingToPropose | CapReached | Stopped):
             self.failure = error  # raised in the end, and told of then
         elif not self.closed and words not in self._told:

@@ -14,6 +14,7 @@ from bot.forge.base import Author, Conflict, Unreachable
 from bot.forge.git import GitForge
 from bot.git import GitLocked
 from bot.history.cost import Cost
+from bot.history.spending import CapReached
 from bot.model import Proposal
 from bot.phases import marks
 from bot.proposers.base import Context, NothingToPropose, ProposalFailed
@@ -87,6 +88,14 @@ def test_what_ended_the_proposals_for_good_is_not_over_with_the_next_verdict(lab
     troubles.close(NothingToPropose("no idea"))
     troubles.verdict()
     assert troubles.no_proposals
+
+
+def test_a_cap_that_is_reached_is_told_once_in_its_own_words(lab: Lab) -> None:
+    _, _, mailbox, teller = surroundings(lab, Ideas())
+    troubles = Troubles(lab.place, mailbox, teller, patient=True)
+    for _ in range(2):
+        troubles.close(CapReached("caps.max_usd = 1 is reached. Nothing more is proposed."))
+    assert teller.said == ["caps.max_usd = 1 is reached. Nothing more is proposed."]
 
 
 def test_a_forge_that_cannot_be_reached_is_waited_for(
