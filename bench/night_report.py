@@ -18,6 +18,7 @@ from bench.figures import (
 from bench.night_compared import BASELINE, BOT, NAMES, RELAXED, Compared
 from bench.night_lab import Lab
 from bench.searching import SAMPLERS, best
+from bot.audits.ledger import Gain
 from bot.audits.report import Row
 from bot.history.ledger import LedgerEntry
 from bot.text.figures import number, rounded
@@ -194,12 +195,12 @@ def confirmed(lab: Lab) -> tuple[str, str]:
 
 
 def audits_table(audited: Sequence[Row]) -> str:
-    """Every audited winner, gains in the metric's units; positive is better."""
+    """Every audited winner, gains in the metric's units with 95 % intervals; positive is better."""
     rows = []
     for row in audited:
         entry = row.entry
         gains = (entry.claimed, entry.confirmed, row.sealed)
-        cells = ["none" if gain is None else rounded(gain.value, 3, sign=True) for gain in gains]
+        cells = [_gain_cell(gain) for gain in gains]
         rows.append((f"#{entry.number} {inert_cell(entry.title, 90)}", *cells,
                      "yes" if entry.replicated else "no"))  # fmt: skip
     if rows:
@@ -212,6 +213,13 @@ def audits_table(audited: Sequence[Row]) -> str:
         rows.append(("in total", *(rounded(value, 3, sign=True) for value in sums), ""))
     headers = ("winner", "claimed", "confirmed", "on the sealed split", "replicated")
     return table(headers, rows or [(NOT_MEASURED, "", "", "", "")])
+
+
+def _gain_cell(gain: Gain | None) -> str:
+    if gain is None:
+        return "none"
+    ends = ", ".join(rounded(end, 3, sign=True) for end in (gain.low, gain.high))
+    return f"{rounded(gain.value, 3, sign=True)} ({ends})"
 
 
 def pulls_table(entries: Sequence[LedgerEntry]) -> str:

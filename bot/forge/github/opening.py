@@ -95,7 +95,9 @@ class Openings:
             return None
         for branch, entry in self._journal.pending(OPENING).items():
             event = self._journal.read(entry).event
-            if isinstance(event, Opened) and event.head == new.head:
+            if not isinstance(event, Opened) or event.head != new.head:
+                continue
+            if self._remote.branch(branch) is not None:
                 return self._finish(branch, entry, event)
         if repository.ref(ref) is None:
             raise Conflict(f"Another bot has opened what {ref} held.")
@@ -141,18 +143,25 @@ class Openings:
     def _finish(self, branch: str, commit: str, event: Opened) -> Pull:
         """Do the rest of an opening, which whoever began it may be about to do as well."""
         for shown in self._of(branch, "all"):
-            if shown.state == "open" or self._led_to(shown, event):
+            if self._led_to(shown, event):
                 self._describe(shown, event)
                 self._journal.done(OPENING, branch, commit)
                 return shown
         return self._carry_on(branch, commit, event, [], own=True)
 
     def _led_to(self, shown: Pull, event: Opened) -> bool:
-        """Whether a pull request that was closed comes from this entry of the journal."""
+        """Whether a pull request of the branch comes from this entry of the journal.
+
+        Never one of somebody else's, who may open one as soon as the branch is there.
+        """
         if shown.user.id != self._own:
             return False
+        if shown.state == "open":
+            return True
         told = self._comments.opening(shown.number)
-        return told is None or (told.at, told.head) == (event.at, event.head)
+        if told is None:
+            return shown.created_at >= event.at - _CLOCKS_DIFFER_S
+        return (told.at, told.head) == (event.at, event.head)
 
     def _carry_on(
         self, branch: str, commit: str, event: Opened, undo: Sequence[Move], *, own: bool
@@ -161,7 +170,10 @@ class Openings:
         try:
             shown, made = self._create(branch, event, own=own)
         except Rejected as error:
-            self._journal.forget(OPENING, branch, commit, *undo)
+            if undo:
+                self._journal.forget(OPENING, branch, commit, *undo)
+            else:
+                self._journal.done(OPENING, branch, commit)
             if _EXISTS.search(str(error)):
                 raise BranchTaken(f"Branch {branch} has a pull request open.") from None
             raise
@@ -186,18 +198,19 @@ class Openings:
             exists = own and _EXISTS.search(str(error))
             if isinstance(error, Rejected) and not exists:
                 raise
-            shown = next(iter(self._of(branch, "open")), None)
-            if shown is None and exists:  # an older list
+            there = self._of(branch, "open")
+            if exists and not there:  # an older list
                 raise Unreachable(f"GitHub does not list yet what {branch} opened.") from None
+            shown = next((pull for pull in there if pull.user.id == self._own), None)
             if shown is None:
                 raise
             return shown, False
 
     def _of(self, branch: str, state: str) -> list[Pull]:
-        """The pull requests of a branch of this repository, the latest first."""
+        """The pull requests of a branch of this repository into the base, the latest first."""
         owner = self._client.repository.partition("/")[0]
         found = parse_all(Pull, self._client.list("pulls", head=f"{owner}:{branch}", state=state))
-        same = [pull for pull in found if pull.head.ref == branch]
+        same = [p for p in found if (p.head.ref, p.base.ref) == (branch, self._base_branch)]
         return sorted(same, key=lambda pull: pull.number, reverse=True)
 
     def _describe(self, shown: Pull, event: Opened, *, new: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.forge.base import Conflict, ForgeError, NewPull, State
+from bot.forge.base import BranchTaken, Conflict, ForgeError, NewPull, State
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.errors import Unreachable
 from bot.forge.github.forge import GitHubForge
@@ -125,6 +125,21 @@ def test_a_pull_request_that_a_person_closes_before_it_is_complete_is_the_only_o
     survivor.recover()
     assert [stray.number for stray in survivor.sync_heads()] == [1]
     assert len(github.pulls) == len(github.comments) == 1
+    assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
+
+
+def test_what_somebody_else_opens_for_a_half_opened_branch_is_not_taken_for_the_bots_own(
+    on_github: GitHubHub, github: GitHub
+) -> None:
+    hub = on_github
+    assert end_at_every_write(hub, lambda forge: forge.open(propose(hub)), True, 1)
+    theirs = {"title": "Mine", "body": "", "head": "exp/one", "base": "main"}
+    hub.new_client("grace-token").post("pulls", theirs)
+    survivor = hub.another_bot()
+    with pytest.raises(BranchTaken):
+        survivor.recover()
+    survivor.recover()
+    assert not github.comments and not [pull for pull in survivor.pulls() if pull.record]
     assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
 
 
