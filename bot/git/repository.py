@@ -91,20 +91,29 @@ class Repository(Objects):
         return trees.edited(self.git, base, files)
 
     def commit_tree(
-        self, tree: str, parents: Sequence[str], message: str, author: Identity, when: int
+        self,
+        tree: str,
+        parents: Sequence[str],
+        message: str,
+        author: Identity,
+        when: int,
+        *,
+        committer: Identity | None = None,
     ) -> str:
-        """A commit by `author`, made at `when` (seconds since 1970), committed as `identity()`.
+        """A commit by `author`, made at `when` (seconds since 1970).
 
-        Raises NoIdentity. It is never signed: a bot cannot answer for a person's key.
+        Committed as `identity()`, unless `committer` says otherwise. Raises NoIdentity. It is
+        never signed: a bot cannot answer for a person's key.
         """
-        committer = self._committer = self._committer or self.identity()
+        if committer is None:
+            committer = self._committer = self._committer or self.identity()
         moment = f"@{when} +0000"
         environment = {
             "GIT_AUTHOR_NAME": _one_line(author.name),
             "GIT_AUTHOR_EMAIL": _one_line(author.email),
             "GIT_AUTHOR_DATE": moment,
-            "GIT_COMMITTER_NAME": committer.name,
-            "GIT_COMMITTER_EMAIL": committer.email,
+            "GIT_COMMITTER_NAME": _one_line(committer.name),
+            "GIT_COMMITTER_EMAIL": _one_line(committer.email),
             "GIT_COMMITTER_DATE": moment,
         }
         options = [part for parent in parents for part in ("-p", parent)]

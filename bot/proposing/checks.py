@@ -65,7 +65,9 @@ def commit(
     idea = proposal.hypothesis
     words = f"{quiet(one_line(idea.title))}\n\n{quiet(for_terminal(idea.rationale))}"
     message = revisions.message(words, request)
-    head = repository.commit_tree(tree, [onto or base], message, Identity(BOT.name, BOT.id), when)
+    # In every clone the same commit, whoever its git acts for.
+    bot = Identity(BOT.name, BOT.id)
+    head = repository.commit_tree(tree, [onto or base], message, bot, when, committer=bot)
     violations = check_change(repository, fork, head, place.settings)
     if not violations and told.phase.max_changed_lines is not None:
         violations = policy.check_diff(repository.diff(fork, head), told.allowed)

@@ -173,6 +173,8 @@ def test_whoever_opens_it_opens_the_same_commit(lab: Lab, monkeypatch: pytest.Mo
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(lab.place.forge, "open", killed)
         Drafting(lab.place, lambda: 8).take(lab.view(), proposal, told)
+    git(lab.folder, "config", "user.name", "Another clone")
+    lab.place.repository._committer = None
     Drafting(lab.place, lambda: 9).take(lab.view(), proposal, told)
     assert [pull.head for pull in lab.place.forge.pulls()] == tried
 
