@@ -31,6 +31,7 @@ class Entry:
 
     event: Opened | Merged | Closed
     words: str
+    instead_of: tuple[str, str] | None = None  # what an opening has ended on GitHub: ref and commit
 
 
 class Journal:
@@ -44,10 +45,14 @@ class Journal:
     def write(self, entry: Entry) -> str:
         """The commit that holds an entry; no ref moves yet. Raises InvalidEvent."""
         content: dict[str, Any] = {"event": json.loads(to_json(entry.event)), "words": entry.words}
+        ended = []  # a parent of the entry, so that GitHub keeps it as long
+        if entry.instead_of:
+            content["instead_of"] = list(entry.instead_of)
+            ended = [entry.instead_of[1]]
         data = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
         tree = self._repository.write_tree({_FILE: ("100644", self._repository.write_blob(data))})
         subject = f"forge: {entry.event.kind}\n"
-        return self._repository.commit_tree(tree, [], subject, self._author, entry.event.at)
+        return self._repository.commit_tree(tree, ended, subject, self._author, entry.event.at)
 
     def ref(self, kind: str, name: str) -> str:
         """The ref of an entry on GitHub."""
@@ -63,12 +68,13 @@ class Journal:
         try:
             content = json.loads(data or b"")
             event = from_json(json.dumps(content["event"]).encode())
-            words = content["words"]
-        except (ValueError, KeyError, TypeError, InvalidEvent) as error:
+            words, kept = content["words"], content.get("instead_of")
+            instead_of = None if kept is None else (str(kept[0]), str(kept[1]))
+        except (ValueError, LookupError, TypeError, InvalidEvent) as error:
             raise ForgeError(f"The journal entry {commit} cannot be read: {error}.") from None
         if not isinstance(event, Opened | Merged | Closed) or not isinstance(words, str):
             raise ForgeError(f"The journal entry {commit} is about nothing that is journalled.")
-        return Entry(event, words)
+        return Entry(event, words, instead_of)
 
     def forget(self, kind: str, name: str, commit: str, *also: Move) -> None:
         """Drop an entry, and make other moves with it. Raises Conflict."""

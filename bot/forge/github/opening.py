@@ -74,11 +74,16 @@ class Openings:
     def finish(self) -> None:
         """Carry on with what a crash interrupted; what was fetched is fresh."""
         for branch, commit in self._journal.pending(OPENING).items():
-            event = self._journal.read(commit).event
-            if not isinstance(event, Opened) or self._remote.branch(branch) is None:
+            entry = self._journal.read(commit)
+            if not isinstance(entry.event, Opened) or self._remote.branch(branch) is None:
                 self._journal.done(OPENING, branch, commit)  # a person has deleted the branch
-            else:
-                self._finish(branch, commit, event)
+                continue
+            try:
+                self._finish(branch, commit, entry.event, entry.instead_of)
+            except (Rejected, Conflict):
+                if entry.instead_of is None:
+                    raise
+                # The proposal is kept again: whoever opens it next meets the refusal.
 
     def _opened_before(self, new: NewPull) -> Pull | None:
         """The pull request that was opened in place of the same, by whoever did not get further.
@@ -98,7 +103,7 @@ class Openings:
             if not isinstance(event, Opened) or event.head != new.head:
                 continue
             if self._remote.branch(branch) is not None:
-                return self._finish(branch, entry, event)
+                return self._finish(branch, entry, event, None)
         if repository.ref(ref) is None:
             raise Conflict(f"Another bot has opened what {ref} held.")
         return self._recorded(new.head, repository.committed_at(commit))
@@ -122,10 +127,10 @@ class Openings:
                 f"Branch {branch!r} cannot be created: a branch {other!r} is in its way, as a"
                 " file is in the way of a folder. Give that one another name on GitHub."
             )
-        commit = self._journal.write(Entry(event, ""))
+        ended = new.instead_of if new.instead_of and self._on_github(new.instead_of[0]) else None
+        commit = self._journal.write(Entry(event, "", ended))
         also = [Move(f"refs/heads/{branch}", head, None)] if tip is None else []
-        if new.instead_of and self._on_github(new.instead_of[0]):
-            also.append(Move(new.instead_of[0], None, new.instead_of[1]))
+        also += [Move(ended[0], None, ended[1])] if ended else []
         try:
             self._remote.push([Move(self._journal.ref(OPENING, branch), commit, None), *also])
         except Conflict:
@@ -140,14 +145,20 @@ class Openings:
         undo = [Move(move.ref, move.old, move.new) for move in also]
         return self._carry_on(branch, commit, event, undo, own=own)
 
-    def _finish(self, branch: str, commit: str, event: Opened) -> Pull:
-        """Do the rest of an opening, which whoever began it may be about to do as well."""
+    def _finish(
+        self, branch: str, commit: str, event: Opened, ended: tuple[str, str] | None
+    ) -> Pull:
+        """Do the rest of an opening, which whoever began it may be about to do as well.
+
+        Where GitHub refuses that, what it `ended` is kept there again.
+        """
         for shown in self._of(branch, "all"):
             if self._led_to(shown, event):
                 self._describe(shown, event)
                 self._journal.done(OPENING, branch, commit)
                 return shown
-        return self._carry_on(branch, commit, event, [], own=True)
+        undo = [Move(ended[0], ended[1], None)] if ended else []
+        return self._carry_on(branch, commit, event, undo, own=True)
 
     def _led_to(self, shown: Pull, event: Opened) -> bool:
         """Whether a pull request of the branch comes from this entry of the journal.

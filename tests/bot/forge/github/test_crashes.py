@@ -150,6 +150,27 @@ def kept_here(hub: GitHubHub) -> tuple[str, str]:
     return ref, commit
 
 
+def test_a_proposal_whose_half_opened_branch_somebody_else_uses_is_kept_again(
+    on_github: GitHubHub, github: GitHub
+) -> None:
+    hub = on_github
+    kept = kept_here(hub)
+    hub.forge.publish(kept[0], old=None, new=kept[1])
+    new = replace(propose(hub), instead_of=kept)
+    assert end_at_every_write(hub, lambda forge: forge.open(new), True, 1)
+    theirs = {"title": "Mine", "body": "", "head": new.branch, "base": "main"}
+    hub.new_client("grace-token").post("pulls", theirs)
+    survivor = hub.another_bot()
+    survivor.recover()
+    assert survivor.own_refs("refs/forge/proposals/") == dict([kept])
+    with pytest.raises(BranchTaken):
+        survivor.open(new)
+    assert survivor.own_refs("refs/forge/proposals/") == dict([kept])
+    assert survivor.open(replace(new, branch="exp/another")).number == 2
+    assert survivor.own_refs("refs/forge/proposals/") == {}
+    assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
+
+
 def left_half_opened(hub: GitHubHub, write: int = 1) -> NewPull:
     """A process was killed when GitHub had taken its push, or further on."""
     new = replace(propose(hub), instead_of=kept_here(hub))
