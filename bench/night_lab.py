@@ -78,9 +78,9 @@ class Lab:
         Those before may have taken a winner back, and so count as runs that led to `final`;
         those after it have changed nothing.
         """
-        here = set(self.place.forge.audit_numbers())
+        here = set(self.place.forge.audits.numbers())
         before = {audit.session for audit in self.audits if audit.after < len(self.entries)}
-        counted = {each.number: len(each.results) for each in self.place.forge.audits(here)}
+        counted = {each.number: len(each.results) for each in self.place.forge.audits.read(here)}
         for audit in self.audits:
             if audit.session not in here:  # made in another clone: at most so many
                 counted[audit.session] = counted.get(audit.session, 0) + 2 * audit.runs

@@ -9,7 +9,7 @@ from typing import Any
 from bench.simulation.books import Name, Process, Stage
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.world import World
-from bot.forge.base import Forge, ForgeError, Unreachable
+from bot.forge.base import Audits, Forge, ForgeError, Unreachable
 from bot.git import GitError, Repository
 from bot.git.process import Completed, Git
 
@@ -17,7 +17,7 @@ _CHANGES = {"hash-object", "mktree", "commit-tree", "update-ref", "push"}
 _MOVES = {"update-ref", "push"}
 _WRITES = {
     *("open", "push", "comment", "set_labels", "start", "record", "record_many", "post", "review"),
-    *("react", "merge", "close", "advance", "begin_audit", "record_audit", "publish"),
+    *("react", "merge", "close", "advance", "audits.begin", "audits.record", "publish"),
 }
 
 
@@ -71,16 +71,24 @@ class ShakyForge:
     """
 
     def __init__(
-        self, forge: Forge, world: World, process: Process, wrote: Callable[[], None]
+        self,
+        forge: Forge | Audits,
+        world: World,
+        process: Process,
+        wrote: Callable[[], None],
+        prefix: str = "",
     ) -> None:
-        """`wrote` is called after every write that took effect."""
+        """`wrote` is called after every write that took effect; `prefix` names a forge's part."""
         self._forge = forge
+        self._prefix = prefix
         self._world = world
         self._process = process
         self._wrote = wrote
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._forge, name)
+        value, name = getattr(self._forge, name), f"{self._prefix}{name}"
+        if name == "audits":
+            return ShakyForge(value, self._world, self._process, self._wrote, "audits.")
         if name in _WRITES:
             return self._watched(self._shaken(name, value))
         return self._watched(value) if callable(value) else value
@@ -130,7 +138,7 @@ class ShakyForge:
                 yield attempt, index
             case "record_many", (_, attempt, results):
                 yield from ((attempt, index) for index in results)
-            case "record_audit", (session, index, _):
+            case "audits.record", (session, index, _):
                 yield f"audit-{session}", index
             case (("push" | "comment"), (number, *_)):
                 for work, known in self._world.books.works.items():

@@ -56,12 +56,12 @@ class Auditor:
             runs=self._plan(winners),
             results={},
         )
-        self.forge.begin_audit(audit)
+        self.forge.audits.begin(audit)
         return _order(audit)
 
     def go_on(self, action: ContinueAudit) -> Order:
         """The missing runs of a session."""
-        (audit,) = self.forge.audits([action.session])
+        (audit,) = self.forge.audits.read([action.session])
         return _order(audit)
 
     def keep(self, order: Order, index: int, result: Mapping[str, Any], runner_class: str) -> None:
@@ -87,12 +87,12 @@ class Auditor:
                 "the machine, bot.toml or the runner's own files changed in the meantime. "
                 "It counts for nothing; run the audit again."
             )
-        self.forge.record_audit(session_of(order), index, result)
+        self.forge.audits.record(session_of(order), index, result)
 
     def conclude(self, action: ConcludeAudit, view: View) -> AuditEntry:
         """Write down in the ledger what a session says of one winner."""
         entry = _entry(view, action.number)
-        (audit,) = self.forge.audits([action.session])
+        (audit,) = self.forge.audits.read([action.session])
         subject = self._subject(entry.commit)
         runs = runs_of_audit(audit, view.runner_class).get(subject, ())
         estimate, direction = action.result.estimate, Direction(self.settings.metric.direction)

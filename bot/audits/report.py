@@ -68,9 +68,9 @@ def rows_of(
     """The same from a ledger that has been read."""
     settings, repository = place.settings, place.repository
     latest = {entry.number: entry for entry in audits}
-    kept = set(place.forge.audit_numbers())
+    kept = set(place.forge.audits.numbers())
     wanted = kept & {entry.session for entry in latest.values()}
-    sessions = {session.number: session for session in place.forge.audits(wanted)}
+    sessions = {session.number: session for session in place.forge.audits.read(wanted)}
 
     def subject(tree: str) -> str:
         return measured_digest(repository, tree, settings)

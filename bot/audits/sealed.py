@@ -95,7 +95,7 @@ def sealed(place: Place, entries: Sequence[LedgerEntry], audited: Sequence[Audit
 
     `entries` and `audited` are what the ledger says.
     """
-    audits = place.forge.audits()
+    audits = place.forge.audits.read()
     if not audits:
         return Sealed((), ())
     gains = [row.sealed for row in rows_of(place, entries, audited) if row.sealed is not None]

@@ -38,7 +38,7 @@ class AuditReader:
             winners=winners,
             audited=frozenset(audit.number for audit in self.audits),
             sessions=max(
-                (*self.forge.audit_numbers(), *(audit.session for audit in self.audits)), default=0
+                (*self.forge.audits.numbers(), *(audit.session for audit in self.audits)), default=0
             ),
             merges_since=self._merges_since(winners),
             open=tuple(part for audit in self._unfinished() for part in self._parts(audit)),
@@ -47,9 +47,9 @@ class AuditReader:
 
     def runs(self, session: int, subject: str) -> tuple[Run, ...]:
         """The finished runs of one code in a session, in the runner class of now."""
-        if session not in self.forge.audit_numbers():
+        if session not in self.forge.audits.numbers():
             return ()  # it was made in another clone
-        (audit,) = self.forge.audits([session])
+        (audit,) = self.forge.audits.read([session])
         return runs_of_audit(audit, self.runner_class).get(subject, ())
 
     def _winners(self) -> tuple[int, ...]:
@@ -82,8 +82,8 @@ class AuditReader:
         told: dict[int, int] = {}
         for audit in self.audits:
             told[audit.session] = told.get(audit.session, audit.parts) - 1
-        left = [number for number in self.forge.audit_numbers() if told.get(number, 1) > 0]
-        read = self.forge.audits(left) if left else ()
+        left = [number for number in self.forge.audits.numbers() if told.get(number, 1) > 0]
+        read = self.forge.audits.read(left) if left else ()
         return tuple(audit for audit in read if audit.runner_class == self.runner_class)
 
     def _parts(self, audit: Audit) -> tuple[OpenAudit, ...]:

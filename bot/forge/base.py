@@ -42,6 +42,7 @@ __all__ = [
     "Attempt",
     "Audit",
     "AuditedWinner",
+    "Audits",
     "Author",
     "BranchTaken",
     "Check",
@@ -63,12 +64,44 @@ __all__ = [
 ]
 
 
+class Audits(Protocol):
+    """Fresh runs of winners and of what they replaced, whose results hold sealed scores."""
+
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of all audits, in order."""
+        ...
+
+    def read(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
+        """Audits in order of their numbers; all of them, or those with `numbers`."""
+        ...
+
+    def begin(self, audit: Audit) -> None:
+        """Write down an audit before any of it is run.
+
+        Its number is above all others; `results` and `created_at` are the forge's to fill.
+        Raises Conflict when it is not: another bot has begun one.
+        """
+        ...
+
+    def record(self, number: int, index: int, result: Mapping[str, Any]) -> None:
+        """Keep the result of one planned run of an audit.
+
+        Raises Conflict when there is one already; ForgeError when there is no such run.
+        """
+        ...
+
+
 class Forge(Protocol):
     """A home of pull requests. Every write either happens wholly or raises and changes nothing."""
 
     name: str
     bot: Author
     """Who the bot is here: what others with `is_bot` say is not its own word."""
+
+    @property
+    def audits(self) -> Audits:
+        """The audits, apart from the pull requests."""
+        ...
 
     def recover(self) -> None:
         """Finish what a crash left half done, and tidy up; call it at every start.
@@ -235,29 +268,6 @@ class Forge(Protocol):
 
         `instead_of` is another ref and where it is there: it ends in the same write. Raises
         Conflict when one is somewhere else, ForgeError when it may not be moved.
-        """
-        ...
-
-    def audit_numbers(self) -> tuple[int, ...]:
-        """The numbers of all audits, in order."""
-        ...
-
-    def audits(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
-        """Audits in order of their numbers; all of them, or those with `numbers`."""
-        ...
-
-    def begin_audit(self, audit: Audit) -> None:
-        """Write down an audit before any of it is run.
-
-        Its number is above all others; `results` and `created_at` are the forge's to fill.
-        Raises Conflict when it is not: another bot has begun one.
-        """
-        ...
-
-    def record_audit(self, number: int, index: int, result: Mapping[str, Any]) -> None:
-        """Keep the result of one planned run of an audit.
-
-        Raises Conflict when there is one already; ForgeError when there is no such run.
         """
         ...
 

@@ -175,5 +175,5 @@ def test_an_audit_takes_no_result_of_anything_else_either(lab: Lab) -> None:
     for other in others:
         with pytest.raises(BotError, match=r"is refused: it (measured other|was made with seed)"):
             lab.auditor.keep(order, first, other, COMPARABLE)
-    (audit,) = lab.place.forge.audits()
+    (audit,) = lab.place.forge.audits.read()
     assert audit.results == {}

@@ -9,7 +9,7 @@ remote may be public, and a proposer may read the web.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -26,6 +26,7 @@ from bot.forge.events import (
     encode,
     explain,
 )
+from bot.forge.expected import refusals
 from bot.forge.git.chains import TRIES
 from bot.forge.git.store import EVENT_FILE, BrokenChain
 from bot.git import Create, Identity, RefMoved, Repository, Update
@@ -66,11 +67,13 @@ AuditEvent: TypeAlias = Began | AuditMeasured
 _EVENT: TypeAdapter[AuditEvent] = TypeAdapter(Annotated[AuditEvent, Field(discriminator="kind")])
 
 
-class Audits:
-    """The audits of one repository, written in the name of `bot`."""
+class GitAudits:
+    """`bot.forge.base.Audits` of one repository, written in the name of `bot`."""
 
-    def __init__(self, repository: Repository, bot: Author) -> None:
+    def __init__(self, repository: Repository, bot: Author, now: Callable[[], int]) -> None:
+        """`now` is the time in seconds since 1970."""
         self._repository = repository
+        self._now = now
         self._bot = Identity(bot.name, bot.id)
 
     def numbers(self) -> tuple[int, ...]:
@@ -84,12 +87,13 @@ class Audits:
         wanted = self.numbers() if numbers is None else sorted(set(numbers))
         return tuple(self._read(number)[1] for number in wanted)
 
-    def begin(self, audit: Audit, at: int) -> None:
+    @refusals()
+    def begin(self, audit: Audit) -> None:
         """Make the chain of an audit. Raises Conflict when its number is not above all others."""
         if audit.number <= max(self.numbers(), default=0):
             raise Conflict(f"Audit {audit.number} is not new: another bot began one.")
         event = Began(
-            at=at,
+            at=self._now(),
             number=audit.number,
             runner_class=audit.runner_class,
             winners=tuple(Pair(**vars(winner)) for winner in audit.winners),
@@ -102,9 +106,10 @@ class Audits:
         except RefMoved as error:
             raise Conflict(str(error)) from error
 
-    def record(self, number: int, index: int, result: Mapping[str, Any], at: int) -> None:
+    @refusals()
+    def record(self, number: int, index: int, result: Mapping[str, Any]) -> None:
         """Append a result. Raises Conflict and ForgeError."""
-        event = AuditMeasured(at=at, index=index, result=dict(result))
+        event = AuditMeasured(at=self._now(), index=index, result=dict(result))
         for _ in range(TRIES):
             tip, audit = self._read(number)
             if index in audit.results:

@@ -9,12 +9,11 @@ comment while a result is recorded) is folded in, and the write tried again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.forge.base import (
     Attempt,
-    Audit,
     Author,
     Check,
     Conflict,
@@ -47,7 +46,7 @@ from bot.forge.expected import (
     require_room_for,
 )
 from bot.forge.git import store
-from bot.forge.git.audits import Audits
+from bot.forge.git.audits import GitAudits
 from bot.forge.git.chains import Chains, Written
 from bot.forge.git.ending import Endings
 from bot.forge.git.heads import Heads
@@ -92,7 +91,7 @@ class GitForge:
         self._openings = Openings(self._chains, base_branch, self._now, taken, self._sharing)
         self._heads = Heads(self._chains, self._now)
         self._endings = Endings(self._chains, base_branch, bot)
-        self._audits = Audits(repository, bot)
+        self.audits = GitAudits(repository, bot, self._now)
 
     # Reading
 
@@ -276,26 +275,6 @@ class GitForge:
         del instead_of  # such refs are not shared
         if self._sharing and is_shared(ref):
             self._sharing.publish(ref, old, new)
-
-    # Audits
-
-    def audit_numbers(self) -> tuple[int, ...]:
-        """The numbers of all audits, in order."""
-        return self._audits.numbers()
-
-    def audits(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
-        """Audits in order of their numbers; all of them, or those with `numbers`."""
-        return self._audits.read(numbers)
-
-    @refusals()
-    def begin_audit(self, audit: Audit) -> None:
-        """Write down an audit before any of it is run."""
-        self._audits.begin(audit, self._now())
-
-    @refusals()
-    def record_audit(self, number: int, index: int, result: Mapping[str, Any]) -> None:
-        """Keep the result of one planned run of an audit."""
-        self._audits.record(number, index, result, self._now())
 
     def recover(self) -> None:
         """Finish what a crash left half done, and tidy up; call it at every start.

@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.forge.base import Audit, Author, Conflict, ForgeError
-from bot.forge.git.audits import NAMESPACE, Audits
+from bot.forge.base import Audit, Conflict, ForgeError
+from bot.forge.git.audits import NAMESPACE, GitAudits
 from bot.forge.github.answers import RepositoryAnswer, parse
 from bot.forge.github.client import GitHubClient
 from bot.forge.github.remote import Move, Remote
@@ -26,16 +26,16 @@ KEY = "MERGELAB_AUDIT_KEY"
 _SEALED = "encrypted"
 
 
-class RemoteAudits:
-    """The audits of a repository on GitHub, written in the name of `bot`."""
+class GitHubAudits:
+    """`bot.forge.base.Audits` of a repository on GitHub: those of this clone, pushed."""
 
     def __init__(
-        self, repository: Repository, client: GitHubClient, remote: Remote, bot: Author
+        self, repository: Repository, client: GitHubClient, remote: Remote, local: GitAudits
     ) -> None:
         self._repository = repository
         self._client = client
         self._remote = remote
-        self._local = Audits(repository, bot)
+        self._local = local
 
     def numbers(self) -> tuple[int, ...]:
         """The numbers of all audits, in order."""
@@ -47,7 +47,7 @@ class RemoteAudits:
         self._fetch()
         return tuple(self._opened(audit) for audit in self._local.read(numbers))
 
-    def begin(self, audit: Audit, at: int) -> None:
+    def begin(self, audit: Audit) -> None:
         """Make the chain of an audit. Raises Conflict when its number is not above all others."""
         if _key() is None and not parse(RepositoryAnswer, self._client.get("")).private:
             raise ForgeError(
@@ -56,14 +56,14 @@ class RemoteAudits:
                 " machine that runs the bot, or switch audits off in bot.toml."
             )
         self._fetch()
-        self._local.begin(audit, at)
+        self._local.begin(audit)
         self._push(audit.number, None)
 
-    def record(self, number: int, index: int, result: Mapping[str, Any], at: int) -> None:
+    def record(self, number: int, index: int, result: Mapping[str, Any]) -> None:
         """Append a result. Raises Conflict and ForgeError."""
         self._fetch()
         before = self._repository.ref(_ref(number))
-        self._local.record(number, index, _sealed(result), at)
+        self._local.record(number, index, _sealed(result))
         self._push(number, before)
 
     def _fetch(self) -> None:

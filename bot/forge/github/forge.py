@@ -15,7 +15,6 @@ from typing import Any
 
 from bot.forge.base import (
     Attempt,
-    Audit,
     Author,
     Check,
     NewPull,
@@ -28,10 +27,11 @@ from bot.forge.base import (
 )
 from bot.forge.events import Closed, Judgement, Merged
 from bot.forge.expected import refusals, require_descent, require_head, require_open
+from bot.forge.git.audits import GitAudits
 from bot.forge.github.account import permission_of, whoami
 from bot.forge.github.adoption import Adoption
 from bot.forge.github.answers import Label, parse_all
-from bot.forge.github.audits import RemoteAudits
+from bot.forge.github.audits import GitHubAudits
 from bot.forge.github.base_branch import BaseBranch
 from bot.forge.github.checks import Checks
 from bot.forge.github.client import GitHubClient
@@ -127,7 +127,8 @@ class GitHubForge:
         self._verdicts = Verdicts(
             looks=looks, memory=memory, remote=remote, base=base, endings=self._endings
         )
-        self._audits = RemoteAudits(repository, client, remote, Author(author.name, author.email))
+        local = GitAudits(repository, Author(author.name, author.email), self._now)
+        self.audits = GitHubAudits(repository, client, remote, local)
 
     # Reading
 
@@ -340,26 +341,6 @@ class GitHubForge:
         if new is not None and self._remote.mirrors(ref):
             with suppress(RefMoved):  # it was given up at this moment
                 self.repository.update_refs([Delete(ref, new)], "GitHub keeps it")
-
-    # Audits
-
-    def audit_numbers(self) -> tuple[int, ...]:
-        """The numbers of all audits, in order."""
-        return self._audits.numbers()
-
-    def audits(self, numbers: Collection[int] | None = None) -> tuple[Audit, ...]:
-        """Audits in order of their numbers; all of them, or those with `numbers`."""
-        return self._audits.read(numbers)
-
-    @refusals()
-    def begin_audit(self, audit: Audit) -> None:
-        """Write down an audit before any of it is run."""
-        self._audits.begin(audit, self._now())
-
-    @refusals()
-    def record_audit(self, number: int, index: int, result: Mapping[str, Any]) -> None:
-        """Keep the result of one planned run of an audit."""
-        self._audits.record(number, index, result, self._now())
 
     # How
 

@@ -119,7 +119,7 @@ def test_winners_and_what_they_replaced_are_interleaved_on_shared_fresh_seeds(
     lab.act()
     order = [rate(source) for _, source in lab.measurer.measured[measured:]]
     assert order == [1.0, 2.0, 3.0] * 3  # the first winner is the parent of the second
-    (audit,) = lab.place.forge.audits()
+    (audit,) = lab.place.forge.audits.read()
     seeds = [run.seed for run in audit.runs]
     assert len(set(seeds)) == 3
     assert seeds == sorted(seeds, key=seeds.index)
@@ -299,7 +299,7 @@ def test_a_crash_in_the_middle_of_an_audit_costs_one_run(
     monkeypatch.setattr(lab.measurer, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         lab.act()
-    (audit,) = lab.place.forge.audits()
+    (audit,) = lab.place.forge.audits.read()
     assert len(audit.results) == 3
     assert isinstance(lab.act(), ContinueAudit)
     assert calls[4:] == [run.seed for run in audit.runs[3:]]
@@ -428,7 +428,7 @@ def test_a_session_that_is_not_in_this_clone_has_no_sealed_numbers(
     lines = CliRunner().invoke(cli, ["audit", "--report"]).stdout.splitlines()
     assert [line.split("\t")[4] for line in lines[1:]] == ["not known", "not known"]
     clone.act(BeginAudit((1,)))  # and its number is not given again
-    assert clone.place.forge.audit_numbers() == (2,)
+    assert clone.place.forge.audits.numbers() == (2,)
 
 
 def test_conclude_of_experiments_is_not_disturbed_by_an_open_session(lab: Lab) -> None:

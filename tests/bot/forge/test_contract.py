@@ -527,43 +527,43 @@ def audit_of(hub: Hub, number: int = 1) -> Audit:
 
 def test_an_audit_is_kept_with_every_result(hub: Hub) -> None:
     audit = audit_of(hub)
-    hub.forge.begin_audit(audit)
-    hub.forge.record_audit(1, 1, {"metric": 2.5, "sealed": {"metric": 3.5}})
-    (kept,) = hub.another_bot().audits()
+    hub.forge.audits.begin(audit)
+    hub.forge.audits.record(1, 1, {"metric": 2.5, "sealed": {"metric": 3.5}})
+    (kept,) = hub.another_bot().audits.read()
     assert (kept.winners, kept.runs, kept.runner_class) == (audit.winners, audit.runs, "class")
     assert kept.results == {1: {"metric": 2.5, "sealed": {"metric": 3.5}}}
     assert not kept.complete
-    hub.forge.record_audit(1, 0, {})
-    assert hub.forge.audits([1])[0].complete
-    assert hub.forge.audit_numbers() == (1,)
+    hub.forge.audits.record(1, 0, {})
+    assert hub.forge.audits.read([1])[0].complete
+    assert hub.forge.audits.numbers() == (1,)
 
 
 def test_a_second_result_for_a_run_of_an_audit_is_refused(hub: Hub) -> None:
-    hub.forge.begin_audit(audit_of(hub))
-    hub.forge.record_audit(1, 0, {"metric": 1.0})
+    hub.forge.audits.begin(audit_of(hub))
+    hub.forge.audits.record(1, 0, {"metric": 1.0})
     with pytest.raises(Conflict):
-        hub.another_bot().record_audit(1, 0, {"metric": 2.0})
-    assert hub.forge.audits()[0].results == {0: {"metric": 1.0}}
+        hub.another_bot().audits.record(1, 0, {"metric": 2.0})
+    assert hub.forge.audits.read()[0].results == {0: {"metric": 1.0}}
 
 
 def test_results_for_runs_that_an_audit_does_not_have_are_refused(hub: Hub) -> None:
-    hub.forge.begin_audit(audit_of(hub))
+    hub.forge.audits.begin(audit_of(hub))
     for number, index in ((1, 2), (1, -1), (2, 0)):
         with pytest.raises(ForgeError):
-            hub.forge.record_audit(number, index, {})
-    assert hub.forge.audits()[0].results == {}
+            hub.forge.audits.record(number, index, {})
+    assert hub.forge.audits.read()[0].results == {}
 
 
 def test_of_two_bots_that_begin_an_audit_one_is_told(hub: Hub) -> None:
-    hub.forge.begin_audit(audit_of(hub))
+    hub.forge.audits.begin(audit_of(hub))
     with pytest.raises(Conflict):
-        hub.another_bot().begin_audit(audit_of(hub))
-    hub.another_bot().begin_audit(audit_of(hub, 5))  # 2 to 4 may be in another clone
-    assert hub.forge.audit_numbers() == (1, 5)
+        hub.another_bot().audits.begin(audit_of(hub))
+    hub.another_bot().audits.begin(audit_of(hub, 5))  # 2 to 4 may be in another clone
+    assert hub.forge.audits.numbers() == (1, 5)
 
 
 def test_audits_are_no_pull_requests(hub: Hub) -> None:
-    hub.forge.begin_audit(audit_of(hub))
+    hub.forge.audits.begin(audit_of(hub))
     assert hub.forge.pulls() == ()
     assert open_one(hub).number == 1
 

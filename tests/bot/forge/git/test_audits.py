@@ -16,7 +16,7 @@ REF = "refs/forge/audits/1"
 def audited(local: LocalHub) -> LocalHub:
     tree = local.tree(local.forge.base())
     runs = (PlannedRun(Side.CANDIDATE, tree, 7, Purpose.AUDIT),)
-    local.forge.begin_audit(Audit(1, "class", (AuditedWinner(3, tree, tree),), runs, {}))
+    local.forge.audits.begin(Audit(1, "class", (AuditedWinner(3, tree, tree),), runs, {}))
     return local
 
 
@@ -26,7 +26,7 @@ def test_refs_of_audits_do_not_travel_with_pull_requests(audited: LocalHub) -> N
 
 
 def test_messages_tell_no_number(audited: LocalHub) -> None:
-    audited.forge.record_audit(1, 0, {"metric": 12.345678, "sealed": {"metric": 98.765432}})
+    audited.forge.audits.record(1, 0, {"metric": 12.345678, "sealed": {"metric": 98.765432}})
     messages = run(audited.path, "log", "--format=%B", REF)
     assert "12.3" not in messages
     assert "98.7" not in messages
@@ -40,12 +40,12 @@ def test_a_damaged_chain_says_where_and_what_to_do(audited: LocalHub, data: byte
     broken = run(audited.path, "commit-tree", "-p", tip, "-m", "x", tree)
     run(audited.path, "update-ref", REF, broken)
     with pytest.raises(BrokenChain, match="git update-ref"):
-        audited.forge.audits()
+        audited.forge.audits.read()
 
 
 def test_an_audit_that_is_not_here_is_named(local: LocalHub) -> None:
     with pytest.raises(ForgeError, match="no audit 4"):
-        local.forge.audits([4])
+        local.forge.audits.read([4])
 
 
 def test_advance_takes_the_checked_out_files_along(local: LocalHub) -> None:

@@ -304,13 +304,13 @@ def test_audits_of_a_public_repository_need_a_key(
     github.private = False
     monkeypatch.delenv("MERGELAB_AUDIT_KEY", raising=False)
     with pytest.raises(ForgeError, match="MERGELAB_AUDIT_KEY"):
-        hub.forge.begin_audit(audit_of(hub))
+        hub.forge.audits.begin(audit_of(hub))
     monkeypatch.setenv("MERGELAB_AUDIT_KEY", "correct horse")
-    hub.forge.begin_audit(audit_of(hub))
-    hub.forge.record_audit(1, 0, {"sealed": {"metric": 3.25}})
+    hub.forge.audits.begin(audit_of(hub))
+    hub.forge.audits.record(1, 0, {"sealed": {"metric": 3.25}})
     tip = github.repository.refs()["refs/forge/audits/1"]
     assert "3.25" not in github.repository.text("show", tip)
-    assert hub.forge.audits()[0].results == {0: {"sealed": {"metric": 3.25}}}
+    assert hub.forge.audits.read()[0].results == {0: {"sealed": {"metric": 3.25}}}
     monkeypatch.setenv("MERGELAB_AUDIT_KEY", "wrong")
     with pytest.raises(ForgeError, match="MERGELAB_AUDIT_KEY"):
-        hub.another_bot().audits()
+        hub.another_bot().audits.read()
