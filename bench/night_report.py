@@ -18,8 +18,7 @@ from bench.figures import (
 from bench.night_compared import BASELINE, BOT, NAMES, RELAXED, Compared
 from bench.night_lab import Lab
 from bench.searching import SAMPLERS, best
-from bot.audits.ledger import Gain
-from bot.audits.report import Row
+from bot.audits.report import HEADERS, Row, report_rows
 from bot.history.ledger import LedgerEntry
 from bot.text.figures import number, rounded
 from bot.text.plain import inert_cell
@@ -196,30 +195,8 @@ def confirmed(lab: Lab) -> tuple[str, str]:
 
 def audits_table(audited: Sequence[Row]) -> str:
     """Every audited winner, gains in the metric's units with 95 % intervals; positive is better."""
-    rows = []
-    for row in audited:
-        entry = row.entry
-        gains = (entry.claimed, entry.confirmed, row.sealed)
-        cells = [_gain_cell(gain) for gain in gains]
-        rows.append((f"#{entry.number} {inert_cell(entry.title, 90)}", *cells,
-                     "yes" if entry.replicated else "no"))  # fmt: skip
-    if rows:
-        sums = [
-            math.fsum(gain.value for gain in gains if gain)
-            for gains in zip(
-                *((r.entry.claimed, r.entry.confirmed, r.sealed) for r in audited), strict=True
-            )
-        ]
-        rows.append(("in total", *(rounded(value, 3, sign=True) for value in sums), ""))
-    headers = ("winner", "claimed", "confirmed", "on the sealed split", "replicated")
-    return table(headers, rows or [(NOT_MEASURED, "", "", "", "")])
-
-
-def _gain_cell(gain: Gain | None) -> str:
-    if gain is None:
-        return "none"
-    ends = ", ".join(rounded(end, 3, sign=True) for end in (gain.low, gain.high))
-    return f"{rounded(gain.value, 3, sign=True)} ({ends})"
+    rows = [(each, inert_cell(title, 90), *rest) for each, title, *rest in report_rows(audited)]
+    return table(HEADERS, rows or [("", NOT_MEASURED, "", "", "", "", "")])
 
 
 def pulls_table(entries: Sequence[LedgerEntry]) -> str:
