@@ -76,7 +76,7 @@ class Stepper:
             self.place.forge.recover()  # first: what a crash has left behind looks like edits
             heartbeat.tidy(self.place.repository)
             bot = Identity(BOT.name, BOT.id)
-            spending.share(self.place.repository, self.place.forge, bot, int(time.time()))
+            spending.share(self.place.repository, self.place.forge.own_refs, bot, int(time.time()))
             note = check_checkout(self.place)
             if note:
                 self.teller.say(note)

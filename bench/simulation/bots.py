@@ -120,7 +120,8 @@ def carry_on(
 
     try:
         place.forge.recover()
-        spending.share(place.repository, place.forge, Identity(BOT.name, BOT.id), world.clock.now())
+        who = Identity(BOT.name, BOT.id)
+        spending.share(place.repository, place.forge.own_refs, who, world.clock.now())
         scheduler = Scheduler(
             place,
             measurer,

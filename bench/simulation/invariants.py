@@ -36,7 +36,7 @@ def check(place: Place, books: Books, bases: Sequence[str]) -> None:
     place.forge.base()  # brings this clone to where all others are
     remake_trees(place.repository, place.forge.pulls())
     check_repository(place, books.made)
-    left = sorted(place.forge.own_refs(kept.PREFIX))
+    left = sorted(place.forge.own_refs.below(kept.PREFIX))
     demand(left == [], f"complete proposals that nobody opened: {left}")
     for before, after in pairwise(bases):
         demand(place.repository.is_ancestor(before, after), f"main lost {before}")

@@ -9,7 +9,7 @@ from typing import Any
 from bench.simulation.books import Name, Process, Stage
 from bench.simulation.faults import Faults, Killed
 from bench.simulation.world import World
-from bot.forge.base import Audits, Forge, ForgeError, Unreachable
+from bot.forge.base import Audits, Forge, ForgeError, OwnRefs, Unreachable
 from bot.git import GitError, Repository
 from bot.git.process import Completed, Git
 
@@ -17,7 +17,7 @@ _CHANGES = {"hash-object", "mktree", "commit-tree", "update-ref", "push"}
 _MOVES = {"update-ref", "push"}
 _WRITES = {
     *("open", "push", "comment", "set_labels", "start", "record", "record_many", "post", "review"),
-    *("react", "merge", "close", "advance", "audits.begin", "audits.record", "publish"),
+    *("react", "merge", "close", "advance", "audits.begin", "audits.record", "own_refs.publish"),
 }
 
 
@@ -72,7 +72,7 @@ class ShakyForge:
 
     def __init__(
         self,
-        forge: Forge | Audits,
+        forge: Forge | Audits | OwnRefs,
         world: World,
         process: Process,
         wrote: Callable[[], None],
@@ -87,8 +87,8 @@ class ShakyForge:
 
     def __getattr__(self, name: str) -> Any:
         value, name = getattr(self._forge, name), f"{self._prefix}{name}"
-        if name == "audits":
-            return ShakyForge(value, self._world, self._process, self._wrote, "audits.")
+        if name in {"audits", "own_refs"}:
+            return ShakyForge(value, self._world, self._process, self._wrote, f"{name}.")
         if name in _WRITES:
             return self._watched(self._shaken(name, value))
         return self._watched(value) if callable(value) else value

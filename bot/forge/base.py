@@ -54,6 +54,7 @@ __all__ = [
     "NewPull",
     "NoSuchPull",
     "Note",
+    "OwnRefs",
     "Permission",
     "PlannedRun",
     "PullRequest",
@@ -91,6 +92,37 @@ class Audits(Protocol):
         ...
 
 
+class OwnRefs(Protocol):
+    """The bot's own refs beside the pull requests: complete proposals, conversations, costs."""
+
+    def elsewhere(self, ref: str) -> str | None:
+        """Where `ref` is in the place that all clones share.
+
+        What a forge does not share is where this clone has it. Raises Unreachable.
+        """
+        ...
+
+    def below(self, prefix: str) -> Mapping[str, str]:
+        """Those below `prefix` and where they are, in this clone and in the place
+        that all clones share as it was when it was looked at last."""
+        ...
+
+    def publish(
+        self,
+        ref: str,
+        *,
+        old: str | None,
+        new: str | None,
+        instead_of: tuple[str, str] | None = None,
+    ) -> None:
+        """Move it there from `old` to `new` (None: remove it); nothing where it is not shared.
+
+        `instead_of` is another ref and where it is there: it ends in the same write. Raises
+        Conflict when one is somewhere else, ForgeError when it may not be moved.
+        """
+        ...
+
+
 class Forge(Protocol):
     """A home of pull requests. Every write either happens wholly or raises and changes nothing."""
 
@@ -101,6 +133,11 @@ class Forge(Protocol):
     @property
     def audits(self) -> Audits:
         """The audits, apart from the pull requests."""
+        ...
+
+    @property
+    def own_refs(self) -> OwnRefs:
+        """What the bot keeps beside them."""
         ...
 
     def recover(self) -> None:
@@ -241,33 +278,6 @@ class Forge(Protocol):
 
         All or nothing. Raises Conflict when the base branch is elsewhere; WorktreeDirty when
         it is checked out and a person's changes are in the way.
-        """
-        ...
-
-    def elsewhere(self, ref: str) -> str | None:
-        """Where `ref`, one of the bot's own, is in the place that all clones share.
-
-        What a forge does not share is where this clone has it. Raises Unreachable.
-        """
-        ...
-
-    def own_refs(self, prefix: str) -> Mapping[str, str]:
-        """The bot's own refs below `prefix` and where they are, in this clone and in the place
-        that all clones share as it was when it was looked at last."""
-        ...
-
-    def publish(
-        self,
-        ref: str,
-        *,
-        old: str | None,
-        new: str | None,
-        instead_of: tuple[str, str] | None = None,
-    ) -> None:
-        """Move it there from `old` to `new` (None: remove it); nothing where it is not shared.
-
-        `instead_of` is another ref and where it is there: it ends in the same write. Raises
-        Conflict when one is somewhere else, ForgeError when it may not be moved.
         """
         ...
 

@@ -12,10 +12,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 from bot.errors import Stopped
-from bot.forge.base import Conflict
+from bot.forge.base import Conflict, OwnRefs
 from bot.git import Create, Identity, RefChange, RefMoved, Repository, Update
 from bot.history.cost import Cost
 from bot.history.ledger import LedgerEntry
@@ -89,19 +88,7 @@ def note(
                 raise
 
 
-class Shared(Protocol):
-    """Where clones share refs (`bot.forge.base.Forge`)."""
-
-    def elsewhere(self, ref: str) -> str | None:
-        """Where it is there."""
-        ...
-
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
-        """Move it there by compare-and-swap."""
-        ...
-
-
-def share(repository: Repository, shared: Shared, who: Identity, when: int) -> None:
+def share(repository: Repository, shared: OwnRefs, who: Identity, when: int) -> None:
     """Bring the notes of this clone and those of the others together.
 
     Without it, a clone that lives for one step only (on GitHub) would forget what it has spent

@@ -121,7 +121,7 @@ class _Notes:
         place = self._place
         # Otherwise it is shared with the next answer, or by the next step.
         with suppress(ForgeError, GitError):
-            spending.share(place.repository, place.forge, _WHO, self._when)
+            spending.share(place.repository, place.forge.own_refs, _WHO, self._when)
         with suppress(GitError):
             self._journal.offer()  # afterwards: what was kept has been counted
 
@@ -189,10 +189,10 @@ def _offer(place: Place, proposal: Proposal, journal: Journal) -> None:
         return  # it was given up by now
     with suppress(ForgeError):  # it is kept here
         try:
-            place.forge.publish(ref, old=None, new=commit, instead_of=journal.shared)
+            place.forge.own_refs.publish(ref, old=None, new=commit, instead_of=journal.shared)
             journal.taken()
         except Conflict:  # the conversation is not there as it was
-            place.forge.publish(ref, old=None, new=commit)
+            place.forge.own_refs.publish(ref, old=None, new=commit)
 
 
 def _redacted(proposal: Proposal) -> Proposal:

@@ -109,7 +109,7 @@ def _free(place: Place) -> Iterator[_Found]:
 
 
 def _all(place: Place) -> Iterator[_Found | _Damaged]:
-    for ref, commit in sorted(place.forge.own_refs(PREFIX).items()):
+    for ref, commit in sorted(place.forge.own_refs.below(PREFIX).items()):
         about = About.read(place, commit)
         yield _Damaged(ref, commit) if about is None else _Found(ref, commit, about)
 

@@ -110,7 +110,7 @@ class Journal:
         journal.parts = _read(place, commit, about)
         journal._at = commit
         journal._here = place.repository.ref(ref) is not None
-        journal._there = place.forge.elsewhere(ref) if journal._here else commit
+        journal._there = place.forge.own_refs.elsewhere(ref) if journal._here else commit
         if _went_on_elsewhere(place, about, commit, journal._there):
             kept.remove_here(place, ref, commit)
             journal.lost = True
@@ -167,11 +167,11 @@ class Journal:
             return
         forge = self._place.forge
         try:
-            if self._tried and forge.elsewhere(self.ref) == self._tried:
+            if self._tried and forge.own_refs.elsewhere(self.ref) == self._tried:
                 self._there = self._tried  # it came there, and nobody could say so
             if self._at != self._there:
                 self._tried = self._at
-                forge.publish(self.ref, old=self._there, new=self._at)
+                forge.own_refs.publish(self.ref, old=self._there, new=self._at)
             self._there, self._tried = self._at, None
         except Conflict:
             self.lost = True

@@ -107,7 +107,7 @@ def write(
 
 def waiting(place: Place) -> tuple[Kept, ...]:
     """What is kept, here and where clones share it; what cannot be read is left where it is."""
-    refs = place.forge.own_refs(PREFIX)
+    refs = place.forge.own_refs.below(PREFIX)
     found = (_read(place.repository, ref, commit) for ref, commit in sorted(refs.items()))
     return tuple(kept for kept in found if kept is not None)
 
@@ -134,7 +134,7 @@ def is_waiting(place: Place, proposal: Proposal) -> bool:
     if proposal.kept is None:
         return True
     ref, commit = proposal.kept
-    return place.forge.own_refs(PREFIX).get(ref) == commit
+    return place.forge.own_refs.below(PREFIX).get(ref) == commit
 
 
 def written_at(place: Place, proposal: Proposal) -> int | None:
@@ -152,7 +152,7 @@ def remove(place: Place, ref: str, commit: str) -> None:
     """Remove a ref of the bot's own that is at `commit`, here and where clones share it."""
     remove_here(place, ref, commit)
     with suppress(ForgeError):
-        place.forge.publish(ref, old=commit, new=None)
+        place.forge.own_refs.publish(ref, old=commit, new=None)
 
 
 def remove_here(place: Place, ref: str, commit: str | None) -> None:

@@ -93,7 +93,7 @@ class Asking:
             return
         who = Identity(BOT.name, BOT.id)
         with suppress(ForgeError):  # then what is known has to do
-            spending.share(self.place.repository, self.place.forge, who, self.now())
+            spending.share(self.place.repository, self.place.forge.own_refs, who, self.now())
 
     def _to_ask(self, actions: tuple[Action, ...]) -> list[Draft]:
         """What to ask for now: all at once, for they spend from one account."""

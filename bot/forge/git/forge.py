@@ -51,9 +51,9 @@ from bot.forge.git.chains import Chains, Written
 from bot.forge.git.ending import Endings
 from bot.forge.git.heads import Heads
 from bot.forge.git.opening import Openings
-from bot.forge.git.sharing import Sharing, is_shared
+from bot.forge.git.own_refs import GitOwnRefs
+from bot.forge.git.sharing import Sharing
 from bot.git import RefChange, Repository, Update, Verify
-from bot.git.refs import refs_below
 from bot.model import Verdict
 
 BOT = Author("bot", "bot@localhost", is_bot=True)
@@ -91,6 +91,7 @@ class GitForge:
         self._openings = Openings(self._chains, base_branch, self._now, taken, self._sharing)
         self._heads = Heads(self._chains, self._now)
         self._endings = Endings(self._chains, base_branch, bot)
+        self.own_refs = GitOwnRefs(repository, self._sharing)
         self.audits = GitAudits(repository, bot, self._now)
 
     # Reading
@@ -252,29 +253,6 @@ class GitForge:
     def advance(self, *, base: str, commit: str) -> None:
         """Move the base branch from `base` to `commit`, which belongs to no pull request."""
         self._endings.advance(base, commit)
-
-    def elsewhere(self, ref: str) -> str | None:
-        """Where the remote has it that clones share; this clone where it is not shared."""
-        if self._sharing and is_shared(ref):
-            return self._sharing.look_up(ref)
-        return self.repository.ref(ref)
-
-    def own_refs(self, prefix: str) -> Mapping[str, str]:
-        """The bot's own refs below `prefix` in this clone."""
-        return refs_below(self.repository.git, prefix)
-
-    def publish(
-        self,
-        ref: str,
-        *,
-        old: str | None,
-        new: str | None,
-        instead_of: tuple[str, str] | None = None,
-    ) -> None:
-        """Move it on that remote; nothing where it is not shared. Raises Conflict."""
-        del instead_of  # such refs are not shared
-        if self._sharing and is_shared(ref):
-            self._sharing.publish(ref, old, new)
 
     def recover(self) -> None:
         """Finish what a crash left half done, and tidy up; call it at every start.

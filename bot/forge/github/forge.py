@@ -41,13 +41,13 @@ from bot.forge.github.looking import Looks, check_number
 from bot.forge.github.measuring import Measurements
 from bot.forge.github.memory import HOLDS_S, Memory
 from bot.forge.github.opening import Openings
+from bot.forge.github.own_refs import GitHubOwnRefs
 from bot.forge.github.remote import Move, Remote
 from bot.forge.github.reviews import Reviews
 from bot.forge.github.states import managed
 from bot.forge.github.verdicts import Verdicts
 from bot.forge.github.writing import Comments
-from bot.git import Delete, Identity, RefMoved, Repository
-from bot.git.refs import refs_below
+from bot.git import Identity, Repository
 from bot.model import Verdict
 
 
@@ -127,6 +127,7 @@ class GitHubForge:
         self._verdicts = Verdicts(
             looks=looks, memory=memory, remote=remote, base=base, endings=self._endings
         )
+        self.own_refs = GitHubOwnRefs(repository, remote)
         local = GitAudits(repository, Author(author.name, author.email), self._now)
         self.audits = GitHubAudits(repository, client, remote, local)
 
@@ -314,33 +315,6 @@ class GitHubForge:
         with self._writing():
             self._remote.fetch()
             self._base.move(base, commit, [])
-
-    def elsewhere(self, ref: str) -> str | None:
-        """Where GitHub has a ref of the bot's own; it is fetched now."""
-        return self._remote.look_up(ref)
-
-    def own_refs(self, prefix: str) -> Mapping[str, str]:
-        """The bot's own refs below `prefix`, here and on GitHub when it was fetched."""
-        return {**self._remote.own(prefix), **refs_below(self.repository.git, prefix)}
-
-    def publish(
-        self,
-        ref: str,
-        *,
-        old: str | None,
-        new: str | None,
-        instead_of: tuple[str, str] | None = None,
-    ) -> None:
-        """Move it on GitHub. Raises Conflict when it is somewhere else.
-
-        What `own_refs` tells of is in one place: here, or from now on there. Were it in both,
-        this clone could not tell what another one took from GitHub from what never came there.
-        """
-        ends = [Move(instead_of[0], None, instead_of[1])] if instead_of else []
-        self._remote.push([Move(ref, new, old), *ends])
-        if new is not None and self._remote.mirrors(ref):
-            with suppress(RefMoved):  # it was given up at this moment
-                self.repository.update_refs([Delete(ref, new)], "GitHub keeps it")
 
     # How
 

@@ -65,10 +65,10 @@ def test_what_a_pull_request_takes_the_place_of_ends_with_its_opening(hub: Hub) 
     assert isinstance(forge, GitForge | GitHubForge)
     commit = hub.commit({"proposal.json": b"{}"}, forge.base())
     forge.repository.update_refs([Create(ref, commit)], "kept")
-    forge.publish(ref, old=None, new=commit)
-    assert forge.own_refs(prefix) == {ref: commit}
+    forge.own_refs.publish(ref, old=None, new=commit)
+    assert forge.own_refs.below(prefix) == {ref: commit}
     forge.open(dataclasses.replace(propose(hub), instead_of=(ref, commit)))
-    assert forge.own_refs(prefix) == {}
+    assert forge.own_refs.below(prefix) == {}
     with pytest.raises(Conflict, match="Another bot"):
         forge.open(dataclasses.replace(propose(hub, "two", b"x"), instead_of=(ref, commit)))
     assert len(forge.pulls()) == 1 and hub.branch("exp/two") is None

@@ -142,7 +142,17 @@ class Elsewhere:
     def elsewhere(self, ref: str) -> str | None:
         return self.at
 
-    def publish(self, ref: str, *, old: str | None, new: str) -> None:
+    def below(self, prefix: str) -> dict[str, str]:
+        return {REF: self.at} if self.at and REF.startswith(prefix) else {}
+
+    def publish(
+        self,
+        ref: str,
+        *,
+        old: str | None,
+        new: str | None,
+        instead_of: tuple[str, str] | None = None,
+    ) -> None:
         if self.in_between is not None:
             self.at, self.in_between = self.in_between, None
         if self.at != old:

@@ -72,7 +72,7 @@ def steps(lab: Lab, proposer: Costly) -> Stepper:
 
 
 def waiting(lab: Lab) -> list[str]:
-    return sorted(lab.place.forge.own_refs(kept.PREFIX))
+    return sorted(lab.place.forge.own_refs.below(kept.PREFIX))
 
 
 def dies(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool = False) -> None:
@@ -110,7 +110,7 @@ def test_killed_at_any_boundary_nothing_complete_is_paid_again(
             case "once it is written down":
                 dies(patched, repository, "update_refs", after=True)
             case "before it is offered to other clones":
-                dies(patched, forge, "publish")
+                dies(patched, forge.own_refs, "publish")
             case "before its cost is shared":
                 dies(patched, asking._Notes, "share")
             case "before it is opened":

@@ -181,7 +181,7 @@ def test_killed_before_the_commit_is_on_its_branch_nothing_is_asked_again(
         lab.act()
     assert lab.act() == Revise(1)
     assert revised(lab) == 2 and len(proposer.seen) == 2
-    assert lab.place.forge.own_refs(kept.PREFIX) == {}
+    assert lab.place.forge.own_refs.below(kept.PREFIX) == {}
     lab.until_idle()
     (entry,) = ledger.read(lab.folder, "main")
     assert entry.cost_usd == pytest.approx(0.75), "each call is counted once"
@@ -196,10 +196,10 @@ def test_a_revision_is_no_answer_to_another_wish(lab: Lab, monkeypatch: pytest.M
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(GitForge, "push", killed)
         guided(lab, proposer)
-    assert len(lab.place.forge.own_refs(kept.PREFIX)) == 1
+    assert len(lab.place.forge.own_refs.below(kept.PREFIX)) == 1
     other = Revise(1, "Use 4 instead.", "c2")
     assert revise(lab.place, lab.view(), proposer, other, now=lambda: 6)
-    assert len(proposer.seen) == 3 and lab.place.forge.own_refs(kept.PREFIX) == {}
+    assert len(proposer.seen) == 3 and lab.place.forge.own_refs.below(kept.PREFIX) == {}
 
 
 def test_killed_before_the_comment_nothing_is_asked_again(

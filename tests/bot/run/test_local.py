@@ -53,7 +53,7 @@ def test_what_is_given_up_is_counted_once_with_the_answer_in_flight(tmp_path: Pa
     proposer.go_on.set()
     assert mailbox.wait(mailbox.now() + 60) is not None
     assert spending.noted(lab.place.repository) == ANSWER + BEGUN
-    assert lab.place.forge.own_refs(kept.PREFIX) == {}
+    assert lab.place.forge.own_refs.below(kept.PREFIX) == {}
     assert accounts.open(lambda: Left(8.75)).left == Left(8.75), "nothing stays reserved"
 
 

@@ -89,7 +89,7 @@ def test_under_a_cap_in_dollars_several_think_at_once_and_never_pass_it(tmp_path
 
 
 def proposing_refs(lab: Lab) -> dict[str, str]:
-    return dict(lab.place.forge.own_refs(kept.PREFIX))
+    return dict(lab.place.forge.own_refs.below(kept.PREFIX))
 
 
 def test_a_step_does_one_thing_after_another(lab: Lab) -> None:

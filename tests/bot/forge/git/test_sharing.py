@@ -102,7 +102,7 @@ def test_an_experiment_goes_on_in_another_clone(labs: tuple[Lab, Lab]) -> None:
 def spend(lab: Lab, usd: float, when: int) -> None:
     repository, forge = lab.place.repository, lab.place.forge
     spending.note(repository, Cost(usd=usd, calls=1), "dropped", who=WHO, when=when)
-    spending.share(repository, forge, WHO, when)
+    spending.share(repository, forge.own_refs, WHO, when)
 
 
 def test_what_clones_have_spent_adds_up_on_the_remote(labs: tuple[Lab, Lab]) -> None:
@@ -110,7 +110,7 @@ def test_what_clones_have_spent_adds_up_on_the_remote(labs: tuple[Lab, Lab]) -> 
     spend(one, 6.0, 1)
     spend(two, 5.0, 2)
     spend(one, 1.0, 3)
-    spending.share(two.place.repository, two.place.forge, WHO, 4)
+    spending.share(two.place.repository, two.place.forge.own_refs, WHO, 4)
     assert [spending.noted(lab.place.repository).usd for lab in labs] == [12.0, 12.0]
 
 
@@ -136,7 +136,7 @@ def test_another_clone_knows_what_an_answer_cost_before_the_next_one(
             assert context.account is not None
             for _ in range(2):
                 context.account.settle(Cost(usd=3.0, calls=1))
-                spending.share(two.place.repository, two.place.forge, WHO, 2)
+                spending.share(two.place.repository, two.place.forge.own_refs, WHO, 2)
                 known.append(spending.noted(two.place.repository).usd)
             return super().propose(context)
 

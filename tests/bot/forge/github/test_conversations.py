@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.app import make_proposer
-from bot.forge.github.forge import GitHubForge
+from bot.forge.github.own_refs import GitHubOwnRefs
 from bot.history import spending
 from bot.model import Proposal
 from bot.proposers.base import Context, ProposalFailed
@@ -65,7 +65,7 @@ class Steps:
         hub = GitHubHub(clone, self.github, self.address)
         hub.forge.recover()
         place = Place(hub.repository, hub.forge, parse(b'[proposer]\nname = "claude"\n'))
-        spending.share(place.repository, place.forge, place.repository.identity(), 1)
+        spending.share(place.repository, place.forge.own_refs, place.repository.identity(), 1)
         return place
 
 
@@ -101,7 +101,7 @@ def dies(place: Place, server: Server, answers: int) -> None:
 
 
 def waiting(place: Place) -> list[str]:
-    return sorted(place.forge.own_refs(PREFIX))
+    return sorted(place.forge.own_refs.below(PREFIX))
 
 
 @pytest.mark.parametrize("answers", [pytest.param(1, marks=pytest.mark.slow), 2])
@@ -114,23 +114,23 @@ def test_the_next_step_goes_on_in_its_own_clone(
     proposal = proposes(second, server, *ANSWERS[answers:])
     assert len(server.script.requests) == len(ANSWERS) + 1
     third = steps.place(monkeypatch)
-    assert waiting(third) == [] and len(third.forge.own_refs(kept.PREFIX)) == 1
+    assert waiting(third) == [] and len(third.forge.own_refs.below(kept.PREFIX)) == 1
     assert spending.noted(third.repository) == proposal.cost
     assert proposal.cost.calls == len(ANSWERS)
 
 
 def killed_before_the_second_answer_is_shared(place: Place, server: Server) -> None:
     done: list[str] = []
-    publish = GitHubForge.publish
+    publish = GitHubOwnRefs.publish
 
-    def second_time(self: GitHubForge, ref: str, **more: Any) -> None:
+    def second_time(self: GitHubOwnRefs, ref: str, **more: Any) -> None:
         done.append(ref)
         if len([one for one in done if one.startswith(PREFIX)]) > 1:
             raise Killed
         publish(self, ref, **more)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(GitHubForge, "publish", second_time)
+        patched.setattr(GitHubOwnRefs, "publish", second_time)
         patched.setattr("bot.proposing.asking._Notes.write", lambda *_, **__: None)
         with pytest.raises(Killed):
             proposes(place, server, *ANSWERS)
@@ -160,12 +160,12 @@ def test_a_copy_that_another_clone_went_on_from_is_dropped(
         proposes(second, server, *ANSWERS[1:])
     else:
         dies(second, server, 1)  # while it goes on
-    theirs = second.forge.elsewhere(ref)
+    theirs = second.forge.own_refs.elsewhere(ref)
     assert first.repository.ref(ref) is not None and (theirs is None) == finished
     monkeypatch.setenv("GITHUB_RUN_ID", "9")  # the first machine is there again
     begun = conversations.begin(first, request(first))
     assert begun.proposer == "" and begun.ref != ref
-    assert first.forge.elsewhere(ref) == theirs and first.repository.ref(ref) is None
+    assert first.forge.own_refs.elsewhere(ref) == theirs and first.repository.ref(ref) is None
 
 
 @pytest.mark.slow
@@ -202,9 +202,9 @@ def test_whoever_loses_it_hears_of_it_with_the_next_answer(
     def take(handler: Handler, sent: dict[str, Any]) -> None:
         taken.append(steps.place(monkeypatch))
         (ref,) = waiting(taken[0])
-        at = taken[0].forge.own_refs(PREFIX)[ref]
+        at = taken[0].forge.own_refs.below(PREFIX)[ref]
         base = taken[0].forge.base()
-        taken[0].forge.publish(ref, old=at, new=base)
+        taken[0].forge.own_refs.publish(ref, old=at, new=base)
         answer(call("check"))(handler, sent)
 
     with pytest.raises(ProposalFailed, match="another bot goes on"):

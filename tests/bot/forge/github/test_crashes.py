@@ -155,19 +155,19 @@ def test_a_proposal_whose_half_opened_branch_somebody_else_uses_is_kept_again(
 ) -> None:
     hub = on_github
     kept = kept_here(hub)
-    hub.forge.publish(kept[0], old=None, new=kept[1])
+    hub.forge.own_refs.publish(kept[0], old=None, new=kept[1])
     new = replace(propose(hub), instead_of=kept)
     assert end_at_every_write(hub, lambda forge: forge.open(new), True, 1)
     theirs = {"title": "Mine", "body": "", "head": new.branch, "base": "main"}
     hub.new_client("grace-token").post("pulls", theirs)
     survivor = hub.another_bot()
     survivor.recover()
-    assert survivor.own_refs("refs/forge/proposals/") == dict([kept])
+    assert survivor.own_refs.below("refs/forge/proposals/") == dict([kept])
     with pytest.raises(BranchTaken):
         survivor.open(new)
-    assert survivor.own_refs("refs/forge/proposals/") == dict([kept])
+    assert survivor.own_refs.below("refs/forge/proposals/") == dict([kept])
     assert survivor.open(replace(new, branch="exp/another")).number == 2
-    assert survivor.own_refs("refs/forge/proposals/") == {}
+    assert survivor.own_refs.below("refs/forge/proposals/") == {}
     assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
 
 
@@ -194,7 +194,7 @@ def test_a_kept_proposal_whose_opening_was_interrupted_is_opened_once(
     (pull,) = survivor.pulls()
     assert (pull.head, pull.record, pull.state) == (new.head, new.record, State.OPEN)
     assert len(github.pulls) == len(github.comments) == 1
-    assert survivor.own_refs("refs/forge/proposals/") == {}
+    assert survivor.own_refs.below("refs/forge/proposals/") == {}
     assert not [ref for ref in github.repository.refs() if "forge/opening" in ref]
 
 
@@ -219,7 +219,7 @@ def test_what_github_keeps_is_opened_without_asking_for_more(
 ) -> None:
     hub, forge = on_github, on_github.forge
     ref, commit = kept_here(hub)
-    forge.publish(ref, old=None, new=commit)
+    forge.own_refs.publish(ref, old=None, new=commit)
     before = len(github.calls)
     forge.open(replace(propose(hub), instead_of=(ref, commit)))
     made = [call.method for call in github.calls[before:]]

@@ -114,7 +114,7 @@ def dies(lab: Lab, script: Script, *replies: Reply, context: Context | None = No
 
 
 def waiting(lab: Lab) -> list[str]:
-    return sorted(lab.place.forge.own_refs(PREFIX))
+    return sorted(lab.place.forge.own_refs.below(PREFIX))
 
 
 def body(request: dict[str, Any]) -> str:
@@ -169,7 +169,7 @@ def test_a_process_killed_after_any_answer_is_paid_for_the_call_in_flight_alone(
     assert b"flush=True" in proposal.files["train.py"]
     noted = spending.noted(lab.place.repository)
     assert noted == proposal.cost and (noted.calls, noted.tokens) == (N, PAID)
-    assert waiting(lab) == [] and len(lab.place.forge.own_refs(kept.PREFIX)) == 1
+    assert waiting(lab) == [] and len(lab.place.forge.own_refs.below(kept.PREFIX)) == 1
 
 
 def test_two_processes_do_not_go_on_with_the_same_conversation(lab: Lab, script: Script) -> None:
