@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from bot.forge.base import Author, Conflict, PullRequest
+from bot.forge.base import Author, Conflict, PullRequest, WorktreeDirty
 from bot.forge.events import Closed, Commented, Merged, Person
 from bot.forge.expected import require_descent, require_open
 from bot.forge.git import store
@@ -91,13 +91,20 @@ class Endings:
         """Check that the base branch can go from `base` to `commit`, with its working tree."""
         require_descent(self._repository.is_ancestor, base, commit)
         self.recover()
-        if self._repository.ref(self._ref) != base:
-            raise Conflict(f"{self._branch} is not at {base} any more.")
+        self._require_base(base)
         worktree = Worktree.of(self._repository, self._branch) if commit != base else None
         if worktree is None:
             return None, []
-        worktree.check(base, commit)
+        try:
+            worktree.check(base, commit)
+        except WorktreeDirty:
+            self._require_base(base)  # files that another bot has moved on are no person's changes
+            raise
         return worktree, [worktree.mark(base)]
+
+    def _require_base(self, base: str) -> None:
+        if self._repository.ref(self._ref) != base:
+            raise Conflict(f"{self._branch} is not at {base} any more.")
 
     def _follow(self, worktree: Worktree | None, commit: str) -> None:
         if worktree is not None and not worktree.advance(commit):

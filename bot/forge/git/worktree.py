@@ -83,6 +83,8 @@ class Worktree:
         new = self.repository.resolve("HEAD")
         if old is None or new is None or self.advance(new):
             return
+        if self.repository.ref(MARKER) != old:  # another bot has finished it
+            return
         self.check(old, new)
         raise GitError(f"The files of {self._place} could not be brought to {new}. Try again.")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.forge.base import Conflict, NewPull, State
+from bot.forge.git.worktree import Worktree
 from tests.bot.forge.hub import (
     MERGED,
     PERSON,
@@ -72,6 +73,30 @@ def test_of_many_openers_of_one_branch_one_wins(local: LocalHub) -> None:
     answers = together(local, 6, lambda hub, _: hub.forge.open(new).number)
     assert sorted(map(str, answers)) == ["1", *["conflict"] * 5]
     assert len(local.forge.pulls()) == 1
+
+
+def test_files_that_another_bot_has_just_moved_on_are_no_changes_of_a_person(
+    local: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"rate = {i + 2}\n".encode() for i in range(2)]
+    pulls = [open_one(local, str(i), text) for i, text in enumerate(texts)]
+    commits = [merge_commit(local, *pair) for pair in zip(pulls, texts, strict=True)]
+    base = local.forge.base()
+    check = Worktree.check
+
+    def merged(i: int) -> None:
+        ends = {"head": pulls[i].head, "base": base, "commit": commits[i]}
+        local.forge.merge(i + 1, **ends, verdict=MERGED, comment="Merged.")
+
+    def late(worktree: Worktree, old: str, new: str) -> None:
+        monkeypatch.undo()
+        merged(1)
+        check(worktree, old, new)
+
+    monkeypatch.setattr(Worktree, "check", late)
+    with pytest.raises(Conflict):
+        merged(0)
+    assert (local.path / "train.py").read_bytes() == texts[1]
 
 
 def test_of_concurrent_merges_one_wins_and_the_others_change_nothing(local: LocalHub) -> None:
