@@ -31,7 +31,7 @@ from torch import nn
 
 # --- constants (tunable) ---
 # optimisation
-BATCH_SIZE = 64  # 32 .. 512, log; pairs in a step, times 8 on a GPU (2 below 6 GB)
+BATCH_SIZE = 64  # 32 .. 256, log; pairs in a step, times 32 on a GPU (8 below 40 GB, 2 below 6)
 LEARNING_RATE = 3e-3  # 1e-4 .. 1e-2, log; highest rate of the schedule
 WEIGHT_DECAY = 0.05  # 0.0 .. 0.5; AdamW, matrices only
 ADAM_BETA2 = 0.98  # 0.9 .. 0.999; decay of the second moment
@@ -68,10 +68,12 @@ EXPERT_MIX_ALPHA = 0.5  # 0.1 .. 4.0, log; Beta(alpha, alpha) mixes image and ex
 RESERVE_S = 1.0  # kept free at the end of the budget for saving and exit
 MIN_WORD_COUNT = 2  # rarer words are unknown
 PADDING, UNKNOWN = 0, 1
+STEM_PATCH = 4  # pixels on a side
 ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 IN_BF16 = ON_GPU and torch.cuda.get_device_capability() >= (8, 0)  # older cards emulate it
-BATCH_FACTOR = (8 if torch.cuda.mem_get_info()[1] > 6e9 else 2) if ON_GPU else 1  # of BATCH_SIZE
+MEMORY = torch.cuda.mem_get_info()[1] if ON_GPU else 0  # bytes on the card
+BATCH_FACTOR = 32 if MEMORY > 40e9 else 8 if MEMORY > 6e9 else 2 if ON_GPU else 1
 
 
 def elapsed():
@@ -89,8 +91,9 @@ def load_images(folder):
     images = np.load(path, allow_pickle=False)
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or not len(images):
         raise ValueError(f"{path}: want uint8 (N, H, W, 3), found {images.dtype} {images.shape}")
-    if images.shape[1] % EXPERT_PATCH or images.shape[2] % EXPERT_PATCH:
-        raise ValueError(f"{path}: height and width must be divisible by {EXPERT_PATCH}")
+    side = math.lcm(STEM_PATCH, EXPERT_PATCH)
+    if images.shape[1] % side or images.shape[2] % side:
+        raise ValueError(f"{path}: height and width must be divisible by {side}")
     return torch.from_numpy(images)
 
 
@@ -155,6 +158,18 @@ def to_float(images):
     return (images.permute(0, 3, 1, 2).float() - 127.5) / 64.0
 
 
+def to_patches(images, side):
+    """Squares that do not overlap: (N, C, H, W) to (N, H / side, W / side, side * side * C)."""
+    rows = images.permute(0, 2, 3, 1).unflatten(2, (-1, side)).unflatten(1, (-1, side))
+    return rows.transpose(2, 3).flatten(3)
+
+
+def from_patches(patches, side):
+    """The images (N, C, H, W) of such squares."""
+    rows = patches.unflatten(3, (side, side, -1)).transpose(2, 3)
+    return rows.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+
+
 # ==== model ====
 
 
@@ -163,17 +178,15 @@ class ImageTower(nn.Module):
 
     def __init__(self, width, size):
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width // 2, 4, stride=4),
-            nn.GELU(),
-            nn.Conv2d(width // 2, width, 3, stride=2, padding=1),
-        )
+        # No bias where all that follows is a batch norm, which would take it away again.
+        self.patches = nn.Linear(3 * STEM_PATCH**2, width // 2)
+        self.stem = nn.Conv2d(width // 2, width, 3, stride=2, padding=1, bias=False)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.BatchNorm2d(width),
                 nn.Conv2d(width, width, 3, padding=1),
                 nn.GELU(),
-                nn.Conv2d(width, width, 1),
+                nn.Conv2d(width, width, 1, bias=False),
             )
             for _ in range(IMAGE_BLOCKS)
         )
@@ -182,7 +195,7 @@ class ImageTower(nn.Module):
         self.project = nn.Linear(width * (2 if IMAGE_POOL == "both" else 1), size)
 
     def forward(self, images):
-        x = self.stem(images)
+        x = self.stem(F.gelu(self.patches(to_patches(images, STEM_PATCH))).permute(0, 3, 1, 2))
         for block in self.blocks:
             x = x + block(x)
         x = F.gelu(self.norm(x)).flatten(2)
@@ -228,13 +241,12 @@ class HeatmapProcessor(nn.Module):
 
     def forward(self, images, heat):
         seen = images * heat.unsqueeze(1)
-        patches = F.unfold(images, EXPERT_PATCH, stride=EXPERT_PATCH).mT
-        focus = F.unfold(seen, EXPERT_PATCH, stride=EXPERT_PATCH).mT
+        patches, focus = to_patches(images, EXPERT_PATCH), to_patches(seen, EXPERT_PATCH)
+        parts = self.query(focus), self.key(patches), self.value(patches)
         # One head, in a dimension of its own: the fused kernels want it.
-        query, key, value = self.query(focus), self.key(patches), self.value(patches)
-        attended = F.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])
-        view = self.out(attended[:, 0]).mT
-        return seen + F.fold(view, images.shape[2:], EXPERT_PATCH, stride=EXPERT_PATCH)
+        attended = F.scaled_dot_product_attention(*(part.flatten(1, 2)[:, None] for part in parts))
+        view = self.out(attended[:, 0]).unflatten(1, patches.shape[1:3])
+        return seen + from_patches(view, EXPERT_PATCH)
 
 
 class Eclip(nn.Module):
@@ -324,6 +336,7 @@ def train():
     averaged = [[v for v in part.values() if v.is_floating_point()] for part in (average, state)]
 
     batch_size = min(BATCH_SIZE * BATCH_FACTOR, len(rows))
+    unit = max(batch_size // 64, 1)  # of expert pairs: a GPU chooses kernels for each number
     begin, end = elapsed(), budget - RESERVE_S
     order, step, step_s, printed = torch.empty(0, dtype=torch.long, device=DEVICE), 0, 0.0, 0.0
     size = sum(p.numel() for p in model.parameters())
@@ -338,7 +351,7 @@ def train():
             order = torch.randperm(len(rows), device=DEVICE)
         scenes, order = order[:batch_size], order[batch_size:]
         pixels = to_float(images[rows[scenes]])
-        experts = round(expert_share(progress) * batch_size) if len(annotated) else 0
+        experts = unit * round(expert_share(progress) * batch_size / unit) if len(annotated) else 0
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=IN_BF16):
             if experts:
                 chosen = annotated[torch.randint(len(annotated), (experts,), device=DEVICE)]
@@ -361,7 +374,8 @@ def train():
         if elapsed() - printed >= 1.0 or step == 1:
             printed = elapsed()
             print(f"step {step}  loss {loss.item():.3f}  elapsed {printed:.1f} s", flush=True)
-        step_s = max(0.9 * step_s, elapsed() - step_began)
+        if step > 1:  # the first one takes longer than any other
+            step_s = max(0.9 * step_s, elapsed() - step_began)
     state = {name: value.cpu() for name, value in (average if EMA_DECAY else state).items()}
     saved = {"state": state, "vocabulary": vocabulary, "shape": shape}
     torch.save(saved, Path(os.environ["OUT_DIR"]) / "model.pt")

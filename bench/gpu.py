@@ -13,9 +13,10 @@ peak_gpu_bytes       most memory that PyTorch had allocated on the card
 start_up_share       time until the first step has ended, over the budget
 stages               seconds of each part
 costs                shares of the profiled time by kernel (on a CPU: by operation)
-compiled             with --compile: steps that one whole training makes as it ships and compiled by
-                     torch.compile, in that mode, with nothing compiled before; two more trainings.
-                     Mode `reduce-overhead` uses CUDA graphs
+compiled             with --compile: one more training for each mode, compiled by torch.compile with
+                     nothing compiled before: seconds until no step was held up any more, steps per
+                     second from then on, and steps in the whole budget at that speed. Mode
+                     `reduce-overhead` uses CUDA graphs
 
 With --compile a C compiler is needed, which a sandbox need not have.
 """
@@ -58,7 +59,6 @@ PEAKS = {  # dense bfloat16, in 1e12 operations a second, from the makers' data 
     "A10": 125.0,
 }
 AS_SHIPPED = "as it ships"
-COMPARED = ("start_up_s", "steps_per_s", "steps")
 MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs")
 
 
@@ -76,8 +76,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--peak", type=float, help="what the card can do, in 1e12 a second")
     parser.add_argument(
         "--compile", nargs="+", choices=MODES, default=[], metavar="MODE",
-        help=f"also train with torch.compile, in each of these modes: {', '.join(MODES)}",
+        help=f"train once more with torch.compile, in each of these modes: {', '.join(MODES)}",
     )  # fmt: skip
+    parser.add_argument(
+        "--compile-budget", type=float, metavar="SECONDS", help="of those trainings (as --budget)"
+    )
     parser.add_argument("--write", type=Path, help="a document to put the tables in")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(argv)
@@ -106,15 +109,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "TIME_BUDGET_S": f"{budget_s:g}", "PYTHONHASHSEED": "0",
         "PATH": os.environ.get("PATH", os.defpath),
     }  # fmt: skip
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        contract["CUDA_VISIBLE_DEVICES"] = visible
+    for name in ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"):  # which card, and where its driver is
+        if name in os.environ:
+            contract[name] = os.environ[name]
     found = _train(interpreter.path, contract, budget_s)
     compiled = {}
-    for mode in [None, *options.compile] if options.compile else []:
-        told = {"WATCH": "steps"} | ({"COMPILE": mode} if mode else {})
-        once = _train(interpreter.path, contract | told, budget_s)
-        compiled[mode or AS_SHIPPED] = {name: once[name] for name in COMPARED}
+    compile_s = options.compile_budget or budget_s
+    for mode in options.compile:
+        told = {"WATCH": "steps", "COMPILE": mode, "TIME_BUDGET_S": f"{compile_s:g}"}
+        once = _train(interpreter.path, contract | told, compile_s)
+        compiled[mode] = dict(zip(("settled_s", "steps_per_s"), once["settled"], strict=True))
     more = {"compiled": compiled, "cpu": cpu_model(), "data": data.version}
+    more["date"] = time.strftime("%Y-%m-%d", time.gmtime())
     return {**found, **derived(found, options.peak), **more}
 
 
@@ -166,7 +172,7 @@ def derived(found: Mapping[str, Any], peak: float | None) -> dict[str, float | N
 
 def document(found: Mapping[str, Any]) -> str:
     """The figures as tables."""
-    where = found["device"] or f"no GPU; {found['cpu']}, {found['threads']} threads"
+    where = f"{found['device'] or 'no GPU'}, {found['cpu']} ({found['threads']} threads)"
     software = f"PyTorch {found['torch']}" + (f", CUDA {found['cuda']}" if found["cuda"] else "")
     memory, peak = found["peak_gpu_bytes"], found["peak_tflops"]
     use = share_text(found["model_flops_use"])
@@ -187,28 +193,37 @@ def document(found: Mapping[str, Any]) -> str:
     stages.append(("left at the end", f"{left:.2f}", share_text(left / budget_s)))
     costs = [(f"`{name[:80]}`", share_text(share)) for name, share in found["costs"]]
     parts = [
-        f"{where}; {software}; data {found['data']}; {budget_s:g} s of training.",
+        f"{where}; {software}; data {found['data']}; {budget_s:g} s of training; {found['date']}.",
         table(("what", "figure"), rows),
         table(("where the time goes", "seconds", "of the budget"), stages),
         table(("kernel or operation", "of the profiled time"), costs or [(NOT_MEASURED, "")]),
     ]
     if found["compiled"]:
-        parts.append(compiled_table(found["compiled"]))
+        parts.append(compiled_table(found))
     return "\n\n".join(parts)
 
 
-def compiled_table(compiled: Mapping[str, Mapping[str, Any]]) -> str:
-    """Whole trainings beside each other: it pays if more steps are made in the same time."""
-    usual = compiled[AS_SHIPPED]["steps"]
-    rows = [
-        (
-            name if name == AS_SHIPPED else f"`torch.compile`, {name}",
-            f"{once['start_up_s']:.2f}",
-            number_text(once["steps_per_s"]),
-            str(once["steps"]),
-            "" if name == AS_SHIPPED else share_text(once["steps"] / usual - 1, sign=True),
+def compiled_table(found: Mapping[str, Any]) -> str:
+    """Compiling pays if more steps are made in the same time, in spite of its late start."""
+    usual = {"settled_s": found["start_up_s"], "steps_per_s": found["steps_per_s"]}
+    budget_s = found["budget_s"]
+
+    def steps(once: Mapping[str, float | None]) -> float | None:
+        begun, speed = once["settled_s"], once["steps_per_s"]
+        return None if begun is None or speed is None else max(0.0, budget_s - begun) * speed
+
+    rows = []
+    for name, once in {AS_SHIPPED: usual, **found["compiled"]}.items():
+        made, known = steps(once), steps(usual)
+        more = made / known - 1 if made is not None and known else None
+        rows.append(
+            (
+                name if once is usual else f"`torch.compile`, {name}",
+                f"{once['settled_s']:.1f}",
+                number_text(once["steps_per_s"]),
+                NOT_MEASURED if made is None else f"{made:.0f}",
+                "" if once is usual else share_text(more, sign=True),
+            )
         )
-        for name, once in compiled.items()
-    ]
-    headers = ("one training", "seconds to the first step", "steps per second after it")
-    return table((*headers, "steps in the whole budget", "more steps"), rows)
+    title = ("one training", "seconds until nothing holds it up", "steps per second from then on")
+    return table((*title, f"steps in {budget_s:g} s at that speed", "more steps"), rows)

@@ -17,7 +17,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ _PROFILED_FROM = 0.6  # share of the budget after which some steps are profiled
 # Twenty steps on a fast card are over before the profiler's first launches have settled.
 _PROFILED_STEPS = {True: 200, False: 20}  # on a GPU, without one
 _SETTLING_STEPS = 10  # profiled before them and dropped
+_PAUSE_S = 1.0  # between two steps
 _COMPILED_CLASSES = ("ImageTower", "TextTower", "HeatmapProcessor")
 _COMPILED_FUNCTIONS = ("contrastive_loss",)
 _STAGES = {
@@ -133,6 +134,17 @@ class Watch:
         return len(pairs) / sum(pairs) if pairs else None
 
 
+def settled(times: Sequence[float]) -> tuple[float, float | None]:
+    """Seconds until no pause came any more between steps, and steps per second from then on.
+
+    A compiler pauses training before its first step, and again at what it has not seen.
+    """
+    gaps = itertools.pairwise([0.0, *times])
+    last = max((step for step, (a, b) in enumerate(gaps) if b - a >= _PAUSE_S), default=0)
+    after = times[-1] - times[last]
+    return times[last], (len(times) - 1 - last) / after if after else None
+
+
 def annotates(event: Any) -> bool:
     """Whether an event only names a stretch of time (`ProfilerStep`, `Optimizer.step`)."""
     return bool(getattr(event, "is_user_annotation", False)) or event.name.startswith(
@@ -208,6 +220,7 @@ def main(script: str, figures: str) -> None:
         "start_up_s": first,
         "steps": len(watch.times),
         "steps_per_s": watch.steps_per_s(),
+        "settled": settled(watch.times),
         "operations_per_step": watch.operations,
         "gpu_busy": watch.busy,
         "costs": watch.costs[:8],

@@ -18,7 +18,7 @@ FOUND: dict[str, Any] = {
     "data": "d", "budget_s": 300.0, "stages": {"imports": 3.0, "all other steps": 290.0},
     "start_up_s": 6.0, "steps": 9, "steps_per_s": 100.0, "operations_per_step": 989 * 10**9,
     "gpu_busy": 0.5, "costs": [["kernel", 0.7]], "peak_gpu_bytes": 2 * 10**9, "peak_bytes": 10**9,
-    "compiled": {},
+    "compiled": {}, "date": "2026-01-02",
 }  # fmt: skip
 
 
@@ -85,12 +85,22 @@ def test_steps_that_were_watched_closely_do_not_count_for_the_speed() -> None:
 
 def test_compiling_pays_if_more_steps_are_made_in_the_same_time() -> None:
     compiled = {
-        "as it ships": {"start_up_s": 5.0, "steps_per_s": 100.0, "steps": 1000},
-        "default": {"start_up_s": 65.0, "steps_per_s": 120.0, "steps": 900},
+        "default": {"settled_s": 66.0, "steps_per_s": 120.0},
+        "reduce-overhead": {"settled_s": 66.0, "steps_per_s": None},
     }
     told = gpu.document({**FOUND, **gpu.derived(FOUND, None), "compiled": compiled})
-    assert "| as it ships | 5.00 | 100 | 1000 |  |" in told
-    assert "| `torch.compile`, default | 65.00 | 120 | 900 | -10.0 % |" in told
+    assert "| as it ships | 6.0 | 100 | 29400 |  |" in told
+    assert "| `torch.compile`, default | 66.0 | 120 | 28080 | -4.5 % |" in told
+    assert (
+        "| `torch.compile`, reduce-overhead | 66.0 | not measured | not measured | not measured |"
+        in told
+    )
+
+
+def test_a_training_runs_smoothly_after_its_last_pause() -> None:
+    assert gpu_probe.settled([30.0, 30.5, 50.0, 50.5, 51.0]) == (50.0, 2.0)
+    assert gpu_probe.settled([0.2, 0.4, 0.6]) == (0.2, pytest.approx(5.0))
+    assert gpu_probe.settled([30.0]) == (30.0, None)
 
 
 def test_the_towers_and_the_loss_are_compiled_and_nothing_else() -> None:
