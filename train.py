@@ -297,6 +297,12 @@ def expert_share(progress):
     return EXPERT_SHARE * max(0.0, min(1.0, rise, fall))
 
 
+def expert_pairs(progress, batch_size):
+    """How many join a batch: in 64ths of it, as a GPU chooses its kernels anew for each number."""
+    unit = max(batch_size // 64, 1)
+    return unit * round(expert_share(progress) * batch_size / unit)
+
+
 def shift(images):
     """Move a batch by a few pixels, repeating its edges."""
     if IMAGE_SHIFT == 0:
@@ -336,7 +342,6 @@ def train():
     averaged = [[v for v in part.values() if v.is_floating_point()] for part in (average, state)]
 
     batch_size = min(BATCH_SIZE * BATCH_FACTOR, len(rows))
-    unit = max(batch_size // 64, 1)  # of expert pairs: a GPU chooses kernels for each number
     begin, end = elapsed(), budget - RESERVE_S
     order, step, step_s, printed = torch.empty(0, dtype=torch.long, device=DEVICE), 0, 0.0, 0.0
     size = sum(p.numel() for p in model.parameters())
@@ -351,7 +356,7 @@ def train():
             order = torch.randperm(len(rows), device=DEVICE)
         scenes, order = order[:batch_size], order[batch_size:]
         pixels = to_float(images[rows[scenes]])
-        experts = unit * round(expert_share(progress) * batch_size / unit) if len(annotated) else 0
+        experts = expert_pairs(progress, batch_size) if len(annotated) else 0
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=IN_BF16):
             if experts:
                 chosen = annotated[torch.randint(len(annotated), (experts,), device=DEVICE)]

@@ -134,15 +134,15 @@ class Watch:
         return len(pairs) / sum(pairs) if pairs else None
 
 
-def settled(times: Sequence[float]) -> tuple[float, float | None]:
-    """Seconds until no pause came any more between steps, and steps per second from then on.
+def held_up(times: Sequence[float]) -> tuple[float, float | None]:
+    """Seconds of all pauses, that before the first step included; steps per second otherwise.
 
-    A compiler pauses training before its first step, and again at what it has not seen.
+    A compiler holds training up before its first step, and again at what it has not seen.
     """
-    gaps = itertools.pairwise([0.0, *times])
-    last = max((step for step, (a, b) in enumerate(gaps) if b - a >= _PAUSE_S), default=0)
-    after = times[-1] - times[last]
-    return times[last], (len(times) - 1 - last) / after if after else None
+    first, *others = (after - before for before, after in itertools.pairwise([0.0, *times]))
+    free = [gap for gap in others if gap < _PAUSE_S]
+    paused = first + sum(gap for gap in others if gap >= _PAUSE_S)
+    return paused, len(free) / sum(free) if free else None
 
 
 def annotates(event: Any) -> bool:
@@ -220,7 +220,7 @@ def main(script: str, figures: str) -> None:
         "start_up_s": first,
         "steps": len(watch.times),
         "steps_per_s": watch.steps_per_s(),
-        "settled": settled(watch.times),
+        "held_up": held_up(watch.times),
         "operations_per_step": watch.operations,
         "gpu_busy": watch.busy,
         "costs": watch.costs[:8],

@@ -187,6 +187,36 @@ def test_an_annotation_without_its_image_ends_the_run_with_its_line(tmp_path: Pa
     assert "annotations.jsonl, line 4: there is no image images.npy#3" in ended.stderr
 
 
+def inside(program: str) -> None:
+    """Run a program with the script's names at hand."""
+    command = [PYTHON, "-B", "-c", f"import torch, train as t\n{program}"]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, check=False, cwd=SCRIPT.parent
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_patches_are_squares_in_reading_order_and_the_image_comes_back() -> None:
+    inside("""
+image = torch.arange(2 * 3 * 16 * 24.0).reshape(2, 3, 16, 24)
+patches = t.to_patches(image, 8)
+assert patches.shape == (2, 2, 3, 192)
+assert torch.equal(patches[1, 0, 2], image[1, :, :8, 16:].permute(1, 2, 0).flatten())
+assert torch.equal(t.from_patches(patches, 8), image)
+""")
+
+
+def test_expert_pairs_come_in_few_different_numbers() -> None:
+    inside("""
+for size in (33, 64, 100, 512, 2048):
+    numbers = [t.expert_pairs(step / 1000, size) for step in range(1001)]
+    assert len(set(numbers)) <= 128 * t.EXPERT_SHARE + 2
+    shares = [t.expert_share(step / 1000) for step in range(1001)]
+    assert all(abs(n / size - s) <= 1 / 64 for n, s in zip(numbers, shares))
+    assert numbers[0] == numbers[-1] == 0 < max(numbers)
+""")
+
+
 def test_the_file_stays_short() -> None:
     assert len(SCRIPT.read_text(encoding="utf-8").splitlines()) < 420
 

@@ -83,24 +83,37 @@ def test_steps_that_were_watched_closely_do_not_count_for_the_speed() -> None:
     assert watch.steps_per_s() == 1.0
 
 
-def test_compiling_pays_if_more_steps_are_made_in_the_same_time() -> None:
+def test_trainings_with_and_without_compiling_stand_beside_each_other() -> None:
     compiled = {
-        "default": {"settled_s": 66.0, "steps_per_s": 120.0},
-        "reduce-overhead": {"settled_s": 66.0, "steps_per_s": None},
+        "default": {"budget_s": 60, "held_up_s": 56.0, "steps_per_s": 120.0, "steps": 480},
+        "reduce-overhead": {"budget_s": 60, "held_up_s": 59.0, "steps_per_s": None, "steps": 2},
     }
     told = gpu.document({**FOUND, **gpu.derived(FOUND, None), "compiled": compiled})
-    assert "| as it ships | 6.0 | 100 | 29400 |  |" in told
-    assert "| `torch.compile`, default | 66.0 | 120 | 28080 | -4.5 % |" in told
-    assert (
-        "| `torch.compile`, reduce-overhead | 66.0 | not measured | not measured | not measured |"
-        in told
-    )
+    assert "| as it ships | 300 | 6.0 | 100 | 9 |" in told
+    assert "| `torch.compile`, default | 60 | 56.0 | 120 | 480 |" in told
+    assert "| `torch.compile`, reduce-overhead | 60 | 59.0 | not measured | 2 |" in told
 
 
-def test_a_training_runs_smoothly_after_its_last_pause() -> None:
-    assert gpu_probe.settled([30.0, 30.5, 50.0, 50.5, 51.0]) == (50.0, 2.0)
-    assert gpu_probe.settled([0.2, 0.4, 0.6]) == (0.2, pytest.approx(5.0))
-    assert gpu_probe.settled([30.0]) == (30.0, None)
+def test_pauses_hold_a_training_up_and_do_not_count_for_its_speed() -> None:
+    assert gpu_probe.held_up([30.0, 30.5, 50.0, 50.5, 51.0]) == (49.5, 2.0)
+    assert gpu_probe.held_up([0.25, 0.5, 0.75]) == (0.25, 4.0)
+    assert gpu_probe.held_up([30.0, 50.0]) == (50.0, None)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "told"),
+    [
+        (
+            "void at::native::elementwise_kernel<128, 4, at::native::gpu_kernel_impl_nocast<at::"
+            "native::CUDAFunctor_add<c10::BFloat16> >(at::TensorIteratorBase&)",
+            "elementwise_kernel of CUDAFunctor_add",
+        ),
+        ("sm90_xmma_fprop_implicit_gemm_bf16", "sm90_xmma_fprop_implicit_gemm_bf16"),
+        ("aten::mm", "aten::mm"),
+    ],
+)
+def test_a_kernel_is_told_by_what_it_works_out(kernel: str, told: str) -> None:
+    assert gpu.short(kernel) == told
 
 
 def test_the_towers_and_the_loss_are_compiled_and_nothing_else() -> None:
