@@ -31,7 +31,7 @@ from torch import nn
 
 # --- constants (tunable) ---
 # optimisation
-BATCH_SIZE = 64  # 32 .. 256, log; pairs in a step, times 32 on a GPU (8 below 40 GB, 2 below 6)
+BATCH_SIZE = 64  # 32 .. 512, log; pairs in a step, times 32 on a GPU (8 below 70 GB, 2 below 6)
 LEARNING_RATE = 3e-3  # 1e-4 .. 1e-2, log; highest rate of the schedule
 WEIGHT_DECAY = 0.05  # 0.0 .. 0.5; AdamW, matrices only
 ADAM_BETA2 = 0.98  # 0.9 .. 0.999; decay of the second moment
@@ -73,7 +73,7 @@ ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 IN_BF16 = ON_GPU and torch.cuda.get_device_capability() >= (8, 0)  # older cards emulate it
 MEMORY = torch.cuda.mem_get_info()[1] if ON_GPU else 0  # bytes on the card
-BATCH_FACTOR = 32 if MEMORY > 40e9 else 8 if MEMORY > 6e9 else 2 if ON_GPU else 1
+BATCH_FACTOR = 32 if MEMORY > 70e9 else 8 if MEMORY > 6e9 else 2 if ON_GPU else 1
 
 
 def elapsed():
