@@ -10,7 +10,8 @@ import pytest
 
 from bench import search
 from bench.objectives import FLOOR, Objective, flawed, scattered
-from bench.search import SYNTHETIC, by_optuna, by_proposer, shipped
+from bench.search import SYNTHETIC, shipped
+from bench.search_nights import by_optuna, by_proposer
 from bot.proposers.constants import Constant, find
 from bot.proposers.ranges import Choices, Value
 from bot.proposers.space import grid

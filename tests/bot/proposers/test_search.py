@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.objectives import flawed, scattered
-from bench.search import by_proposer, shipped
+from bench.search import shipped
+from bench.search_nights import by_proposer
 from bot.history.fingerprint import exact
 from bot.model import Direction, Proposal, Reason
 from bot.policy.rules import Rules, check_files
