@@ -3,8 +3,8 @@
 oracle     mean rank of somebody who sees the facts that an image shows, without any training
 tune       a search (Optuna's TPE) from the relaxed clamp; what it finds is `tuned` from then on,
            kept in bench/headroom_tuned.json
-arms       baseline, clamp relaxed, tuned, each also with the expert branch switched, on
-           shared seeds, interleaved
+arms       baseline, clamp relaxed, what was found (by `tune`, in a night), each also with the
+           expert branch switched, on shared seeds, interleaved
 same-seed  baseline and relaxed clamp with one seed again and again: what a wall-clock budget does
 ideas      named ideas on top of the relaxed clamp; how alike another budget, size or machine
            ranks them (`--with` reads the journals from there)

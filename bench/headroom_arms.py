@@ -6,8 +6,9 @@ All are values of the constants of `train.py`; everything else is as it ships.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,7 +21,11 @@ TUNED_FILE = Path(__file__).with_name("headroom_tuned.json")
 
 BASELINE = "baseline"
 CLAMP_RELAXED = "clamp relaxed"
-TUNED = "tuned"
+Name = Literal["tuned", "a night's last baseline"]
+TUNED: Name = "tuned"
+NIGHT: Name = "a night's last baseline"
+FOUND = (TUNED, NIGHT)
+"""Configurations that somebody searched for, in the order of the tables."""
 EXPERTS_ON, EXPERTS_OFF = "experts on", "experts off"
 
 RELAXED: Mapping[str, Value] = {"MAX_LOGIT_SCALE": 100.0}
@@ -52,6 +57,7 @@ IDEAS: Mapping[str, Mapping[str, Value]] = {
 class Tuned(Strict):
     """A configuration that a search found, and how."""
 
+    name: Name = TUNED
     size: str
     """Of the data that it was found on."""
     budget_s: float
@@ -61,21 +67,23 @@ class Tuned(Strict):
     found_at: str
     """The day."""
     best: float
-    """The one run by which it was chosen, which flatters it."""
+    """The metric by which it was chosen, which flatters it."""
     values: dict[str, Value]
 
 
 _TUNED = TypeAdapter(tuple[Tuned, ...])
 
 
-def tuned(size: str) -> Tuned | None:
-    """The configuration for a size of the data; None where none was searched yet."""
-    return next((one for one in _read() if one.size == size), None)
+def tuned(size: str) -> tuple[Tuned, ...]:
+    """The configurations that were found for a size of the data."""
+    own = {one.name: one for one in _read() if one.size == size}
+    return tuple(own[name] for name in FOUND if name in own)
 
 
 def keep(found: Tuned) -> None:
-    """Store a configuration in place of an earlier one for the same size."""
-    every = [one for one in _read() if one.size != found.size] + [found]
+    """Store a configuration in place of an earlier one of its name for the same size."""
+    replaced = (found.size, found.name)
+    every = [one for one in _read() if (one.size, one.name) != replaced] + [found]
     text = json.dumps([one.model_dump() for one in every], indent=1)
     TUNED_FILE.write_text(text + "\n", encoding="utf-8")
 
@@ -90,7 +98,7 @@ def _read() -> tuple[Tuned, ...]:
         raise RequestError(told) from None
 
 
-def configurations(files: Mapping[str, bytes], entry: str, found: Tuned | None) -> list[Code]:
+def configurations(files: Mapping[str, bytes], entry: str, found: Sequence[Tuned]) -> list[Code]:
     """The codes of the first table, in its order, each with and without the expert branch."""
 
     def code(name: str, values: Mapping[str, Value]) -> Code:
@@ -102,11 +110,11 @@ def configurations(files: Mapping[str, bytes], entry: str, found: Tuned | None) 
         code(CLAMP_RELAXED, RELAXED),
         code(f"{CLAMP_RELAXED}, {EXPERTS_OFF}", {**RELAXED, **off}),
     ]
-    if found:
-        share = found.values.get(_SHARE, _USUAL_SHARE)
+    for each in found:
+        share = each.values.get(_SHARE, _USUAL_SHARE)
         other = (EXPERTS_OFF, off) if share else (EXPERTS_ON, {_SHARE: _USUAL_SHARE})
-        codes.append(code(TUNED, found.values))
-        codes.append(code(f"{TUNED}, {other[0]}", {**found.values, **other[1]}))
+        codes.append(code(each.name, each.values))
+        codes.append(code(f"{each.name}, {other[0]}", {**each.values, **other[1]}))
     return codes
 
 

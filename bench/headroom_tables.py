@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from bench.figures import NOT_MEASURED, Sample, mean_text, number_text, share_text, table
-from bench.headroom_arms import BASELINE, CLAMP_RELAXED, EXPERTS_OFF, EXPERTS_ON, IDEAS, TUNED
+from bench.headroom_arms import BASELINE, CLAMP_RELAXED, EXPERTS_OFF, EXPERTS_ON, FOUND, IDEAS
 from bench.headroom_oracle import RECOGNISED, Step
 from bench.journal import Line
 from runner.result import RunnerClass
@@ -19,7 +19,10 @@ from runner.result import RunnerClass
 ARMS, SAME_SEED, RANKING = "arms", "same-seed", "ideas"
 _FEWEST_IDEAS = 3  # for a correlation of their ranks
 _RESAMPLED = 1_000  # times, for the interval of that correlation
-_ROWS = (BASELINE, CLAMP_RELAXED, f"{CLAMP_RELAXED}, {EXPERTS_OFF}", TUNED)
+_ROWS = (BASELINE, CLAMP_RELAXED, f"{CLAMP_RELAXED}, {EXPERTS_OFF}", *FOUND)
+_CPU, _LONGER, _GPU = ("small", 30.0), ("small", 60.0), ("full", 300.0)
+_WANTED = {_CPU: "small, 30 s", _LONGER: "small, 60 s", _GPU: "full, 300 s on a GPU"}
+"""Size and budget of the places that are asked for: called not measured until they are."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,16 @@ class Place:
     lines: tuple[Line, ...]
 
     @property
+    def kind(self) -> tuple[str, float]:
+        """Size of the data and budget."""
+        size = self.facts.data.split("-")[2] if self.facts.data.count("-") > 1 else self.facts.data
+        return size, self.facts.budget_s
+
+    @property
     def name(self) -> str:
         """Size of the data, budget and device."""
-        size = self.facts.data.split("-")[2] if self.facts.data.count("-") > 1 else self.facts.data
-        return f"{size}, {self.facts.budget_s:g} s, {self.facts.device}"
+        size, budget_s = self.kind
+        return f"{size}, {budget_s:g} s, {self.facts.device}"
 
     def arms(self, study: str) -> list[str]:
         """The names of the codes of a study, in the order of their first runs."""
@@ -69,15 +78,12 @@ def places(lines: Sequence[Line]) -> list[Place]:
     return [Place(group[0].measurement.runner_class, tuple(group)) for group in found.values()]
 
 
-def arms_table(place: Place | None) -> str:
+def arms_table(place: Place) -> str:
     """Every configuration with its mean rank and the spread of its runs."""
-    names = list(_ROWS)
-    if place:
-        names += [name for name in place.arms(ARMS) if name not in names]
+    names = [*_ROWS, *(name for name in place.arms(ARMS) if name not in _ROWS)]
     rows = []
     for name in names:
-        found = place.sample(ARMS, name) if place else None
-        again = place.sample(SAME_SEED, name) if place else None
+        found, again = place.sample(ARMS, name), place.sample(SAME_SEED, name)
         rows.append((
             name,
             str(len(found.values)) if found else "0",
@@ -89,13 +95,13 @@ def arms_table(place: Place | None) -> str:
     return table((*headers, "spread between seeds", "spread of one seed"), rows)
 
 
-def experts_table(place: Place | None) -> str:
+def experts_table(place: Place) -> str:
     """The expert branch against the same without it, seed by seed."""
     rows = []
-    for base in (CLAMP_RELAXED, TUNED):
+    for base in (CLAMP_RELAXED, *FOUND):
         found = None
         for other, sign in ((EXPERTS_OFF, -1.0), (EXPERTS_ON, 1.0)):
-            told = place.difference(ARMS, f"{base}, {other}", base) if place else None
+            told = place.difference(ARMS, f"{base}, {other}", base)
             if told:
                 found = Sample(tuple(sign * value for value in told.values))
         rows.append((base, str(len(found.values)) if found else "0", mean_text(found)))
@@ -129,14 +135,16 @@ def _changes(place: Place) -> dict[str, dict[tuple[int, int], float]]:
 
 def ideas_table(found: Sequence[Place]) -> str:
     """Every idea's effect in every place."""
-    columns = [place for place in found if effects(place)]
-    told = [effects(place) for place in columns]
-    headers = ["idea", *(place.name for place in columns)] if columns else ["idea", "effect"]
-    rows = []
-    for name in IDEAS:
-        cells = [_effect_text(effect.get(name)) for effect in told] or [NOT_MEASURED]
-        rows.append((name, *cells))
-    return table(headers, rows)
+    columns = [(place.name, effects(place)) for place in found if effects(place)]
+    columns += [(_WANTED[kind], {}) for kind in _missing(found)]
+    rows = [(name, *(_effect_text(told.get(name)) for _, told in columns)) for name in IDEAS]
+    return table(("idea", *(where for where, _ in columns)), rows)
+
+
+def _missing(found: Sequence[Place]) -> list[tuple[str, float]]:
+    """The places asked for in which no idea was measured."""
+    measured = {place.kind for place in found if effects(place)}
+    return [kind for kind in _WANTED if kind not in measured]
 
 
 def _effect_text(effect: Sample | None) -> str:
@@ -159,8 +167,10 @@ class Agreement:
     rho: float
     rho_interval: tuple[float, float] | None
     """95 % of what resampling the seeds of either place gives; None of one seed."""
+    alike: tuple[str, ...]
+    """Better in both places or worse in both: both intervals exclude no effect."""
     disagree: tuple[str, ...]
-    """Better in one place and worse in the other: both intervals exclude no effect."""
+    """Better in one place and worse in the other: likewise."""
 
 
 def agreements(found: Sequence[Place]) -> list[Agreement]:
@@ -172,12 +182,14 @@ def agreements(found: Sequence[Place]) -> list[Agreement]:
         if len(common) < _FEWEST_IDEAS:
             continue
         rho = _spearman([left[n].mean for n in common], [right[n].mean for n in common])
-        turned = tuple(name for name in common if _sign(left[name]) * _sign(right[name]) < 0)
+        signs = {name: _sign(left[name]) * _sign(right[name]) for name in common}
         told.append(
             Agreement(
-                one.name, other.name, len(common), rho, _rho_interval(one, other, common), turned
+                one.name, other.name, len(common), rho, _rho_interval(one, other, common),
+                alike=tuple(name for name, sign in signs.items() if sign > 0),
+                disagree=tuple(name for name, sign in signs.items() if sign < 0),
             )
-        )
+        )  # fmt: skip
     return told
 
 
@@ -239,13 +251,18 @@ def agreement_table(found: Sequence[Place]) -> str:
             f"{each.one}; {each.other}",
             str(each.ideas),
             _rho_text(each),
+            ", ".join(each.alike) or "none",
             ", ".join(each.disagree) or "none",
         )
         for each in agreements(found)
     ]
-    wanted = ("small, 30 s; small, 60 s", "small, 60 s; full, 300 s on a GPU")
-    rows = rows or [(pair, NOT_MEASURED, NOT_MEASURED, NOT_MEASURED) for pair in wanted]
-    return table(("places", "ideas", "rank correlation", "better in one, worse in the other"), rows)
+    missing = _missing(found)
+    for one, other in ((_CPU, _LONGER), (_LONGER, _GPU)):
+        if one in missing or other in missing:
+            both = f"{_WANTED[one]}; {_WANTED[other]}"
+            rows.append((both, NOT_MEASURED, NOT_MEASURED, NOT_MEASURED, NOT_MEASURED))
+    headers = ("places", "ideas", "rank correlation", "better in both or worse in both")
+    return table((*headers, "better in one, worse in the other"), rows)
 
 
 def oracle_table(steps: Sequence[Step]) -> str:
@@ -272,12 +289,15 @@ def document(lines: Sequence[Line], bounds: Sequence[Bound]) -> str:
     found = places(lines)
     parts = []
     for bound in bounds:
-        parts.append(f"### Upper bound: validation split of `{bound.size}` ({bound.version})")
+        parts.append(f"### What can be reached: validation split of `{bound.size}` "
+                     f"({bound.version})")  # fmt: skip
         parts.append(oracle_table(bound.steps))
-    every: Sequence[Place | None] = found or [None]
-    for place in every:
-        where = place.name if place else "no machine yet"
-        parts += [f"### Configurations: {where}", arms_table(place)]
-        parts += [f"Expert branch on and off at equal time ({where}):", experts_table(place)]
+    measured = [place for place in found if place.arms(ARMS) or place.arms(SAME_SEED)]
+    for place in measured:
+        parts += [f"### Configurations: {place.name}", arms_table(place)]
+        parts += [f"Expert branch on and off at equal time ({place.name}):", experts_table(place)]
+    for kind in (_CPU, _GPU):
+        if kind not in {place.kind for place in measured}:
+            parts += [f"### Configurations: {_WANTED[kind]}", "Not measured."]
     parts += ["### Do ideas rank alike elsewhere?", ideas_table(found), agreement_table(found)]
     return "\n\n".join(parts)

@@ -90,15 +90,15 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted_and_is_kept(
     run(project, capsys, "--only", "tune", "--trials", "3")
     assert [(each.number, each.values, each.measurement.seed) for each in read(kept)] == whole
     assert [number for number, _, _ in whole] == [0, 1, 2]
-    found = headroom_arms.tuned("tiny")
-    assert found is not None
+    (found,) = headroom_arms.tuned("tiny")
     assert "MAX_LOGIT_SCALE" in found.values
     assert found.best == min(each.measurement.metric or 1e9 for each in read(kept))
 
 
 def test_every_configuration_and_idea_lies_within_the_ranges_of_the_shipped_file() -> None:
     domains = {each.name: each.domain for each in find(SHIPPED.encode()).constants}
-    for values in (headroom_arms.RELAXED, *headroom_arms.IDEAS.values()):
+    found = (each.values for each in headroom_arms.tuned("small"))
+    for values in (headroom_arms.RELAXED, *headroom_arms.IDEAS.values(), *found):
         for name, value in values.items():
             domain = domains[name]
             if isinstance(domain, Choices):
@@ -139,7 +139,8 @@ def test_two_places_agree_on_the_order_of_ideas_or_not() -> None:
     (told,) = headroom_tables.agreements(headroom_tables.places(lines))
     assert told.rho == pytest.approx(1.0)
     assert told.rho_interval == pytest.approx((1.0, 1.0))
-    assert (told.ideas, told.disagree) == (4, (list(headroom_arms.IDEAS)[3],))
+    names = tuple(headroom_arms.IDEAS)
+    assert (told.ideas, told.alike, told.disagree) == (4, names[:3], names[3:4])
     text = headroom_tables.document(lines, [])
     assert "+20.0 % (+18.7 % to +21.3 %)" in text
     assert "| 1 (1 to 1) |" in text
@@ -148,7 +149,7 @@ def test_two_places_agree_on_the_order_of_ideas_or_not() -> None:
 def test_an_idea_turns_only_if_both_intervals_exclude_no_effect() -> None:
     lines = two_places((5.0, 6.0, 7.0, 12.0), (5.0, 6.0, 7.0, 8.0), spread=2.0)
     (told,) = headroom_tables.agreements(headroom_tables.places(lines))
-    assert told.disagree == ()
+    assert (told.alike, told.disagree) == ((), ())
     once = [each for each in lines if each.measurement.seed == 1]
     (told,) = headroom_tables.agreements(headroom_tables.places(once))
     assert (told.disagree, told.rho_interval) == ((), None)
@@ -159,9 +160,35 @@ def test_the_upper_bounds_of_several_sizes_stand_beside_each_other() -> None:
     step = Step((Kind.OBJECT,), dict.fromkeys(RECOGNISED, 2.5), dict.fromkeys(RECOGNISED, 0.5))
     bounds = [Bound(size, f"scenes-3-{size}", (step,)) for size in ("small", "full")]
     told = headroom_tables.document([], bounds)
-    assert "### Upper bound: validation split of `small` (scenes-3-small)" in told
-    assert "### Upper bound: validation split of `full` (scenes-3-full)" in told
+    assert "### What can be reached: validation split of `small` (scenes-3-small)" in told
+    assert "### What can be reached: validation split of `full` (scenes-3-full)" in told
     assert [each["size"] for each in headroom.figures([], bounds)["oracle"]] == ["small", "full"]
+
+
+def test_a_place_that_is_asked_for_is_called_not_measured_until_it_is() -> None:
+    for lines in ([], two_places((5.0, 6.0, 7.0), (5.0, 6.0, 7.0))):
+        told = headroom_tables.document(lines, [])
+        assert "### Configurations: full, 300 s on a GPU\n\nNot measured." in told
+        row = next(line for line in told.splitlines() if line.startswith("| twice the batch"))
+        assert row.endswith("| not measured |")
+        assert f"| small, 60 s; full, 300 s on a GPU |{' not measured |' * 4}" in told
+
+
+def test_what_was_found_is_kept_by_name_for_each_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headroom_arms, "TUNED_FILE", tmp_path / "tuned.json")
+    one = headroom_arms.Tuned(
+        size="small", budget_s=30, device="cpu", found_by="", found_at="", best=2.0, values={}
+    )
+    night = one.model_copy(update={"name": headroom_arms.NIGHT})
+    for each in (night, one, one.model_copy(update={"size": "full"}), one):
+        headroom_arms.keep(each)
+    assert headroom_arms.tuned("small") == (one, night)
+    names = [
+        each.name for each in headroom_arms.configurations({"e": BLOCK.encode()}, "e", [night])
+    ]
+    assert names[-2:] == [headroom_arms.NIGHT, f"{headroom_arms.NIGHT}, experts off"]
 
 
 def test_the_expert_branch_is_compared_seed_by_seed() -> None:
