@@ -102,6 +102,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     settings = load(ROOT / "bot.toml")
     interpreter = find_interpreter(ROOT, settings.candidate)
     gpu = find_gpu(settings.budget, interpreter, cache_folder())
+    if options.write and gpu is None:
+        raise RunnerError(
+            f"{interpreter.path} sees no GPU, and {options.write} is for the figures of one. Leave "
+            "--write out to see what a CPU tells."
+        )
     size = options.size or data_size(ROOT, settings)
     budget_s = options.budget or (settings.budget.gpu_s if gpu else settings.budget.cpu_s)
     data = prepare(size)

@@ -28,6 +28,11 @@ LOWER_BY = 0.75
 CONFIRMED = 0.95
 """Target: the share of kept gains that an audit confirms."""
 NOT_SHOWN = "not shown"
+_PULLS = (
+    "The interval beside a verdict is two-sided, at 95 %: of a winner's runs on fresh seeds alone, "
+    "which confirm what the test over all of its runs found, and of all runs elsewhere. `worse` is "
+    "one-sided, at 5 % (docs/verdict.md). So either interval may include zero."
+)
 
 
 def comparison(found: Compared) -> str:
@@ -107,6 +112,7 @@ def document(lab: Lab, found: Compared, chart: str | None) -> str:
         "### Kept gains, claimed and confirmed",
         audits_table(lab.audited),
         "### Pull requests",
+        _PULLS,
         pulls_table(lab.entries),
     ]
     return "\n\n".join(parts)
@@ -140,7 +146,7 @@ def lab_table(lab: Lab) -> str:
         ("kept", str(len(lab.winners))),
         ("taken back after an audit", str(lab.taken_back)),
         ("closed", str(lab.closed)),
-        ("for which reasons", reasons),
+        ("verdicts, by reason", reasons),
         ("training runs of verdicts, baseline included", str(lab.verdict_runs)),
         ("training runs of audits before the last verdict", str(lab.audit_runs[0])),
         ("so many training runs has each search", str(lab.runs)),
@@ -151,6 +157,7 @@ def lab_table(lab: Lab) -> str:
         ("runs per experiment, without audits", number_text(lab.verdict_runs / len(lab.entries))),
         ("wall time, first pull request to last verdict", f"{lab.wall_s / 3600:.2f} h"),
         ("of it outside of runs", share_text(_overhead(lab))),
+        ("of it training, the budget of each run", share_text(_training(lab))),
     ]
     return table(("what", "figure"), rows)
 
@@ -165,9 +172,15 @@ def targets_table(lab: Lab, found: Compared) -> str:
         ("95 % or more of the kept gains confirmed by an audit", *confirmed(lab)),
         ("beyond the clamp fix, as much as Optuna's TPE or more",
          f"{_gain_text(ours)}; TPE {_gain_text(theirs)}; the bot less TPE {_gain_text(lead)}",
-         reached(lead, 0.0) if found.complete("tpe") else f"{NOT_SHOWN}: searches lack runs"),
+         _of_searches(reached(lead, 0.0), lead) if found.complete("tpe")
+         else f"{NOT_SHOWN}: searches lack runs"),
     ]  # fmt: skip
     return table(("target", "measured", "met"), rows)
+
+
+def _of_searches(told: str, lead: Crossed | None) -> str:
+    """An answer, and what it rests on where there is one search alone."""
+    return f"{told}, against one search" if lead and len(lead.rows) == 1 else told
 
 
 def reached(gain: Sample | Crossed | None, least: float) -> str:
@@ -187,7 +200,12 @@ def confirmed(lab: Lab) -> tuple[str, str]:
     if not said:
         return f"none of {kept} kept was audited", NOT_MEASURED
     failed, missing = said.count(False), kept - len(said)
-    told = f"{said.count(True)} of {kept} kept confirmed, {failed} not, {missing} not audited"
+    gains = [row.entry.confirmed for row in lab.audited if row.entry.number in lab.winners]
+    shown = sum(gain is not None and gain.low > 0 for gain in gains)
+    told = (
+        f"{said.count(True)} of {kept} kept confirmed, {shown} of them with a gain that the 95 % "
+        f"interval shows; {failed} not, {missing} not audited"
+    )
     if (kept - failed) / kept < CONFIRMED:
         return told, "no"
     return told, NOT_SHOWN if missing else "yes"
@@ -196,7 +214,15 @@ def confirmed(lab: Lab) -> tuple[str, str]:
 def audits_table(audited: Sequence[Row]) -> str:
     """Every audited winner, gains in the metric's units with 95 % intervals; positive is better."""
     rows = [(each, inert_cell(title, 90), *rest) for each, title, *rest in report_rows(audited)]
+    if len(audited) > 1:
+        largest = max(audited, key=_claim)
+        *_, (_, _, *sums) = report_rows([row for row in audited if row is not largest])
+        rows.append(("", f"without the largest claim (#{largest.entry.number})", *sums))
     return table(HEADERS, rows or [("", NOT_MEASURED, "", "", "", "", "")])
+
+
+def _claim(row: Row) -> float:
+    return row.entry.claimed.value if row.entry.claimed else 0.0
 
 
 def pulls_table(entries: Sequence[LedgerEntry]) -> str:
@@ -220,6 +246,12 @@ def _where(lab: Lab) -> str:
         return f"{told}."
     software = f"PyTorch {facts.torch}, {facts.interpreter}, {facts.sandbox}"
     return f"{told}: {facts.device}, {facts.data}, {facts.budget_s:g} s of training; {software}."
+
+
+def _training(lab: Lab) -> float | None:
+    if lab.facts is None or lab.wall_s <= 0:
+        return None
+    return lab.runs * lab.facts.budget_s / lab.wall_s
 
 
 def _overhead(lab: Lab) -> float | None:

@@ -16,7 +16,7 @@ from bench.journal import Line, journal, read
 from bench.measuring import Code, Job, open_laboratory
 from bench.night_lab import Lab as FinishedLab
 from bench.searching import Search
-from bot.audits.ledger import AuditEntry
+from bot.audits.ledger import AuditEntry, Gain
 from bot.history.reduce import comparable_class
 from bot.proposers.constants import find
 from runner.client import current_class
@@ -85,7 +85,10 @@ def test_the_report_puts_the_lab_beside_the_searches_and_judges_the_targets(
     assert "![All experiments over time](night.svg)" in text
     assert chart.read_text().startswith("<svg")
     assert re.search(r"lower by 75 % or more \| \+78\.8 % .*\| yes \|", text)
-    assert re.search(r"as much as Optuna's TPE or more \| \+48\.2 % .*TPE \+36\.1 % .*yes \|", text)
+    assert re.search(
+        r"as much as Optuna's TPE or more \| \+48\.2 % .*TPE \+36\.1 % .*yes, against one search \|",
+        text,
+    )
     assert re.search(r"\| TPE \| 1 \| \+12\.0 % \(\+12\.0 % to \+12\.0 %\) \|", text)
     assert "Searches: 1 of TPE, 0 of random search" in text
     assert "with one search none tells how much another search would" in text
@@ -224,22 +227,34 @@ def test_a_target_is_met_where_the_whole_interval_says_so(
 @pytest.mark.parametrize(
     ("kept", "replicated", "told", "met"),
     [
-        (10, [True] * 10, "10 of 10 kept confirmed, 0 not, 0 not audited", "yes"),
-        (10, [True] * 9, "9 of 10 kept confirmed, 0 not, 1 not audited", "not shown"),
-        (10, [True, False], "1 of 10 kept confirmed, 1 not, 8 not audited", "no"),
-        (40, [True, False], "1 of 40 kept confirmed, 1 not, 38 not audited", "not shown"),
+        (10, [True] * 10, "10 of 10 kept confirmed, 5 {shown}; 0 not, 0 not audited", "yes"),
+        (
+            10,
+            [True] * 9,
+            "9 of 10 kept confirmed, 5 {shown}; 0 not, 1 not audited",
+            night_report.NOT_SHOWN,
+        ),
+        (10, [True, False], "1 of 10 kept confirmed, 1 {shown}; 1 not, 8 not audited", "no"),
+        (
+            40,
+            [True, False],
+            "1 of 40 kept confirmed, 1 {shown}; 1 not, 38 not audited",
+            "not shown",
+        ),
         (2, [], "none of 2 kept was audited", "not measured"),
     ],
 )
 def test_gains_are_confirmed_only_if_all_of_them_were_audited(
     kept: int, replicated: list[bool], told: str, met: str
 ) -> None:
+    gains = (Gain(2.0, 1.0, 3.0), Gain(2.0, -1.0, 5.0))
     audited = [
-        SimpleNamespace(entry=SimpleNamespace(number=n, replicated=each))
+        SimpleNamespace(entry=SimpleNamespace(number=n, replicated=each, confirmed=gains[n % 2]))
         for n, each in enumerate(replicated)
     ]
+    shown = "of them with a gain that the 95 % interval shows"
     lab = cast(FinishedLab, SimpleNamespace(winners=frozenset(range(kept)), audited=audited))
-    assert night_report.confirmed(lab) == (told, met)
+    assert night_report.confirmed(lab) == (told.format(shown=shown), met)
 
 
 def test_runs_of_audits_count_where_a_verdict_came_after_them(lab: Lab) -> None:
