@@ -85,10 +85,8 @@ def test_the_report_puts_the_lab_beside_the_searches_and_judges_the_targets(
     assert "![All experiments over time](night.svg)" in text
     assert chart.read_text().startswith("<svg")
     assert re.search(r"lower by 75 % or more \| \+78\.8 % .*\| yes \|", text)
-    assert re.search(
-        r"as much as Optuna's TPE or more \| \+48\.2 % .*TPE \+36\.1 % .*yes, against one search \|",
-        text,
-    )
+    told = r"Optuna's TPE or more \| \+48\.2 % .*TPE \+36\.1 % .*\| yes, against one search \|"
+    assert re.search(told, text)
     assert re.search(r"\| TPE \| 1 \| \+12\.0 % \(\+12\.0 % to \+12\.0 %\) \|", text)
     assert "Searches: 1 of TPE, 0 of random search" in text
     assert "with one search none tells how much another search would" in text
@@ -228,19 +226,9 @@ def test_a_target_is_met_where_the_whole_interval_says_so(
     ("kept", "replicated", "told", "met"),
     [
         (10, [True] * 10, "10 of 10 kept confirmed, 5 {shown}; 0 not, 0 not audited", "yes"),
-        (
-            10,
-            [True] * 9,
-            "9 of 10 kept confirmed, 5 {shown}; 0 not, 1 not audited",
-            night_report.NOT_SHOWN,
-        ),
+        (10, [True] * 9, "9 of 10 kept confirmed, 5 {shown}; 0 not, 1 not audited", ""),
         (10, [True, False], "1 of 10 kept confirmed, 1 {shown}; 1 not, 8 not audited", "no"),
-        (
-            40,
-            [True, False],
-            "1 of 40 kept confirmed, 1 {shown}; 1 not, 38 not audited",
-            "not shown",
-        ),
+        (40, [True, False], "1 of 40 kept confirmed, 1 {shown}; 1 not, 38 not audited", ""),
         (2, [], "none of 2 kept was audited", "not measured"),
     ],
 )
@@ -254,7 +242,7 @@ def test_gains_are_confirmed_only_if_all_of_them_were_audited(
     ]
     shown = "of them with a gain that the 95 % interval shows"
     lab = cast(FinishedLab, SimpleNamespace(winners=frozenset(range(kept)), audited=audited))
-    assert night_report.confirmed(lab) == (told.format(shown=shown), met)
+    assert night_report.confirmed(lab) == (told.format(shown=shown), met or night_report.NOT_SHOWN)
 
 
 def test_runs_of_audits_count_where_a_verdict_came_after_them(lab: Lab) -> None:
