@@ -59,6 +59,7 @@ max_seeds = 12
 | `ANTHROPIC_API_KEY` | the key of the proposer `claude`; read from nowhere else |
 | `ANTHROPIC_BASE_URL` | another address of the interface, for example a gateway |
 | `MERGELAB_WEBHOOK` | an address for notices that is a secret, see docs/notifications.md |
+| `GITHUB_TOKEN`, `MERGELAB_APP_ID` and others | how the bot signs in to GitHub: docs/forge.md |
 | `MERGELAB_TRACEBACK` | if set, a defect of bot or runner shows its traceback |
 | `DOCKER_HOST` | address of the Docker engine, as for Docker itself |
 | `CUDA_VISIBLE_DEVICES` | as for CUDA: candidates get the first device of it |

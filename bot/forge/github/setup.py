@@ -88,6 +88,9 @@ def _workflows(client: GitHubClient, base_branch: str) -> Iterator[Task]:
             client.get(f"contents/{path}", ref=base_branch)
         except NotFound:
             yield Task(name, False, f"Push {path} to {base_branch}.")
+        except Forbidden:
+            words = f"Look whether {path} is on {base_branch}: the credential lacks Contents: read."
+            yield Task(name, False, words)
         else:
             yield Task(name, True, f"{path} is on {base_branch}")
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.cli import cli
+from bot.forge.github.errors import Forbidden
 from bot.forge.github.setup import Task, prepare
 from tests.bot.forge.github.conftest import MakeClient
 from tests.bot.lab import make_repository
@@ -73,6 +74,22 @@ def test_what_the_credential_may_not_do_is_left_to_a_person_with_words(
         assert not tasks[name].done
         assert "Settings" in tasks[name].words and "Administration: write" in tasks[name].words
     assert not github.settings
+
+
+def test_workflows_that_the_credential_may_not_read_are_left_to_a_person(
+    github: GitHub, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(ADMIN_TOKEN)
+    get = client.get
+
+    def may_not_read_contents(path: str, **query: str) -> object:
+        if path.startswith("contents/"):
+            raise Forbidden("Resource not accessible by personal access token")
+        return get(path, **query)
+
+    monkeypatch.setattr(client, "get", may_not_read_contents)
+    task = by_name(prepare(client, "main"))["step.yml"]
+    assert not task.done and "Contents: read" in task.words
 
 
 def test_another_default_branch_is_told(github: GitHub, make_client: MakeClient) -> None:
