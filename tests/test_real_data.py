@@ -20,7 +20,8 @@ THINGS = {"boat": "navy", "crane": "white", "pine": "darkgreen", "bridge": "brow
 def sample(path: Path, pictures: Path, count: int) -> None:
     """`count` prints and their lines, in the form in which such data is published.
 
-    Every tenth has a box that reaches out of the print by a pixel.
+    Every tenth has a box that reaches out of the print by a pixel, every seventh one in a list of
+    boxes, as a phrase has that is drawn several times; keys of other tools stand beside them.
     """
     dice = random.Random(path.name)
     pictures.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,9 @@ def sample(path: Path, pictures: Path, count: int) -> None:
             caption += (
                 f"{' and ' if caption else ''}a {thing} {dice.choice(['by night', 'at dawn'])}"
             )
-            regions.append({"bbox": box, "phrase": f"a {thing}"})
+            boxes = [box] if number % 7 == side == 0 else box
+            tokens = [[caption.rindex("a "), len(caption)]]
+            regions.append({"bbox": boxes, "phrase": f"a {thing}", "tokens_positive": tokens})
         file = f"{path.stem}-{number:05d}.jpg"
         picture.save(pictures / file, quality=90)
         line = {"filename": file, "height": height, "width": width}
