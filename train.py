@@ -379,8 +379,7 @@ def train():
         if elapsed() - printed >= 1.0 or step == 1:
             printed = elapsed()
             print(f"step {step}  loss {loss.item():.3f}  elapsed {printed:.1f} s", flush=True)
-        if step > 1:  # the first one takes longer than any other
-            step_s = max(0.9 * step_s, elapsed() - step_began)
+        step_s = max(0.9 * step_s, elapsed() - step_began)
     state = {name: value.cpu() for name, value in (average if EMA_DECAY else state).items()}
     saved = {"state": state, "vocabulary": vocabulary, "shape": shape}
     torch.save(saved, Path(os.environ["OUT_DIR"]) / "model.pt")

@@ -20,9 +20,9 @@ ARMS, SAME_SEED, RANKING = "arms", "same-seed", "ideas"
 _FEWEST_IDEAS = 3  # for a correlation of their ranks
 _RESAMPLED = 1_000  # times, for the interval of that correlation
 _ROWS = (BASELINE, CLAMP_RELAXED, f"{CLAMP_RELAXED}, {EXPERTS_OFF}", *FOUND)
-_CPU, _LONGER, _GPU = ("small", 30.0), ("small", 60.0), ("full", 300.0)
+_CPU, _LONGER, _GPU = ("small", 30.0, "cpu"), ("small", 60.0, "cpu"), ("full", 300.0, "gpu")
 _WANTED = {_CPU: "small, 30 s", _LONGER: "small, 60 s", _GPU: "full, 300 s on a GPU"}
-"""Size and budget of the places that are asked for: called not measured until they are."""
+"""Size, budget and profile of the places asked for: called not measured until they are."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Place:
     lines: tuple[Line, ...]
 
     @property
-    def kind(self) -> tuple[str, float]:
-        """Size of the data and budget."""
+    def kind(self) -> tuple[str, float, str]:
+        """Size of the data, budget and profile."""
         size = self.facts.data.split("-")[2] if self.facts.data.count("-") > 1 else self.facts.data
-        return size, self.facts.budget_s
+        return size, self.facts.budget_s, self.facts.profile
 
     @property
     def name(self) -> str:
         """Size of the data, budget and device."""
-        size, budget_s = self.kind
+        size, budget_s, _ = self.kind
         return f"{size}, {budget_s:g} s, {self.facts.device}"
 
     def arms(self, study: str) -> list[str]:
@@ -141,7 +141,7 @@ def ideas_table(found: Sequence[Place]) -> str:
     return table(("idea", *(where for where, _ in columns)), rows)
 
 
-def _missing(found: Sequence[Place]) -> list[tuple[str, float]]:
+def _missing(found: Sequence[Place]) -> list[tuple[str, float, str]]:
     """The places asked for in which no idea was measured."""
     measured = {place.kind for place in found if effects(place)}
     return [kind for kind in _WANTED if kind not in measured]

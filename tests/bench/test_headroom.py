@@ -97,8 +97,9 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted_and_is_kept(
 
 def test_every_configuration_and_idea_lies_within_the_ranges_of_the_shipped_file() -> None:
     domains = {each.name: each.domain for each in find(SHIPPED.encode()).constants}
-    found = (each.values for each in headroom_arms.tuned("small"))
-    for values in (headroom_arms.RELAXED, *headroom_arms.IDEAS.values(), *found):
+    found = {each.name: each.values for each in headroom_arms.tuned("small")}
+    assert tuple(found) == headroom_arms.FOUND
+    for values in (headroom_arms.RELAXED, *headroom_arms.IDEAS.values(), *found.values()):
         for name, value in values.items():
             domain = domains[name]
             if isinstance(domain, Choices):
