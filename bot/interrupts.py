@@ -49,8 +49,8 @@ def held() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        _raise(came[0], None)
+        if came:  # to whoever hears them, who may want the first one gently; lost by no error
+            signal.raise_signal(came[0])
 
 
 @contextlib.contextmanager

@@ -49,3 +49,27 @@ def test_an_interrupt_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     told = run(tmp_path, f"{ignoring}{BEGIN}{INTERRUPT}\nprint(interrupts.seen())")
     assert told == (0, "False\n", "")
+
+
+HELD = """
+import os, signal
+from bot import interrupts
+asked = []
+interrupts.watch()
+with interrupts.first_is_gentle(lambda: asked.append(True)):
+    with interrupts.held():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not asked
+    assert asked
+    try:
+        with interrupts.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError
+    except KeyboardInterrupt:
+        print("heard")
+"""
+
+
+def test_what_is_put_off_goes_to_whoever_hears_it_and_is_lost_by_no_error() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, cwd=TOP)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

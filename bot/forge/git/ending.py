@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
+from bot import interrupts
 from bot.forge.base import Author, Conflict, PullRequest, WorktreeDirty
 from bot.forge.events import Closed, Commented, Merged, Person
 from bot.forge.expected import require_descent, require_open
@@ -48,14 +49,15 @@ class Endings:
         changes = [*guards, *marks]
         moves = commit != base
         changes.append(Update(self._ref, commit, base) if moves else Verify(self._ref, base))
-        self._chains.write(
-            number,
-            lambda pull: self._last_words(pull, event, comment),
-            changes,
-            place=worktree.repository if worktree else None,
-            journal=f"{JOURNAL}/{number}" if moves else None,
-        )
-        self._follow(worktree, commit)
+        with interrupts.held():  # the files come along at once, or at the next start after a crash
+            self._chains.write(
+                number,
+                lambda pull: self._last_words(pull, event, comment),
+                changes,
+                place=worktree.repository if worktree else None,
+                journal=f"{JOURNAL}/{number}" if moves else None,
+            )
+            self._follow(worktree, commit)
 
     def advance(self, base: str, commit: str) -> None:
         """Move the base branch alone; one ref moves, so that no journal is needed.
@@ -64,11 +66,12 @@ class Endings:
         """
         worktree, marks = self._prepare(base, commit)
         place = worktree.repository if worktree else self._repository
-        try:
-            place.update_refs([*marks, Update(self._ref, commit, base)], "forge: ledger")
-        except RefMoved as error:
-            raise Conflict(str(error)) from error
-        self._follow(worktree, commit)
+        with interrupts.held():
+            try:
+                place.update_refs([*marks, Update(self._ref, commit, base)], "forge: ledger")
+            except RefMoved as error:
+                raise Conflict(str(error)) from error
+            self._follow(worktree, commit)
 
     def recover(self) -> None:
         """Finish or forget ends that a crash interrupted, then bring the files along.
