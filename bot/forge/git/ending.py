@@ -9,21 +9,17 @@ reached the base branch and forgets what has not.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Sequence
 
-from bot import interrupts
 from bot.forge.base import Author, Conflict, PullRequest, WorktreeDirty
 from bot.forge.events import Closed, Commented, Merged, Person
 from bot.forge.expected import require_descent, require_open
 from bot.forge.git import store
 from bot.forge.git.chains import Chains, Written
-from bot.forge.git.worktree import Worktree
+from bot.forge.git.worktree import Worktree, follows
 from bot.git import Delete, RefChange, RefMoved, Update, Verify
 
 JOURNAL = "refs/forge/ending"
-
-_log = logging.getLogger(__name__)
 
 
 class Endings:
@@ -49,7 +45,7 @@ class Endings:
         changes = [*guards, *marks]
         moves = commit != base
         changes.append(Update(self._ref, commit, base) if moves else Verify(self._ref, base))
-        with interrupts.held():  # the files come along at once, or at the next start after a crash
+        with follows(worktree, commit):
             self._chains.write(
                 number,
                 lambda pull: self._last_words(pull, event, comment),
@@ -57,7 +53,6 @@ class Endings:
                 place=worktree.repository if worktree else None,
                 journal=f"{JOURNAL}/{number}" if moves else None,
             )
-            self._follow(worktree, commit)
 
     def advance(self, base: str, commit: str) -> None:
         """Move the base branch alone; one ref moves, so that no journal is needed.
@@ -66,12 +61,11 @@ class Endings:
         """
         worktree, marks = self._prepare(base, commit)
         place = worktree.repository if worktree else self._repository
-        with interrupts.held():
-            try:
+        try:
+            with follows(worktree, commit):
                 place.update_refs([*marks, Update(self._ref, commit, base)], "forge: ledger")
-            except RefMoved as error:
-                raise Conflict(str(error)) from error
-            self._follow(worktree, commit)
+        except RefMoved as error:
+            raise Conflict(str(error)) from error
 
     def recover(self) -> None:
         """Finish or forget ends that a crash interrupted, then bring the files along.
@@ -108,14 +102,6 @@ class Endings:
     def _require_base(self, base: str) -> None:
         if self._repository.ref(self._ref) != base:
             raise Conflict(f"{self._branch} is not at {base} any more.")
-
-    def _follow(self, worktree: Worktree | None, commit: str) -> None:
-        if worktree is not None and not worktree.advance(commit):
-            _log.warning(
-                "%s moved, but the files in %s could not follow yet; the next start tries again.",
-                self._branch,
-                worktree.repository.path,
-            )
 
     def _recover(self, number: int, ref: str, tip: str) -> None:
         end = store.read_event(self._repository, ref, tip)

@@ -4,16 +4,19 @@ As `git merge --ff-only` does it: a two-tree `read-tree -m -u`, which leaves eve
 alone. The branch moves first, in the same transaction as the pull request; a marker ref of
 that working tree, made in it too, says where the files still are. Whoever finds the marker
 after a crash finishes the advance, because the two-tree merge is right from any state in
-between and refuses what would lose a person's changes.
+between and refuses what would lose a person's changes. An interrupt waits for both.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from bot import interrupts
 from bot.forge.base import WorktreeDirty
 from bot.git import (
     Create,
@@ -29,6 +32,8 @@ from bot.git import (
 
 # Refs below refs/worktree belong to one working tree alone.
 MARKER = "refs/worktree/forge-advance"
+
+_log = logging.getLogger(__name__)
 
 
 class Worktree:
@@ -141,3 +146,19 @@ class Worktree:
             return False
         done = self.repository.git.run("hash-object", "--", path)
         return done.stdout.strip() == blob and bool(found & 0o100) == (mode == b"100755")
+
+
+@contextlib.contextmanager
+def follows(worktree: Worktree | None, commit: str) -> Iterator[None]:
+    """Around the write that moves the branch to `commit`: its files come along, if it has any.
+
+    Interrupts wait until then. A crash, or an edit in their way, leaves it to the next start.
+    """
+    with interrupts.held():
+        yield
+        if worktree is not None and not worktree.advance(commit):
+            _log.warning(
+                "%s moved, but the files in %s could not follow yet; the next start tries again.",
+                worktree.branch,
+                worktree.repository.path,
+            )

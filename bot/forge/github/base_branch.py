@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.forge.base import Conflict, ForgeError
 from bot.forge.expected import require_descent
-from bot.forge.git.worktree import Worktree
+from bot.forge.git.worktree import Worktree, follows
 from bot.forge.github.remote import Move, Remote
 from bot.git import Create, RefChange, RefMoved, Repository, Update
 
@@ -86,8 +86,7 @@ class BaseBranch:
     ) -> None:
         place = worktree.repository if worktree else self._repository
         try:
-            place.update_refs(changes, "forge: follow GitHub")
+            with follows(worktree, there):
+                place.update_refs(changes, "forge: follow GitHub")
         except RefMoved as error:
             raise Conflict(str(error)) from error
-        if worktree is not None:
-            worktree.advance(there)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -19,10 +22,12 @@ from bot.forge.base import (
     Note,
     Permission,
     PlannedRun,
+    PullRequest,
     State,
     Stray,
 )
 from bot.forge.git import GitForge
+from bot.forge.git.worktree import MARKER, Worktree
 from bot.forge.github.forge import GitHubForge
 from bot.git import Create
 from bot.model import Estimate, Purpose, Reason, Side, Verdict
@@ -642,3 +647,25 @@ def test_a_reaction_is_harmless_and_so_is_another(hub: Hub) -> None:
 def test_what_the_bot_opened_comes_from_no_fork_and_needs_no_approval(hub: Hub) -> None:
     pull = open_one(hub)
     assert (pull.fork, pull.approvals) == (False, ())
+
+
+@pytest.mark.parametrize("end", [merge, close])
+def test_an_interrupt_waits_until_the_files_have_followed(
+    hub: Hub, end: Callable[[Hub, PullRequest], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = open_one(hub)
+    whole = Worktree.advance
+
+    def interrupted(worktree: Worktree, new: str) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(worktree, new)
+
+    monkeypatch.setattr(Worktree, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        end(hub, pull)
+    assert isinstance(hub.forge, GitForge | GitHubForge)
+    clone = hub.forge.repository
+    assert (clone.path / "scratchpad.md").read_bytes() in (b"won\n", b"lost\n")
+    assert (clone.dirty_paths(), clone.ref(MARKER)) == ((), None)
+    hub.forge.recover()
+    assert hub.forge.pull(pull.number).state is not State.OPEN
