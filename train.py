@@ -81,8 +81,6 @@ def elapsed():
 
 
 # ==== data ====
-
-
 def load_images(folder):
     """uint8 images (N, H, W, 3) as they lie on disk."""
     path = Path(folder) / "images.npy"
@@ -102,7 +100,7 @@ def load_annotations(folder, images):
     path = Path(folder) / "annotations.jsonl"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: DATA_DIR must hold the annotations")
-    rows, captions, boxes = [], [], []
+    scenes = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             scene = json.loads(line)
@@ -116,11 +114,10 @@ def load_annotations(folder, images):
             raise ValueError(f"{path}, line {number}: not a scene ({error!r})") from error
         if file != "images.npy" or not 0 <= row < len(images):
             raise ValueError(f"{path}, line {number}: there is no image {scene['filename']}")
-        rows.append(row)
-        captions.append(caption)
-        boxes.append(scaled)
-    if not rows:
+        scenes.append((row, caption, scaled))
+    if not scenes:
         raise ValueError(f"{path} holds no scenes")
+    rows, captions, boxes = zip(*scenes, strict=True)
     return torch.tensor(rows), captions, boxes
 
 
@@ -171,8 +168,6 @@ def from_patches(patches, side):
 
 
 # ==== model ====
-
-
 class ImageTower(nn.Module):
     """A small residual convnet: stride 4 in the stem, stride 8 in the blocks."""
 
@@ -232,9 +227,7 @@ class HeatmapProcessor(nn.Module):
     def __init__(self):
         super().__init__()
         values = 3 * EXPERT_PATCH**2
-        self.query = nn.Linear(values, EXPERT_WIDTH)
-        self.key = nn.Linear(values, EXPERT_WIDTH)
-        self.value = nn.Linear(values, EXPERT_WIDTH)
+        self.query, self.key, self.value = (nn.Linear(values, EXPERT_WIDTH) for _ in range(3))
         self.out = nn.Linear(EXPERT_WIDTH, values)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
@@ -265,8 +258,7 @@ def heat_maps(boxes, height, width):
     middle, sigma = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]) / 2
     across = ((x - middle[..., :1]) / sigma[..., :1].clamp(min=1e-3)) ** 2
     down = ((y - middle[..., 1:]) / sigma[..., 1:].clamp(min=1e-3)) ** 2
-    heat = torch.exp(-(down.unsqueeze(-1) + across.unsqueeze(-2)) / 2)
-    return heat.nan_to_num(0.0).amax(1)
+    return torch.exp(-(down.unsqueeze(-1) + across.unsqueeze(-2)) / 2).nan_to_num(0.0).amax(1)
 
 
 def contrastive_loss(image, text, scale, scenes):
@@ -280,8 +272,6 @@ def contrastive_loss(image, text, scale, scenes):
 
 
 # ==== training ====
-
-
 def learning_rate(progress):
     if progress < WARMUP:
         return LEARNING_RATE * max(progress / WARMUP, 0.01)
@@ -290,17 +280,12 @@ def learning_rate(progress):
     return LEARNING_RATE * (FINAL_RATE + (1 - FINAL_RATE) * falls[SCHEDULE])
 
 
-def expert_share(progress):
-    """The curriculum: none, rise, fall."""
+def expert_pairs(progress, batch_size):
+    """The curriculum: none, rise, fall; by 64ths, as a GPU chooses kernels for each number."""
     rise = (progress - EXPERT_START) / max(EXPERT_PEAK - EXPERT_START, 1e-6)
     fall = (EXPERT_END - progress) / max(EXPERT_END - EXPERT_PEAK, 1e-6)
-    return EXPERT_SHARE * max(0.0, min(1.0, rise, fall))
-
-
-def expert_pairs(progress, batch_size):
-    """How many join a batch: in 64ths of it, as a GPU chooses its kernels anew for each number."""
-    unit = max(batch_size // 64, 1)
-    return unit * round(expert_share(progress) * batch_size / unit)
+    share, unit = EXPERT_SHARE * max(0.0, min(1.0, rise, fall)), max(batch_size // 64, 1)
+    return unit * round(share * batch_size / unit)
 
 
 def shift(images):
@@ -387,8 +372,6 @@ def train():
 
 
 # ==== prediction ====
-
-
 @torch.inference_mode()
 def predict():
     saved = torch.load(Path(os.environ["MODEL_DIR"]) / "model.pt", weights_only=True)
@@ -399,8 +382,7 @@ def predict():
     if group == "images":
         inputs, embed = load_images(os.environ["DATA_DIR"]), lambda x: model.images(to_float(x))
     elif group == "captions":
-        path = Path(os.environ["DATA_DIR"]) / "captions.json"
-        captions = json.loads(path.read_text(encoding="utf-8"))
+        captions = json.loads((Path(os.environ["DATA_DIR"]) / "captions.json").read_text("utf-8"))
         inputs, embed = tokenise(captions, saved["vocabulary"], saved["shape"][1]), model.captions
     else:
         raise ValueError(f"GROUP must be images or captions, not {group!r}")
