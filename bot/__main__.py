@@ -7,11 +7,11 @@ import sys
 
 # Python looks first in the folder that it is started in, and there lies the project that
 # experiments may change: a file of its that is called like a module must not be imported here.
-_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 (no imports yet)
 if os.path.realpath(sys.path[0]) == os.path.realpath(".") != _HERE:
     del sys.path[0]
 
-from bot import interrupts, memory  # noqa: E402
+from bot import interrupts, memory  # noqa: E402 (after what is above)
 
 
 def _run() -> int:

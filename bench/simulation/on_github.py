@@ -216,6 +216,7 @@ class OnGitHub:
             clock=lambda: clock.seconds,
         )
         wire = Wire(self._application, BOT_TOKEN, None if sure else world.faults, misled)
+        # In place of PyGithub's own, of which it has the two methods that are called.
         client._transport.requester = _Told(wire, self._machines, process)  # type: ignore[assignment]
         repository = repository_on(
             git if sure else ShakyGit(git, world.faults, lambda: world.between(process.name))
@@ -250,7 +251,9 @@ class _Told:
         self._process = process
         self.getStream = wire.getStream
 
-    def requestJson(self, *arguments: Any, **named: Any) -> tuple[int, dict[str, str], str]:  # noqa: N802
+    def requestJson(  # noqa: N802 (PyGithub's name)
+        self, *arguments: Any, **named: Any
+    ) -> tuple[int, dict[str, str], str]:
         """One call."""
         self._machines.dispatching = self._process
         return self._wire.requestJson(*arguments, **named)

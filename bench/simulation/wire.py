@@ -57,7 +57,11 @@ class Wire:
             raise Killed(f"after {verb} {url}")
         return made.status, dict(made.headers), made.body.decode()
 
-    def getStream(self, url: str, chunk_size: int) -> tuple[int, dict[str, str], Iterator[bytes]]:  # noqa: N802, ARG002
+    def getStream(  # noqa: N802 (PyGithub's name)
+        self,
+        url: str,
+        chunk_size: int,  # noqa: ARG002 (PyGithub's argument)
+    ) -> tuple[int, dict[str, str], Iterator[bytes]]:
         """The bytes of an archive, which are somewhere else."""
         made = self._answer("GET", url, {}, b"")
         where = urlsplit(made.headers.get("location", "")).path

@@ -86,7 +86,7 @@ class QuickGit(Git):
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """`cat-file --batch -z` in this process; nothing else is started."""
         assert arguments == ("cat-file", "--batch", "-z"), arguments
-        return Batch(self.store)  # type: ignore[return-value]
+        return Batch(self.store)  # type: ignore[return-value]  # all of a process that is used
 
     def _asked(self) -> Completed:
         """What the real git says to the command of now."""

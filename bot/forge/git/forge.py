@@ -114,7 +114,7 @@ class GitForge:
         """One pull request. Raises NoSuchPull."""
         return self._chains.read(number)[1]
 
-    def permission(self, author: Author) -> Permission:  # noqa: ARG002
+    def permission(self, author: Author) -> Permission:  # noqa: ARG002 (other forges ask)
         """Everybody who can write here can write everything."""
         return Permission.WRITE
 

@@ -183,7 +183,7 @@ class GitHubForge:
             opened = self._looks.known(shown.number)
             return opened or self._looks.standing(shown.number, fresh=True)[1]
 
-    def push(self, number: int, *, old: str, new: str, author: Author) -> None:  # noqa: ARG002
+    def push(self, number: int, *, old: str, new: str, author: Author) -> None:  # noqa: ARG002 (it knows)
         """Move the branch of an open pull request from `old` to `new`; GitHub's head follows."""
         with self._writing():
             self._remote.fetch()
@@ -232,7 +232,7 @@ class GitHubForge:
             seen, _ = self._looks.standing(number, fresh=False)
             self._reviews.show(number, seen.shown.head.sha, notes)
 
-    def react(self, number: int, comment: str, *, obeyed: bool) -> None:  # noqa: ARG002
+    def react(self, number: int, comment: str, *, obeyed: bool) -> None:  # noqa: ARG002 (ids are unique)
         """Mark a comment as heard by a reaction."""
         self._reviews.react(comment, obeyed=obeyed)
 

@@ -47,7 +47,7 @@ class ReviewEdit(Answer):
     """Whether a review was edited; `lastEditedAt` is GitHub's own spelling."""
 
     id: str
-    lastEditedAt: str | None = None  # noqa: N815
+    lastEditedAt: str | None = None  # noqa: N815 (GitHub's name)
 
 
 class Reviews:
