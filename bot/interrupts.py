@@ -12,45 +12,28 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
+from runner.interrupts import NUMBERS, held, send_again
+
+__all__ = [
+    "EXIT_CODE", "STOPPED", "first_is_gentle", "held", "leave", "seen", "watch",
+]  # fmt: skip
+
 EXIT_CODE = 130
 STOPPED = "Stopped. Nothing is lost: the next `python -m bot step` goes on."
-_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN_S = 0.05
 
 _seen: list[int] = []
 
 
 def watch() -> None:
     """Turn interrupts into KeyboardInterrupt from now on. Those that are ignored stay ignored."""
-    for number in _NUMBERS:
+    for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & want it
             signal.signal(number, _raise)
     sys.unraisablehook = _lost
-
-
-@contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Put interrupts off, of an impatient keyboard too, until what must be finished is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in _NUMBERS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:  # to whoever hears them, who may want the first one gently; lost by no error
-            signal.raise_signal(came[0])
 
 
 @contextlib.contextmanager
@@ -78,7 +61,7 @@ def leave(code: int) -> NoReturn:
     is passed by: it would end itself by SIGINT, instead of with an exit code, when an interrupt
     had come while it carried out a text (`exec`, with which named tuples are made).
     """
-    for number in _NUMBERS:
+    for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
     if _seen:
         for stream in (sys.stdout, sys.stderr):
@@ -103,6 +86,4 @@ def _lost(unraisable: sys.UnraisableHookArgs) -> None:
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
         return
-    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
-    again.daemon = True
-    again.start()
+    send_again(signal.SIGINT)

@@ -11,14 +11,11 @@ from types import FrameType
 
 import click
 
-from runner import checks_command, commands, image_command, odvg_command
+from runner import checks_command, commands, image_command, interrupts, odvg_command
 from runner.actions import command as actions
 from runner.errors import RunnerError
 
 DEBUG_VARIABLE = "MERGELAB_TRACEBACK"
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(KeyboardInterrupt):
@@ -32,8 +29,8 @@ class Terminated(KeyboardInterrupt):
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. Never lets a traceback reach a person."""
     os.umask(0o022)  # what is laid out for a sandbox is read by another user if root runs this
-    for number in _ENDING:
-        signal.signal(number, _terminate)
+    _listen()
+    sys.unraisablehook = _lost
     try:
         return _run(list(arguments))
     except KeyboardInterrupt as interrupt:  # between click and here
@@ -46,6 +43,8 @@ def _run(arguments: list[str]) -> int:
     except click.Abort as abort:
         return _interrupted(abort.__cause__)
     except Exception as error:
+        if (cause := _interrupt_behind(error)) is not None:  # a library made an error of it
+            return _interrupted(cause)
         if os.environ.get(DEBUG_VARIABLE):
             raise
         return _reported(error)
@@ -69,10 +68,15 @@ def _reported(error: Exception) -> int:
     return 1
 
 
+def _listen() -> None:
+    for number in interrupts.NUMBERS:
+        signal.signal(number, _terminate)
+
+
 def _terminate(number: int, _frame: FrameType | None) -> None:
     # Only the first one counts: another (an impatient keyboard, the bot's signal and the end of
     # its pipe) must not interrupt the tidying. Not SIG_IGN, which programs started would inherit.
-    for ending in _ENDING:
+    for ending in interrupts.NUMBERS:
         signal.signal(ending, _heard)
     raise Terminated(number)
 
@@ -81,8 +85,24 @@ def _heard(_number: int, _frame: FrameType | None) -> None:
     pass
 
 
+def _interrupt_behind(error: BaseException) -> Terminated | None:
+    behind = error.__context__
+    while behind is not None and not isinstance(behind, Terminated):
+        behind = behind.__context__
+    return behind
+
+
+def _lost(unraisable: sys.UnraisableHookArgs) -> None:
+    """Clean-up code that Python calls by itself, like `__del__`, prints and forgets errors."""
+    if isinstance(unraisable.exc_value, Terminated):
+        _listen()
+        interrupts.send_again(unraisable.exc_value.number)
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
 def _interrupted(cause: BaseException | None) -> int:
-    for ending in _ENDING:  # while Python shuts down its own handlers are gone
+    for ending in interrupts.NUMBERS:  # while Python shuts down its own handlers are gone
         signal.signal(ending, signal.SIG_IGN)
     number = cause.number if isinstance(cause, Terminated) else signal.SIGINT
     _say("interrupted: the sandbox is ended and temporary files are removed.")

@@ -17,10 +17,10 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import interrupts
 from runner.errors import SandboxUnavailable
 from runner.sandbox import arguments, rlimits, seccomp
 from runner.sandbox.base import Job
@@ -32,7 +32,6 @@ from runner.sandbox.watch import Pins
 
 _START_PATIENCE_S = 20.0
 _END_PATIENCE_S = 2.0
-_ARGUMENTS_PATIENCE_S = 5.0
 _POLL_S = 0.0002
 _OUT_OF_MEMORY_SCORE = 500  # the host's own killer takes a job before it takes the host
 
@@ -60,12 +59,11 @@ def start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -
     Raises:
         SandboxUnavailable: it does not come up; the message holds bubblewrap's own words.
     """
-    unfinished = [label]
-    stack.callback(_end_unfinished, unfinished)
     try:
-        started = _start(program, job, label, stack)
-        unfinished.clear()
-        return started
+        # An interrupt must find everything that was started on the stack, as bubblewrap's first
+        # process waits for ever for one that is killed early enough.
+        with interrupts.held():
+            return _start(program, job, label, stack)
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox does not start: {error}.") from error
 
@@ -250,48 +248,32 @@ def reap_orphans() -> int:
     """Kill sandboxes whose runner is gone; how many processes there were.
 
     They die with their runner. What can stay is the waiting first process of one that was
-    just being started.
+    just being started. Again until a look finds none: bubblewrap may start it after /proc was
+    listed, and before it is killed itself.
     """
-    return _kill_labelled(is_orphan)
+    killed: set[int] = set()
+    until = time.monotonic() + _END_PATIENCE_S
+    while (found := _orphans()) and time.monotonic() < until:
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        time.sleep(_POLL_S)
+    return len(killed)
 
 
-def _end_unfinished(labels: list[str]) -> None:
-    """After an interrupt in the middle of a start its first process may wait for ever."""
-    if labels:
-        _kill_labelled(labels.__contains__)
-
-
-def _kill_labelled(chosen: Callable[[str], bool]) -> int:
-    killed = 0
+def _orphans() -> list[int]:
+    """Process ids. The dead that wait for their parents have no command line any more."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = _command_line(folder).split(b"\0")
-            for option, value in itertools.pairwise(words):
-                if option == b"--unsetenv" and chosen(value.decode(errors="replace")):
-                    os.kill(int(folder.name), signal.SIGKILL)
-                    killed += 1
-                    break
-    return killed
-
-
-def _command_line(folder: Path) -> bytes:
-    """What stands in /proc for a process; for a child of ours that has just begun, soon.
-
-    Popen returns as soon as the new program takes over, and Linux writes down its arguments a
-    moment later. Raises OSError when the process is gone.
-    """
-    until = time.monotonic() + _ARGUMENTS_PATIENCE_S
-    while True:
-        words = (folder / "cmdline").read_bytes()
-        if words or time.monotonic() > until or not _is_living_child(folder):
-            return words
-        time.sleep(0.001)
-
-
-def _is_living_child(folder: Path) -> bool:
-    # The name, in brackets, may contain anything; state and parent follow.
-    state, parent, *_ = (folder / "stat").read_bytes().rpartition(b")")[2].split()
-    return int(parent) == os.getpid() and state not in (b"Z", b"X")
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if any(
+                option == b"--unsetenv" and is_orphan(value.decode(errors="replace"))
+                for option, value in itertools.pairwise(words)
+            ):
+                found.append(int(folder.name))
+    return found
 
 
 def _end_process(process: int) -> None:

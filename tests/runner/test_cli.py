@@ -159,7 +159,9 @@ def inside() -> Iterator[None]:
     ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in ending}
     mask = os.umask(0o022)
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     os.umask(mask)
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -233,6 +235,39 @@ def test_an_interrupted_runner_leaves_nothing(
     assert b"Traceback" not in said
     assert survivors(seed) == []
     assert left_behind(project) == []
+
+
+LOSING = """
+import os, signal, time
+from runner import cli
+def interrupt():
+    os.kill(os.getpid(), signal.SIGTERM)
+@cli.cli.command()
+def loses():
+    {loses}
+    time.sleep(60)
+raise SystemExit(cli.main(["loses"]))
+"""
+
+
+@pytest.mark.parametrize(
+    "loses",
+    [
+        "type('Lost', (), {'__del__': lambda self: interrupt()})()",
+        "try: interrupt()\n    finally: raise RuntimeError('release unlocked lock')",
+    ],
+    ids=["in clean-up code", "in a library that makes an error of it"],
+)
+def test_an_interrupt_is_heard_wherever_it_comes(loses: str) -> None:
+    program = LOSING.replace("{loses}", loses)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 143
+    assert done.stderr.strip() == (
+        "interrupted: the sandbox is ended and temporary files are removed."
+    )
 
 
 def test_more_signals_while_it_ends_do_not_disturb_the_tidying(project: Path) -> None:

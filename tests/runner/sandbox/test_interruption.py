@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from runner.sandbox import cgroups, launch
-from runner.sandbox.base import Job
+from runner.sandbox import cgroups
 from runner.sandbox.choose import reap_orphans
 from runner.sandbox.label import PREFIX, is_orphan, new_label
-from runner.sandbox.launch import Started
-from runner.sandbox.stage import Program
 from tests.runner.sandbox.conftest import Run, alive
 
 REPOSITORY = Path(__file__).parents[3]
@@ -76,35 +73,40 @@ def test_ctrl_c_at_a_real_terminal_moment_leaves_nothing(tmp_path: Path) -> None
     assert not leftovers(runner.pid)
 
 
-def test_an_interrupt_in_the_middle_of_a_start_leaves_no_process_waiting(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# Starts sandboxes one after the other until it is told to end, as `python -m runner` is.
+STARTING = """
+from runner import cli
+from runner.sandbox.base import Job, Limits
+from runner.sandbox.choose import choose
+from runner.sandbox.launch import start
+from runner.sandbox.label import new_label
+from contextlib import ExitStack
+program = choose("bubblewrap")._program
+cli._listen()
+print("ready", flush=True)
+try:
+    while True:
+        with ExitStack() as stack:
+            start(program, Job(("/bin/true",), Limits(wall_s=60)), new_label(), stack)
+except cli.Terminated:
+    pass
+"""
+
+
+def test_an_interrupt_in_the_middle_of_a_start_leaves_no_process_waiting() -> None:
     """Its first process waits for a bubblewrap that is gone, if that was killed early enough."""
-    waiting: list[subprocess.Popen[bytes]] = []
-
-    def interrupt(program: Program, job: Job, label: str, stack: ExitStack) -> Started:
-        command = [sys.executable, "-c", "import time; time.sleep(60)", "--unsetenv", label]
-        waiting.append(subprocess.Popen(command))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(launch, "_start", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run("pass")
-    assert waiting[0].wait(timeout=30) == -signal.SIGKILL
-
-
-def test_a_child_that_has_no_arguments_yet_is_waited_for_and_nothing_else(tmp_path: Path) -> None:
-    """A moment after its start /proc shows none, so that its label would not be found."""
-    (tmp_path / "cmdline").write_bytes(b"")
-    (tmp_path / "stat").write_text(f"7 (a) b) R {os.getpid()} 7 7")
-    late = threading.Timer(0.2, (tmp_path / "cmdline").write_bytes, [b"bwrap\0--unsetenv\0"])
-    late.start()
-    assert launch._command_line(tmp_path) == b"bwrap\0--unsetenv\0"
-    late.join()
-    (tmp_path / "cmdline").write_bytes(b"")
-    for stat in (f"7 (dead) Z {os.getpid()} 7 7", "7 (kernel) S 2 7 7"):
-        (tmp_path / "stat").write_text(stat)
-        assert launch._command_line(tmp_path) == b""
+    chance = random.Random(0)
+    for _ in range(20):
+        runner = subprocess.Popen(
+            [sys.executable, "-c", STARTING], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        )
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 0.08))
+        runner.terminate()
+        assert runner.wait(timeout=30) == 0
+        runner.stdout.close()
+        assert_gone(f"-{runner.pid}-")
 
 
 def test_descriptors_do_not_pile_up(run: Run) -> None:
@@ -158,6 +160,19 @@ def test_a_sandbox_that_outlived_its_runner_is_found_by_its_label() -> None:
         stray.kill()
         innocent.kill()
         innocent.wait()
+
+
+def test_what_a_stray_starts_while_it_is_looked_for_is_found_too(tmp_path: Path) -> None:
+    """As bubblewrap may start its first process after /proc was listed."""
+    number = Path("/proc/self/ns/pid").stat().st_ino
+    label = f"{PREFIX}-{number}-{os.getpid()}-1-{secrets.token_hex(6)}"
+    code = "import os, time\nfor _ in range(400): os.fork() or time.sleep(60)\ntime.sleep(60)"
+    stray = subprocess.Popen([sys.executable, "-c", code, "--unsetenv", label])
+    while len(alive(label)) < 20:
+        assert stray.poll() is None
+    reap_orphans()
+    assert stray.wait(timeout=30) == -signal.SIGKILL
+    assert_gone(label)
 
 
 def test_labels_of_other_containers_and_other_names_are_not_orphans() -> None:
