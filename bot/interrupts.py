@@ -86,4 +86,4 @@ def _lost(unraisable: sys.UnraisableHookArgs) -> None:
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
         return
-    send_again(signal.SIGINT)
+    send_again(_seen[-1])

@@ -43,10 +43,10 @@ def _run(arguments: list[str]) -> int:
     except click.Abort as abort:
         return _interrupted(abort.__cause__)
     except Exception as error:
-        if (cause := _interrupt_behind(error)) is not None:  # a library made an error of it
-            return _interrupted(cause)
         if os.environ.get(DEBUG_VARIABLE):
             raise
+        if not isinstance(error, RunnerError) and (cause := _interrupt_behind(error)):
+            return _interrupted(cause)  # a library made an error of it
         return _reported(error)
     return 0
 

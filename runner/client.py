@@ -20,6 +20,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from runner import interrupts
 from runner.errors import RunnerError
 from runner.events import Emit, Event, NoticeEvent, ResultEvent, from_line
 from runner.request import BatchRequest, Conditions
@@ -226,8 +227,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     First asked, so that it can tidy up; after a moment forced. Further interrupts from an
     impatient keyboard are put off until the process is gone.
     """
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with interrupts.held():
         process.terminate()
         try:
             process.wait(_MOMENT_S)
@@ -236,8 +236,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            from runner.sandbox.launch import reap_orphans
+            from runner.sandbox.choose import reap_orphans
 
             reap_orphans()  # it had no time to end a sandbox that it was just starting
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -11,29 +11,38 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_S = 0.05
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Put interrupts off, of an impatient keyboard too, until what must be finished is."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def held() -> Iterator[list[int]]:
+    """Put interrupts off, of an impatient keyboard too, until what must be finished is.
+
+    Gives the signals that have come so far: what may take long can look whether to give up.
+    """
     came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def put_off(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
     before = {number: signal.getsignal(number) for number in NUMBERS}
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _: came.append(number))
-        yield
+                signal.signal(number, put_off)
+        yield came
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:  # to whoever hears them, who may want the first one gently; lost by no error
-            signal.raise_signal(came[0])
+            if signal.getsignal(number) is put_off:
+                signal.signal(number, handler)
+        for late in came:  # to whoever hears them, who may want the first one gently
+            signal.raise_signal(late)  # lost by no error
 
 
 def send_again(number: int) -> None:

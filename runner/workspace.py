@@ -13,6 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from runner import interrupts
+from runner.sandbox.label import is_orphan, new_label
+
 PREFIX = "mergelab-measure-"
 _UNFINISHED = "mergelab-new-"  # until it is locked
 _LOCK = "lock"
@@ -33,15 +36,19 @@ def workspace() -> Iterator[Path]:
     should that be killed too, the next `workspace` finds the folder unlocked and removes it.
     """
     remove_abandoned()
-    with _locked_folder() as folder, _janitor(folder):
+    with contextlib.ExitStack() as stack:
+        with interrupts.held():
+            folder = stack.enter_context(_locked_folder())
+            stack.enter_context(_janitor(folder))
         yield _inner(folder)
 
 
 @contextlib.contextmanager
 def _locked_folder() -> Iterator[Path]:
     """A new folder that is locked by the time it has the name of a workspace."""
-    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED))
-    name = PREFIX + unfinished.name.removeprefix(_UNFINISHED)
+    unfinished = Path(tempfile.gettempdir(), _UNFINISHED + new_label())
+    unfinished.mkdir(mode=0o700)
+    name = PREFIX + secrets.token_hex(8)
     with (unfinished / _LOCK).open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield unfinished.rename(unfinished.with_name(name))
@@ -76,7 +83,7 @@ def remove_abandoned() -> None:
 def _abandoned(folder: Path) -> bool:
     old = time.time() - folder.lstat().st_mtime > _UNLOCKED_FOR_S
     if folder.name.startswith(_UNFINISHED):
-        return old
+        return old or is_orphan(folder.name.removeprefix(_UNFINISHED))
     try:
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -38,7 +38,7 @@ ROOMY = TRAIN.replace(
     "# --- end", "RIDGE = 1.0  # 0.001 .. 1000.0, log; how much weights are held back\n# --- end"
 ).replace("np.eye(x", "RIDGE * np.eye(x")
 _PR_SET_CHILD_SUBREAPER = 36
-_SURVIVAL_S = 15.0  # far more than the few seconds that it takes, for a busy machine
+_SURVIVAL_S = 60.0  # far more than the few seconds that it takes, for a busy machine
 _RESULT = re.compile(r"run \d+ of \d+, (\w+): (?!training).*\(seed (\d+)\)")
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import interrupts
 from runner.sandbox import seccomp
 from runner.task.prepare import TaskData
 
@@ -83,9 +84,16 @@ def scene(folder: Path, data: TaskData, processes: int) -> Iterator[Scene]:
         os.set_inheritable(writing, True)
         os.environ[ENVIRONMENT_MARK] = in_environment
         stack.callback(os.environ.pop, ENVIRONMENT_MARK, None)
-        victim = subprocess.Popen(["/bin/sleep", "86400"], start_new_session=True)
-        stack.callback(victim.wait)
-        stack.callback(victim.kill)
+        with interrupts.held():
+            # Reads for as long as we live.
+            victim = subprocess.Popen(
+                ["/bin/cat"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.enter_context(victim)
+            stack.callback(victim.kill)
         known = {
             "token": token,
             "secret_paths": [str(targets), str(salt), str(canary)],

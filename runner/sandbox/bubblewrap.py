@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from runner import interrupts
 from runner.errors import SandboxUnavailable
 from runner.sandbox import arguments, cgroups, collect, launch, rlimits, seccomp, watch
 from runner.sandbox.base import Ended, Guarantee, Job, Limits, Outcome
@@ -54,9 +55,10 @@ class Bubblewrap:
         tail = Tail(job.limits.log_bytes)
         with contextlib.ExitStack() as stack:
             label = new_label()
-            group = cgroups.create(label, job.limits.memory_bytes, job.limits.processes)
-            if group is not None:
-                stack.callback(group.remove)
+            with interrupts.held():
+                group = cgroups.create(label, job.limits.memory_bytes, job.limits.processes)
+                if group is not None:
+                    stack.callback(group.remove)
             started = launch.start(self._program, job, label, stack)
             if group is not None:
                 group.join(started.pid)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runner import interrupts
 from runner.cores import available_cores
 from runner.sandbox.label import PREFIX, is_orphan, new_label
 
@@ -83,17 +84,18 @@ class ControlGroup:
 
     def remove(self) -> None:
         """Kill whatever is left in the group and remove it."""
-        end = time.monotonic() + _KILL_PATIENCE_S
-        for folder in self._folders:
-            while folder.is_dir():
-                _kill_all(folder)
-                try:
-                    folder.rmdir()
-                except OSError:
-                    # Processes that are still being torn down keep the group busy.
-                    if time.monotonic() > end:
-                        break
-                    time.sleep(0.002)
+        with interrupts.held():
+            end = time.monotonic() + _KILL_PATIENCE_S
+            for folder in self._folders:
+                while folder.is_dir():
+                    _kill_all(folder)
+                    try:
+                        folder.rmdir()
+                    except OSError:
+                        # Processes that are still being torn down keep the group busy.
+                        if time.monotonic() > end:
+                            break
+                        time.sleep(0.002)
 
 
 def create(label: str, memory_bytes: int, processes: int) -> ControlGroup | None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from runner.errors import SandboxUnavailable
-from runner.sandbox import cgroups, launch
+from runner.sandbox import cgroups, orphans
 from runner.sandbox.base import Sandbox
 from runner.settings import DEFAULT_IMAGE
 
@@ -87,4 +87,4 @@ def reap_orphans() -> int:
     """Remove what killed runners left behind: processes, control groups, folders; how many."""
     from runner.sandbox.unconfined import reap_folders
 
-    return launch.reap_orphans() + cgroups.reap_orphans() + reap_folders()
+    return orphans.reap() + cgroups.reap_orphans() + reap_folders()

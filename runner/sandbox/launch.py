@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import json
 import os
 import re
@@ -17,17 +16,17 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner import interrupts
 from runner.errors import SandboxUnavailable
-from runner.sandbox import arguments, rlimits, seccomp
+from runner.sandbox import arguments, orphans, rlimits, seccomp
 from runner.sandbox.base import Job
 from runner.sandbox.gpu import grant
-from runner.sandbox.label import is_orphan
 from runner.sandbox.runtime import etc_files, system
-from runner.sandbox.stage import Program, Stage
+from runner.sandbox.stage import Patience, Program, Stage
 from runner.sandbox.watch import Pins
 
 _START_PATIENCE_S = 20.0
@@ -60,15 +59,39 @@ def start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -
         SandboxUnavailable: it does not come up; the message holds bubblewrap's own words.
     """
     try:
-        # An interrupt must find everything that was started on the stack, as bubblewrap's first
-        # process waits for ever for one that is killed early enough.
-        with interrupts.held():
-            return _start(program, job, label, stack)
+        # An interrupt must find everything on the stack that was started until then.
+        with interrupts.held() as interrupted, _unless_it_fails(stack, label) as made:
+            return _start(program, job, label, made, _patience(interrupted))
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox does not start: {error}.") from error
 
 
-def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) -> Started:
+def _patience(interrupted: Sequence[int]) -> Patience:
+    """With a start: for so long, and until there is an interrupt."""
+    until = time.monotonic() + _START_PATIENCE_S
+    return lambda: not interrupted and time.monotonic() < until
+
+
+@contextlib.contextmanager
+def _unless_it_fails(stack: contextlib.ExitStack, label: str) -> Iterator[contextlib.ExitStack]:
+    """A stack of what a start makes: given over to `stack` at its end, else ended at once."""
+    try:
+        with contextlib.ExitStack() as made:
+            yield made
+            stack.push(made.pop_all())
+    except BaseException:
+        # Its first process waits for ever for a bubblewrap that was killed early enough.
+        orphans.kill(label.__eq__)
+        raise
+
+
+def _start(
+    program: Program,
+    job: Job,
+    label: str,
+    stack: contextlib.ExitStack,
+    patience: Patience,
+) -> Started:
     files = _Descriptors(stack)
     log_read, log_write = files.pipe()
     gate_read, gate_write = files.pipe()
@@ -89,14 +112,13 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
     ]
     # By descriptor, as the job can read the command line of its first process.
     encoded = files.memory(b"".join(os.fsencode(argument) + b"\0" for argument in inner))
-    # The label stands on the command line of every bubblewrap process, so that those of a
-    # runner that was killed can be found. The option it is an argument of does nothing.
-    options = ["--unsetenv", label, "--args", str(encoded), "--", *job.argv]
+    # The label is found on the command line of every bubblewrap process of a killed runner.
+    options = [*orphans.marked(label), "--args", str(encoded), "--", *job.argv]
     limits = rlimits.process_limits(job.limits)
 
     # A runner that is killed before bubblewrap has asked to die with it is no danger: writing
     # to the info pipe then ends bubblewrap (SIGPIPE, restored by Popen) before it lets its
-    # first process go on. At most that process stays, waiting, until `reap_orphans`.
+    # first process go on. At most that process stays, waiting, until `orphans.reap`.
     def popen(command: list[str], user: int | None = None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log_write, stderr=log_write, env={},
@@ -108,14 +130,14 @@ def _start(program: Program, job: Job, label: str, stack: contextlib.ExitStack) 
         launcher = popen([str(program.path), *options])
     else:
         command = stage.command([stage.program(program), *options], limits)
-        launcher = stage.start(functools.partial(popen, command, stage.user), stack)
+        launcher = stage.start(functools.partial(popen, command, stage.user), stack, patience)
     stack.callback(_end, launcher)
     files.close_inherited(log_write)
     handle = files.own(os.pidfd_open(launcher.pid))
-    pid = _first_process(info_read, log_read, launcher)
+    pid = _first_process(info_read, log_read, launcher, patience)
     process = files.own(os.pidfd_open(pid))
     stack.callback(_end_process, process)
-    _wait_until_complete(pid, log_read, launcher)
+    _wait_until_complete(pid, log_read, launcher, patience)
     pins = _pin(pid, job, files)
     if stage is None:
         rlimits.set_from_outside(pid, limits)
@@ -171,11 +193,12 @@ class _Descriptors:
             self.close(descriptor)
 
 
-def _first_process(info: int, log: int, launcher: subprocess.Popen[bytes]) -> int:
+def _first_process(
+    info: int, log: int, launcher: subprocess.Popen[bytes], patience: Patience
+) -> int:
     """The sandbox's first process, from the JSON object that may come in pieces."""
     text = b""
-    end = time.monotonic() + _START_PATIENCE_S
-    while time.monotonic() < end:
+    while patience():
         if not _readable(info, 0.1):
             continue
         piece = os.read(info, 4096)
@@ -194,14 +217,15 @@ def _readable(descriptor: int, timeout_s: float) -> bool:
     return bool(poll.poll(timeout_s * 1000))
 
 
-def _wait_until_complete(pid: int, log: int, launcher: subprocess.Popen[bytes]) -> None:
+def _wait_until_complete(
+    pid: int, log: int, launcher: subprocess.Popen[bytes], patience: Patience
+) -> None:
     """Wait until the first process has given up all capabilities.
 
     bubblewrap does so after its last mount, so that from then on the file system is what it
     will be, and it is the job's own root that `/proc/<pid>/root` leads to.
     """
-    end = time.monotonic() + _START_PATIENCE_S
-    while time.monotonic() < end and launcher.poll() is None:
+    while patience() and launcher.poll() is None:
         status = _read_status(pid)
         sets = re.findall(r"^Cap(?:Prm|Eff):\s*([0-9a-f]+)$", status, re.M)
         if len(sets) == 2 and not any(int(one, 16) for one in sets):
@@ -242,38 +266,6 @@ def _pin(pid: int, job: Job, files: _Descriptors) -> Pins:
         raise SandboxUnavailable("The sandbox did not leave the host's file system. Report this.")
     proc = pinned.pop("/proc")
     return Pins(proc, pinned, pinned[job.output_directory])
-
-
-def reap_orphans() -> int:
-    """Kill sandboxes whose runner is gone; how many processes there were.
-
-    They die with their runner. What can stay is the waiting first process of one that was
-    just being started. Again until a look finds none: bubblewrap may start it after /proc was
-    listed, and before it is killed itself.
-    """
-    killed: set[int] = set()
-    until = time.monotonic() + _END_PATIENCE_S
-    while (found := _orphans()) and time.monotonic() < until:
-        for pid in found:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-                killed.add(pid)
-        time.sleep(_POLL_S)
-    return len(killed)
-
-
-def _orphans() -> list[int]:
-    """Process ids. The dead that wait for their parents have no command line any more."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if any(
-                option == b"--unsetenv" and is_orphan(value.decode(errors="replace"))
-                for option, value in itertools.pairwise(words)
-            ):
-                found.append(int(folder.name))
-    return found
 
 
 def _end_process(process: int) -> None:

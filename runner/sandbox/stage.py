@@ -32,9 +32,16 @@ from runner.sandbox import rlimits
 _FIRST_USER, _LAST_USER = 60706, 61183
 _STAGE = "/tmp"  # noqa: S108 - of a private mount namespace
 
+_POLL_S = 0.1
+_END_PATIENCE_S = 5.0  # with a file system that does not answer
+
 # sched.h and sys/mount.h
 _CLONE_NEWNS = 0x00020000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_SLAVE = 0x2, 0x4, 0x1000, 0x4000, 0x80000
+
+
+Patience = Callable[[], bool]
+"""Whether to wait on."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,12 @@ class Stage:
         self,
         start: Callable[[], subprocess.Popen[bytes]],
         stack: contextlib.ExitStack,
+        patience: Patience,
     ) -> subprocess.Popen[bytes]:
         """Call `start` where everything is in its place. `stack` clears up."""
         backstage = _Backstage(self._places, start)
         stack.callback(backstage.leave)
-        return backstage.enter()
+        return backstage.enter(patience)
 
 
 class _Backstage(threading.Thread):
@@ -112,16 +120,22 @@ class _Backstage(threading.Thread):
     def run(self) -> None:
         try:
             _put_in_place(self._places)
-            self._process = self._start_process()
+            if not self._leave.is_set():
+                self._process = self._start_process()
         except BaseException as error:
             self._error = error
         self._entered.set()
         self._leave.wait()
 
-    def enter(self) -> subprocess.Popen[bytes]:
+    def enter(self, patience: Patience) -> subprocess.Popen[bytes]:
         """The process that was started there."""
         self.start()
-        self._entered.wait()
+        while not self._entered.wait(_POLL_S):
+            if not patience():
+                raise SandboxUnavailable(
+                    f"Nothing can be mounted in time: {', '.join(map(str, self._places))}. "
+                    "Does one of these lie on a file system that does not answer?"
+                )
         if self._process is None:
             raise self._error or RuntimeError("no process was started")
         return self._process
@@ -130,7 +144,7 @@ class _Backstage(threading.Thread):
         """End the thread, and with it the namespace."""
         self._leave.set()
         if self.ident is not None:
-            self.join()
+            self.join(_END_PATIENCE_S)
 
 
 def _put_in_place(places: Mapping[Path, str]) -> None:

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from runner import interrupts
 from runner.errors import SandboxUnavailable
 from runner.sandbox import arguments, collect
 from runner.sandbox.base import Ended, Guarantee, Job, Outcome
@@ -53,20 +54,21 @@ class Unconfined:
         collect.prepare(collect_to)
         tail = Tail(job.limits.log_bytes)
         with contextlib.ExitStack() as stack:
-            folder = Path(tempfile.gettempdir(), new_label())
-            folder.mkdir(mode=0o700)
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            output = folder / "out"
-            scratch = folder / "tmp"
-            output.mkdir()
-            scratch.mkdir()
-            log_read, log_write = os.pipe2(os.O_CLOEXEC)
-            stack.callback(os.close, log_read)
-            try:
-                process = _start(job, output, scratch, log_write)
-            finally:
-                os.close(log_write)
-            stack.callback(_end, process)
+            with interrupts.held():
+                folder = Path(tempfile.gettempdir(), new_label())
+                folder.mkdir(mode=0o700)
+                stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                output = folder / "out"
+                scratch = folder / "tmp"
+                output.mkdir()
+                scratch.mkdir()
+                log_read, log_write = os.pipe2(os.O_CLOEXEC)
+                stack.callback(os.close, log_read)
+                try:
+                    process = _start(job, output, scratch, log_write)
+                finally:
+                    os.close(log_write)
+                stack.callback(_end, process)
             handle = os.pidfd_open(process.pid)
             stack.callback(os.close, handle)
             guard = Guard(handle, job.limits, lambda: None, job.limits.wall_s)

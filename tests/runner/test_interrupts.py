@@ -37,6 +37,24 @@ def test_the_first_one_is_put_off_to_the_end(number: signal.Signals) -> None:
         signal.raise_signal(number)
 
 
+def test_the_second_one_comes_after_a_first_that_only_asks() -> None:
+    asked = []
+    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    with pytest.raises(Heard) as heard, interrupts.held() as came:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert came == [signal.SIGINT, signal.SIGTERM]
+    assert asked == [signal.SIGINT]
+    assert heard.value.args == (signal.SIGTERM,)
+
+
+def test_what_is_set_meanwhile_stays() -> None:
+    """As by the handler of one that came before all were put off."""
+    with interrupts.held():
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
 def test_no_error_loses_it() -> None:
     with pytest.raises(Heard) as heard, interrupts.held():
         signal.raise_signal(signal.SIGTERM)

@@ -11,6 +11,7 @@ from typing import IO
 
 import pytest
 
+from runner.sandbox.label import new_label
 from runner.workspace import PREFIX, remove_abandoned, workspace
 
 HOLDER = """
@@ -81,6 +82,16 @@ def test_a_folder_is_locked_before_another_process_can_take_it_for_abandoned(
         assert len(seen[0]) == 1
         assert folder.is_dir()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_had_just_begun_to_make_goes_at_once(tmp_path: Path) -> None:
+    space = Path("/proc/self/ns/pid").stat().st_ino
+    left = tmp_path / f"mergelab-new-mergelab-run-{space}-{os.getpid()}-1-0123456789ab"
+    made = tmp_path / f"mergelab-new-{new_label()}"
+    for folder in (left, made):
+        folder.mkdir()
+    remove_abandoned()
+    assert list(tmp_path.iterdir()) == [made]
 
 
 def test_what_a_process_left_that_was_killed_while_it_made_a_folder_goes_in_time(

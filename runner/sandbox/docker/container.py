@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import interrupts
 from runner.errors import RunnerError, SandboxUnavailable
 from runner.sandbox.base import Job
 from runner.sandbox.docker import specification
@@ -58,15 +59,14 @@ def prepared(engine: Engine, job: Job, image: Image, runtime: str | None) -> Ite
     place = Place(run, f"{run}-job", f"{run}-keeper")
     body = specification.container(job, image, engine.facts, run, runtime)
     keeper = specification.keeper(job, image, engine.facts, run)
-    with _watched(engine, place):
-        try:
+    with contextlib.ExitStack() as stack:
+        # An engine finishes what it was asked for, whatever became of whoever asked.
+        with interrupts.held():
+            stack.enter_context(_watched(engine, place))
+            stack.callback(_remove, engine, place)
             _make_volume(engine, job, run)
             _make_containers(engine, place, body, keeper)
-            yield place
-        finally:
-            for name in (place.job, place.keeper):
-                engine.remove(name)
-            engine.remove_volume(run)
+        yield place
 
 
 def attach(engine: Engine, name: str) -> object:
@@ -106,6 +106,13 @@ def state(engine: Engine, name: str) -> State:
             "Look at the engine's log and run it again."
         ) from error
     return State(int(told["ExitCode"]), bool(told.get("OOMKilled")))
+
+
+def _remove(engine: Engine, place: Place) -> None:
+    with interrupts.held():
+        for name in (place.job, place.keeper):
+            engine.remove(name)
+        engine.remove_volume(place.run)
 
 
 def _make_volume(engine: Engine, job: Job, run: str) -> None:

@@ -178,7 +178,7 @@ SLOW = "import time\nfor i in range(100):\n    print('val_loss:', i); time.sleep
 
 
 def test_a_script_that_knows_no_budget_is_killed_or_stopped(tmp_path: Path) -> None:
-    budget = {"cpu_s": 1, "grace_s": 0.5, "smoke_s": 0.5}
+    budget = {"cpu_s": 3, "grace_s": 0.5, "smoke_s": 0.5}
     killed = run(opened(tmp_path, budget=budget), {"train.py": SLOW})
     assert killed.status is Status.TIMED_OUT
     stopped = run(
@@ -206,9 +206,9 @@ def test_a_number_that_was_being_written_at_the_stop_is_not_read(tmp_path: Path)
 def test_a_smoke_run_ends_a_script_that_still_runs_and_finds_one_that_does_not(
     tmp_path: Path,
 ) -> None:
-    session = opened(tmp_path, budget={"cpu_s": 10, "grace_s": 0.2, "smoke_s": 0.5})
+    session = opened(tmp_path, budget={"cpu_s": 10, "grace_s": 1, "smoke_s": 2})
     fine = run(
-        session, {"train.py": "import time; time.sleep(1); print('val_loss: 2')"}, smoke=True
+        session, {"train.py": "import time; time.sleep(4); print('val_loss: 2')"}, smoke=True
     )
     assert (fine.status, fine.metric) == (Status.OK, 2)
     broken = run(session, {"train.py": "import nothing_like_this"}, smoke=True)

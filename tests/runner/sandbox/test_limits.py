@@ -170,7 +170,7 @@ def test_a_reader_that_is_stuck_does_not_hold_up_the_deadline(run: Run) -> None:
             time.sleep(0.01)
 
     ran = run(
-        "import sys\nprint(sys.argv[1], flush=True)\nwhile True: pass", on_output=stuck, wall_s=0.5
+        "import sys\nprint(sys.argv[1], flush=True)\nwhile True: pass", on_output=stuck, wall_s=3
     )
     assert ran.outcome.ended is Ended.TIMED_OUT
     assert output.decode() == f"{ran.mark}\n"
