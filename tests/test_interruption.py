@@ -31,6 +31,7 @@ from bot.proposing.place import Place
 from bot.run import heartbeat
 from bot.views.pull import pull_json
 from tests.project import SETTINGS, TRAIN, Done, Project
+from tests.temporary import left_in
 
 SEED = 20_261_123
 # Enough that a hundred steps do not run out of ideas.
@@ -171,7 +172,7 @@ class Laboratory:
     def check(self, *, behind: bool) -> None:
         """What holds after every end. `behind`: files may lag where the marker says so."""
         self.alone()
-        assert [path.name for path in self.temporary.iterdir()] == []
+        assert left_in(self.temporary) == []
         git = self.project.folder / ".git"
         assert [str(path) for path in git.rglob("*.lock") if path.name != "mergelab.lock"] == []
         marked = self.project.git("for-each-ref", "refs/worktree")

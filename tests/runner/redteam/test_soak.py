@@ -23,6 +23,7 @@ from runner.workspace import PREFIX as FOLDERS
 from runner.workspace import remove_abandoned
 from tests.runner.processes import survivors
 from tests.runner.redteam.conftest import TOP
+from tests.temporary import left_in
 
 MEASURED = 200
 KILLED = 200
@@ -120,6 +121,6 @@ def left_behind(project: Path, seeds: list[int], runners: list[int]) -> list[str
         for runner in runners
         for path in folder.glob(f"{PREFIX}-*-{runner}-*")
     ]
-    folders = [path.name for path in (project / "tmp").glob("*")]
+    folders = left_in(project / "tmp")
     assert all(name.startswith((FOLDERS, PREFIX)) for name in folders), folders
     return [line for seed in seeds for line in survivors(seed)] + groups + folders
