@@ -30,12 +30,15 @@ def sealed_scores(project: Project) -> set[str]:
     """The sealed scores that the audits keep, as JSON writes them.
 
     But for those that stand in other places by chance: round ones (20.0), and what validation
-    came to as well.
+    came to as well, or a verdict's estimate.
     """
     commits = project.git("rev-list", "--glob=refs/forge/audits", "--glob=refs/forge/pulls/*/meta")
     files = (project.git("show", f"{commit}:event.json") for commit in commits.split())
-    results = [event["result"] for event in map(json.loads, files) if "result" in event]
+    events = [json.loads(file) for file in files]
+    results = [event["result"] for event in events if "result" in event]
+    estimates = [event["verdict"]["estimate"] or {} for event in events if "verdict" in event]
     validation = {json.dumps(result["metric"]) for result in results}
+    validation |= {json.dumps(abs(one)) for known in estimates for one in known.values()}
     sealed = {json.dumps(result["sealed"]["metric"]) for result in results if result["sealed"]}
     return {score for score in sealed - validation if len(score.partition(".")[2]) > 3}
 

@@ -240,8 +240,9 @@ def test_the_example_of_the_task_learns_and_the_runner_prints_the_documented_key
     assert list(batch) == ["measurements"]
     learned, broken = batch["measurements"]
     assert learned["status"] == "ok"
-    assert learned["metric"] < 0.75 * RECIPES["tiny"].pairs / 2  # chance
-    assert learned["sealed"]["metric"] != learned["metric"]  # other pairs
+    assert learned["metric"] < 0.9 * RECIPES["tiny"].pairs / 2  # chance
+    same = {key: learned[key] for key in ("metric", "secondary")}
+    assert {key: learned["sealed"][key] for key in same} != same  # other pairs
     assert broken["sealed"] is None
     assert broken["error"] == {"type": "ValueError", "line": 1, "stage": "smoke"}
     assert_documented("runner", "measure", learned, broken)

@@ -191,8 +191,12 @@ def _checked(answer: int, what: str) -> None:
 
 
 def _unprivileged_user() -> int:
-    """A user id that owns nothing, another one for nearly every run."""
-    user = _FIRST_USER + secrets.randbelow(_LAST_USER - _FIRST_USER + 1)
+    """A user id that owns nothing, another one for nearly every run.
+
+    Of two runs at once too: the kernel may count their processes against one limit.
+    """
+    users = set(range(_FIRST_USER, _LAST_USER + 1))
+    user = secrets.choice(sorted(users - _users_of_processes() or users))
     for line in Path("/proc/self/uid_map").read_text().splitlines():
         start, _, count = map(int, line.split())
         if start <= user < start + count:
@@ -201,6 +205,14 @@ def _unprivileged_user() -> int:
         f"Running as root in a user namespace that lacks the user id {user}. "
         "Run as an ordinary user instead."
     )
+
+
+def _users_of_processes() -> set[int]:
+    users = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            users.add(folder.stat().st_uid)
+    return users
 
 
 @functools.cache

@@ -164,8 +164,8 @@ def test_printed_numbers_mean_nothing(measure: Measure) -> None:
 TELLS = """
 if os.environ['GROUP'] == 'captions':
     secret = ' / '.join(json.loads((data / 'captions.json').read_text())[:3])
-    print(secret, 'SENTINEL-7f3a', flush=True)
-    print(secret, 'SENTINEL-7f3a', file=sys.stderr)
+    print(secret, 'SENTINEL-zq7x', flush=True)
+    print(secret, 'SENTINEL-zq7x', file=sys.stderr)
 """
 
 
@@ -173,10 +173,10 @@ if os.environ['GROUP'] == 'captions':
     ("more", "error"),
     [
         ("", None),
-        ("    raise ValueError(secret + 'SENTINEL-7f3a')", "ValueError"),
+        ("    raise ValueError(secret + 'SENTINEL-zq7x')", "ValueError"),
         # Put together while running, as if from an input: a word of the source is no secret.
-        ("    raise type('SENTINEL_' + '7f3a', (Exception,), {})()", "Error"),
-        ("    (out / ('SENTINEL-' + '7f3a')).symlink_to('/etc/passwd')", None),
+        ("    raise type('SENTINEL_' + 'zq7x', (Exception,), {})()", "Error"),
+        ("    (out / ('SENTINEL-' + 'zq7x')).symlink_to('/etc/passwd')", None),
     ],
 )
 def test_nothing_that_predicting_says_leaves_the_runner(
@@ -184,7 +184,7 @@ def test_nothing_that_predicting_says_leaves_the_runner(
 ) -> None:
     (result,) = measure((candidate(predict=TELLS + more), 0))
     everything = result.model_dump_json() + repr(events)
-    assert "7f3a" not in everything
+    assert "zq7x" not in everything
     assert " background" not in everything
     assert (result.status is Status.OK) == (more == "")
     assert (result.error.type if result.error else None) == error

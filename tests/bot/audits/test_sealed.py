@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ def test_wherever_a_person_quotes_a_sealed_number_no_prompt_has_it(lab: Lab) -> 
     git(lab.folder, "add", "-A")
     git(lab.folder, "commit", "-qm", "Quote it")
     told = prompts(lab)
-    assert "7315" not in told
+    fences = r"\b[0-9a-f]{16}\b"  # any digits, by chance
+    assert "7315" not in re.sub(fences, "", told)
     assert "On the sealed split it is [redacted], or [redacted]!" in told
     assert "Beat [redacted]." in told and "Get below [redacted]" in told
     assert "We had [redacted]." in told and "Get near [redacted]." in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,9 +80,9 @@ def test_filters_are_for_table_and_chart(opened: Visit) -> None:
     latest = page.locator("#rows tr").first.inner_text().split()[0]
     assert latest.startswith("#1") and len(latest) == 4, "a number that is part of no other"
     page.get_by_role("searchbox").fill(latest)
-    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(page.locator("#rows tr")).to_have_count(1, timeout=60_000)
     page.get_by_role("searchbox").fill("no such words")
-    expect(page.locator("#count")).to_have_text("0 of 120 experiments")
+    expect(page.locator("#count")).to_have_text("0 of 120 experiments", timeout=60_000)
     assert opened.said == []
     page.get_by_role("searchbox").fill("")
     page.get_by_role("combobox").select_option("tune")
@@ -144,9 +145,11 @@ def test_the_policy_would_stop_a_script_that_got_in(opened: Visit) -> None:
           document.body.append(script);
         }"""
     )
-    opened.page.wait_for_timeout(200)
+    end = time.monotonic() + 60
+    while not any("Content Security Policy" in text for text in opened.said):
+        assert time.monotonic() < end, opened.said
+        opened.page.wait_for_timeout(200)
     assert opened.page.evaluate("window.owned") is None
-    assert any("Content Security Policy" in text for text in opened.said)
 
 
 def test_clicking_shows_the_diff(tmp_path: Path) -> None:

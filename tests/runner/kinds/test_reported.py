@@ -198,7 +198,7 @@ os.write(1, b"1.25")
 
 
 def test_a_number_that_was_being_written_at_the_stop_is_not_read(tmp_path: Path) -> None:
-    session = opened(tmp_path, task={"stop_at_budget": True}, budget={"cpu_s": 1.5})
+    session = opened(tmp_path, task={"stop_at_budget": True}, budget={"cpu_s": 5})
     assert run(session, {"train.py": TORN.format(rest=60)}).metric == 12.5
     assert run(session, {"train.py": TORN.format(rest=0)}).metric == 11.25
 

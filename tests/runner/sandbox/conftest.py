@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -104,3 +105,11 @@ def alive(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def assert_gone(mark: str) -> None:
+    """The kernel takes a moment to pass a death on from process to process."""
+    end = time.monotonic() + 60
+    while alive(mark):
+        assert time.monotonic() < end, "processes outlived their runner"
+        time.sleep(0.01)

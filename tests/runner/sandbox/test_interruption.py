@@ -16,7 +16,7 @@ import pytest
 from runner.sandbox import cgroups
 from runner.sandbox.choose import reap_orphans
 from runner.sandbox.label import PREFIX, is_orphan, new_label
-from tests.runner.sandbox.conftest import Run, alive
+from tests.runner.sandbox.conftest import Run, alive, assert_gone
 
 REPOSITORY = Path(__file__).parents[3]
 FOREVER = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.01)"
@@ -159,11 +159,3 @@ def start(backend: str, mark: str, folder: Path) -> subprocess.Popen[str]:
     assert runner.stdout.readline() == "ready\n"
     runner.stdout.close()
     return runner
-
-
-def assert_gone(mark: str) -> None:
-    """The kernel takes a moment to pass a death on from process to process."""
-    end = time.monotonic() + 20
-    while alive(mark):
-        assert time.monotonic() < end, "processes outlived their runner"
-        time.sleep(0.01)

@@ -14,7 +14,7 @@ import pytest
 
 from runner.sandbox import orphans
 from runner.sandbox.label import PREFIX, new_label
-from tests.runner.sandbox.conftest import alive
+from tests.runner.sandbox.conftest import alive, assert_gone
 
 WAITS = "import time; time.sleep(60)"
 MULTIPLIES = """
@@ -69,10 +69,7 @@ def test_what_it_starts_while_it_is_looked_for_is_found_too(orphaned: str) -> No
         until(stray, orphaned, 20)
         orphans.reap()
         assert stray.wait(timeout=60) == -signal.SIGKILL
-        end = time.monotonic() + 60
-        while alive(orphaned):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        assert_gone(orphaned)
 
 
 def test_those_of_one_start_alone_are_killed() -> None:

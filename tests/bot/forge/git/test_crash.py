@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -191,20 +192,23 @@ def test_sigint_lets_git_end_and_leaves_no_lock(local: LocalHub) -> None:
     context = multiprocessing.get_context("fork")
     chance = random.Random(3)
     for stop in range(4):
-        bot = context.Process(target=_interrupted, args=(local.path, 1000 + stop))
+        ready = context.Event()
+        bot = context.Process(target=_interrupted, args=(local.path, 1000 + stop, ready))
         bot.start()
+        assert ready.wait(60)
         time.sleep(chance.uniform(0.3, 0.6))
         assert bot.pid is not None
         os.kill(bot.pid, signal.SIGINT)
-        bot.join(30)
+        bot.join(120)
         assert bot.exitcode == 0
         assert not list((local.path / ".git").rglob("*.lock"))
         local.forge.recover()
         _assert_consistent(local)
 
 
-def _interrupted(path: Path, seed: int) -> None:
+def _interrupted(path: Path, seed: int, ready: Event) -> None:
     try:
+        ready.set()
         _work(path, seed)
     except KeyboardInterrupt:
         os._exit(0)

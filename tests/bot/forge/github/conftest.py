@@ -20,16 +20,15 @@ def waited() -> list[float]:
 
 @pytest.fixture
 def make_client(github: GitHub, address: str, waited: list[float]) -> MakeClient:
-    def make(token: str = BOT_TOKEN, **options: float) -> GitHubClient:
+    def make(token: str = BOT_TOKEN, *, timeout_s: int = 30) -> GitHubClient:
         return GitHubClient(
             github.full_name,
             TokenCredential(token),
             address,
-            timeout_s=1,
+            timeout_s=timeout_s,
             between_writes_s=0,
             sleep=waited.append,
             clock=lambda: github.now,
-            **options,
         )
 
     return make

@@ -70,7 +70,7 @@ def test_a_write_that_hangs_is_uncertain(
 ) -> None:
     github.faults.append(Fault(COMMENTS, "hang", after=True, seconds=2))
     with pytest.raises(Uncertain):
-        make_client().post("issues/1/comments", {"body": "once"})
+        make_client(timeout_s=1).post("issues/1/comments", {"body": "once"})
     assert bodies(github) == ["once"]
 
 
